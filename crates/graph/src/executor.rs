@@ -1,0 +1,157 @@
+//! What runs a graph. `lantern-cpu` and `lantern-gpu` implement these traits; everything above is generic over them.
+//!
+//! Nothing here is `Send`: in the page it all lives in one Worker, and the browser's handles cannot leave it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::{Bindings, Graph, Result, WeightSpec};
+
+/// Shared "stop" flag. Executors look at it between slices of work, loops between tokens.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Rc<Cell<bool>>);
+
+impl Cancel {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn cancel(&self) {
+        self.0.set(true);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.0.get()
+    }
+
+    /// # Errors
+    /// `run.cancelled` once `cancel` was called.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(crate::Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// A tensor's elements on the host, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    F32(Vec<f32>),
+    U32(Vec<u32>),
+}
+
+impl Value {
+    /// # Errors
+    /// `graph.dtype` when it holds ids.
+    pub fn into_f32(self) -> Result<Vec<f32>> {
+        match self {
+            Value::F32(v) => Ok(v),
+            Value::U32(_) => {
+                Err(crate::Error::new("graph.dtype", "a u32 value was asked for as f32", "read it as u32"))
+            }
+        }
+    }
+
+    /// # Errors
+    /// `graph.dtype` when it holds floats.
+    pub fn into_u32(self) -> Result<Vec<u32>> {
+        match self {
+            Value::U32(v) => Ok(v),
+            Value::F32(_) => {
+                Err(crate::Error::new("graph.dtype", "an f32 value was asked for as u32", "read it as f32"))
+            }
+        }
+    }
+}
+
+/// Where the work runs, in words for people and scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// `cpu` or `gpu`.
+    pub device: &'static str,
+    /// `exact`, `fast`; `software`, `core`, `subgroups`, `dot`.
+    pub tier: String,
+    /// The adapter's or the processor path's name.
+    pub adapter: String,
+}
+
+/// A device that can hold weights and make sessions over them.
+#[allow(async_fn_in_trait, reason = "one thread per engine: nothing here is Send by design")]
+pub trait Executor: 'static {
+    type Weights: 'static;
+    type Session: Session + 'static;
+
+    fn describe(&self) -> Description;
+
+    /// Allocates storage for weights in the executor's own layout.
+    ///
+    /// # Errors
+    /// When they cannot fit, with the numbers.
+    fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<Self::Weights>;
+
+    /// Fills whole rows of one weight from the file's bytes, repacking them. Called in chunks of at most 8 MiB.
+    ///
+    /// # Errors
+    /// When the name is unknown or the bytes are not whole rows.
+    async fn write_rows(&self, weights: &Self::Weights, name: &str, first_row: usize, bytes: &[u8]) -> Result<()>;
+
+    /// A session: its own states and plans over shared weights. Dropping it frees them.
+    fn session(&self, weights: &Rc<Self::Weights>) -> Self::Session;
+
+    /// Bytes of device memory held now by everything this executor made.
+    fn memory_bytes(&self) -> u64;
+}
+
+/// States, and plans that read and write them.
+#[allow(async_fn_in_trait, reason = "one thread per engine: nothing here is Send by design")]
+pub trait Session {
+    type Plan: 'static;
+
+    /// Makes a graph ready to run. States are found by name: two plans of one session share them.
+    ///
+    /// # Errors
+    /// When a weight is missing or of another shape, the graph is malformed, or memory does not suffice.
+    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Self::Plan>;
+
+    /// Runs the plan, in slices of bounded cost with `cancel` heard between them.
+    ///
+    /// # Errors
+    /// `run.cancelled`; `gpu.lost`; inputs that do not fit the graph.
+    async fn run(
+        &mut self,
+        plan: &Self::Plan,
+        bindings: &Bindings,
+        inputs: &[(&str, Value)],
+        cancel: &Cancel,
+    ) -> Result<()>;
+
+    /// An output of the plan's last run, trimmed to the symbols' values then.
+    ///
+    /// # Errors
+    /// `graph.output`; `gpu.lost`.
+    async fn read(&mut self, plan: &Self::Plan, output: &str) -> Result<Value>;
+
+    /// # Errors
+    /// When there is no such state in any plan compiled so far.
+    async fn read_state(&mut self, name: &str) -> Result<Value>;
+
+    /// # Errors
+    /// When there is no such state in any plan compiled so far, or the length differs.
+    fn write_state(&mut self, name: &str, value: &Value) -> Result<()>;
+
+    /// Dispatches (GPU) or operations (CPU) one run takes.
+    fn dispatches(&self, plan: &Self::Plan) -> usize;
+}
+
+/// Evaluates a graph on the host at once: what a kernel's self-test is held to. `lantern-cpu`'s `exact` mode is the only one.
+pub trait Oracle {
+    /// Inputs by name; the weights as file bytes by name; the outputs in the graph's order.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the graph.
+    fn evaluate(
+        &self,
+        graph: &Graph,
+        bindings: &Bindings,
+        weights: &[(&str, Vec<u8>)],
+        inputs: &[(&str, Value)],
+    ) -> Result<Vec<Value>>;
+}

@@ -1,0 +1,25 @@
+//! A description of the work, on no device.
+//!
+//! A model is written once, as a [`Graph`] of primitive operations over [`Shape`]s that may hold a few bounded symbols.
+//! [`backward`] appends the derivatives, [`fuse`] rewrites what executors have one kernel for, and an [`Executor`]
+//! compiles the result into a plan it can replay.
+//!
+//! What must stay true: this crate depends on nothing, names no device and no file format; every primitive has a
+//! derivative or says in its documentation why not; a fused operation computes what the primitives it replaces compute.
+
+mod build;
+mod error;
+mod executor;
+mod fuse;
+mod grad;
+mod graph;
+mod op;
+mod shape;
+
+pub use error::{Error, Result};
+pub use executor::{Cancel, Description, Executor, Oracle, Session, Value};
+pub use fuse::fuse;
+pub use grad::backward;
+pub use graph::{Graph, InputSpec, Node, NodeId, StateId, StateSpec, SymbolSpec, WeightId, WeightSpec};
+pub use op::{Binary, DType, Index, Op, Reduction, Unary};
+pub use shape::{Bindings, Count, Dim, Shape, Symbol};

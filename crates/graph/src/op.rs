@@ -1,0 +1,227 @@
+//! The operations. Primitives have derivatives; fused ones are made by [`crate::fuse`] from primitives and have none.
+
+use std::rc::Rc;
+
+use crate::shape::{Bindings, Symbol};
+use crate::{StateId, WeightId};
+
+/// What an element is. Activations are `F32` or `U32` (token ids); the others are storage formats of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DType {
+    F32,
+    U32,
+    F16,
+    /// Blocks of 32 int8 with one f16 scale (ggml).
+    Q8_0,
+    /// Blocks of 32 4-bit values, offset 8, with one f16 scale (ggml).
+    Q4_0,
+}
+
+impl DType {
+    /// Elements in a block and the bytes a block takes in a file.
+    pub fn block(self) -> (usize, usize) {
+        match self {
+            DType::F32 | DType::U32 => (1, 4),
+            DType::F16 => (1, 2),
+            DType::Q8_0 => (32, 34),
+            DType::Q4_0 => (32, 18),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::U32 => "u32",
+            DType::F16 => "f16",
+            DType::Q8_0 => "q8_0",
+            DType::Q4_0 => "q4_0",
+        }
+    }
+}
+
+/// A row number that may be known only when the plan runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Index {
+    Fixed(usize),
+    Symbol(Symbol),
+}
+
+impl Index {
+    pub fn eval(self, bindings: &Bindings) -> usize {
+        match self {
+            Index::Fixed(n) => n,
+            Index::Symbol(s) => bindings.get(s),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unary {
+    Exp,
+    Log,
+    Sqrt,
+    Rsqrt,
+    Recip,
+    Sin,
+    Cos,
+    Tanh,
+    Sigmoid,
+    Relu,
+}
+
+impl Unary {
+    pub const ALL: [Unary; 10] = [
+        Unary::Exp,
+        Unary::Log,
+        Unary::Sqrt,
+        Unary::Rsqrt,
+        Unary::Recip,
+        Unary::Sin,
+        Unary::Cos,
+        Unary::Tanh,
+        Unary::Sigmoid,
+        Unary::Relu,
+    ];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Max,
+    /// 1 where the left is greater, else 0. Derivative zero.
+    Greater,
+    /// 1 where both are equal, else 0. Derivative zero.
+    Equal,
+}
+
+impl Binary {
+    pub const ALL: [Binary; 7] =
+        [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Max, Binary::Greater, Binary::Equal];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    Sum,
+    Max,
+}
+
+/// One operation. Shapes of inputs and results are on the [`crate::Graph`]'s builder method of the same name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// Given anew at each run; the index into `Graph::inputs`.
+    Input(usize),
+    Weight(WeightId),
+    State(StateId),
+    Constant(Rc<[f32]>),
+    /// `start, start + 1, …` as f32 (exact below 2²⁴).
+    Range {
+        start: Index,
+    },
+    Unary(Unary),
+    /// `x · mul + add`.
+    Affine {
+        mul: f32,
+        add: f32,
+    },
+    Binary(Binary),
+    Reduce {
+        op: Reduction,
+        axis: usize,
+    },
+    MatMul {
+        transpose_a: bool,
+        transpose_b: bool,
+    },
+    /// `x · wᵀ` for a weight stored `[out, in]`; `x · w` when transposed. The weight may be quantized.
+    Linear {
+        transposed: bool,
+    },
+    Reshape,
+    Broadcast,
+    Permute(Vec<usize>),
+    Slice {
+        axis: usize,
+        start: Index,
+    },
+    /// Zeros of the node's shape with the input written from `start` on `axis`: the adjoint of `Slice`.
+    Pad {
+        axis: usize,
+        start: Index,
+    },
+    Concat {
+        axis: usize,
+    },
+    Gather,
+    ScatterAdd,
+    /// Writes rows into a state in place. Its result is the state as it is afterwards.
+    Write {
+        start: Index,
+    },
+    /// Index of the largest element of the last axis; the first one of equals. No derivative.
+    Argmax,
+
+    // Fused: made by `fuse`, never built by models, never differentiated.
+    /// Zhang and Sennrich 2019, "Root Mean Square Layer Normalization". Inputs x, weight.
+    RmsNorm {
+        eps: f32,
+    },
+    /// Over the last axis.
+    Softmax,
+    /// Su et al. 2021, RoFormer, on adjacent pairs. Inputs x [rows, heads, head_dim], frequencies [head_dim / 2, 1].
+    Rope {
+        start: Index,
+    },
+    /// Causal grouped-query attention. Inputs q [rows, kv_heads, group, head_dim], k and v [kv_len, kv_heads, head_dim];
+    /// query row r stands at position `start + r`. Result [rows, kv_heads, group, head_dim].
+    Attention {
+        scale: f32,
+        start: Index,
+    },
+    /// Shazeer 2020, "GLU variants": `silu(gate) · up`. Inputs gate, up.
+    SwiGlu,
+    /// `x · wᵀ + residual`. Inputs x, weight, residual.
+    LinearAdd,
+}
+
+impl Op {
+    /// Lower-case name, as profiles, errors and `lantern diff` print it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Input(_) => "input",
+            Op::Weight(_) => "weight",
+            Op::State(_) => "state",
+            Op::Constant(_) => "constant",
+            Op::Range { .. } => "range",
+            Op::Unary(_) => "unary",
+            Op::Affine { .. } => "affine",
+            Op::Binary(_) => "binary",
+            Op::Reduce { .. } => "reduce",
+            Op::MatMul { .. } => "matmul",
+            Op::Linear { .. } => "linear",
+            Op::Reshape => "reshape",
+            Op::Broadcast => "broadcast",
+            Op::Permute(_) => "permute",
+            Op::Slice { .. } => "slice",
+            Op::Pad { .. } => "pad",
+            Op::Concat { .. } => "concat",
+            Op::Gather => "gather",
+            Op::ScatterAdd => "scatter_add",
+            Op::Write { .. } => "write",
+            Op::Argmax => "argmax",
+            Op::RmsNorm { .. } => "rms_norm",
+            Op::Softmax => "softmax",
+            Op::Rope { .. } => "rope",
+            Op::Attention { .. } => "attention",
+            Op::SwiGlu => "swiglu",
+            Op::LinearAdd => "linear_add",
+        }
+    }
+
+    /// Nodes that hold data before the plan runs.
+    pub fn is_leaf(&self) -> bool {
+        matches!(self, Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Constant(_) | Op::Range { .. })
+    }
+}
