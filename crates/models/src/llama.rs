@@ -1,0 +1,241 @@
+//! Llama: Touvron et al. 2023, "LLaMA: Open and Efficient Foundation Language Models", arXiv 2302.13971.
+//!
+//! A pre-norm decoder. Each block adds attention, then a gated feed-forward, to the residual stream:
+//! - root mean square norms before both (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", arXiv 1910.07467);
+//! - rotary positions on queries and keys (Su et al. 2021, "RoFormer", arXiv 2104.09864);
+//! - groups of query heads that share one key and value head (Ainslie et al. 2023, "GQA", arXiv 2305.13245);
+//! - a feed-forward of `down(silu(gate(x)) · up(x))` (Shazeer 2020, "GLU Variants Improve Transformer", arXiv 2002.05202).
+//!
+//! Weights carry the names GGUF gives them and are stored `[out, in]`. Query and key rows are in the order of GGUF's
+//! "llama" architecture: the two numbers that turn together stand side by side.
+//!
+//! There are two graphs over the same weights and the same states. [`decode`] takes one token, [`prefill`] up to a chunk
+//! of them. Both append to the caches `k.{block}` and `v.{block}` at `past`, see `kv_len = past + rows` positions, and
+//! give the logits of their last row alone: no sampler asks for the others.
+
+use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, Symbol};
+
+use crate::nn;
+
+/// The numbers that make one Llama differ from another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub vocab_size: usize,
+    /// Width of the residual stream ("embedding length" in GGUF).
+    pub hidden_size: usize,
+    pub feed_forward_length: usize,
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; each serves `heads / kv_heads` query heads.
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f32,
+    pub rms_eps: f32,
+    /// Positions the caches hold.
+    pub context_length: usize,
+    /// The output projection is the embedding table.
+    pub tied: bool,
+}
+
+/// Bytes of one cache of one block. A larger one is a mistake or a context nobody has memory for.
+const MAX_CACHE_BYTES: u64 = 1 << 30;
+/// Elements of one matrix, so that no product of two sizes overflows anywhere.
+const MAX_ELEMENTS: u64 = 1 << 31;
+
+impl Config {
+    /// # Errors
+    /// `llama.config` naming the number that cannot be.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |cause: String| {
+            Err(Error::new("llama.config", cause, "use a Llama file that another program can run, or convert it again"))
+        };
+        let sizes = [
+            ("vocabulary size", self.vocab_size, 1 << 22),
+            ("embedding length", self.hidden_size, 1 << 17),
+            ("feed-forward length", self.feed_forward_length, 1 << 19),
+            ("number of blocks", self.layers, 1 << 10),
+            ("number of heads", self.heads, 1 << 12),
+            ("number of key and value heads", self.kv_heads, 1 << 12),
+            ("head dimension", self.head_dim, 1 << 12),
+            ("context length", self.context_length, 1 << 24),
+        ];
+        if let Some((name, size, most)) = sizes.iter().find(|(_, size, most)| *size == 0 || size > most) {
+            return bad(format!("the {name} is {size}, outside 1 to {most}"));
+        }
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            return bad(format!("{} heads do not share {} key and value heads evenly", self.heads, self.kv_heads));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            return bad(format!("the head dimension {} is odd: rotary positions turn pairs", self.head_dim));
+        }
+        if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
+            return bad(format!("the rotary base is {}", self.rope_theta));
+        }
+        if !(self.rms_eps.is_finite() && self.rms_eps >= 0.0) {
+            return bad(format!("the norms' epsilon is {}", self.rms_eps));
+        }
+        let hidden = self.hidden_size as u64;
+        let widest = self.vocab_size.max(self.feed_forward_length).max(self.heads * self.head_dim) as u64;
+        if widest * hidden > MAX_ELEMENTS {
+            return bad(format!("a matrix of {widest} × {hidden} is larger than this version computes with"));
+        }
+        let cache = self.context_length as u64 * (self.kv_heads * self.head_dim) as u64 * 4;
+        if cache > MAX_CACHE_BYTES {
+            return Err(Error::new(
+                "llama.context",
+                format!("{} positions need {} MiB for one cache of one block", self.context_length, cache >> 20),
+                "ask for a shorter context",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Bytes of all key and value caches that one decode step reads with `kv_len` positions in them.
+    pub fn kv_bytes(&self, kv_len: usize) -> u64 {
+        2 * 4 * (self.layers * kv_len) as u64 * (self.kv_heads * self.head_dim) as u64
+    }
+}
+
+/// One token in, one out.
+///
+/// Input `ids` u32 `[1]`; symbols `past`, `kv_len` (= past + 1). Outputs `logits` `[1, vocab_size]` and `next` u32 `[1]`,
+/// their argmax. `dtype` says how the file stores a matrix; norms are f32.
+///
+/// # Errors
+/// `llama.config`; `graph.shape` where rows are not whole blocks of their type.
+pub fn decode(config: &Config, dtype: &dyn Fn(&str) -> DType) -> Result<Graph> {
+    build(config, dtype, None)
+}
+
+/// Up to `chunk` tokens in, one out.
+///
+/// Input `ids` u32 `[rows]`; symbols `past`, `kv_len` (= past + rows), `rows` (≤ chunk), `last` (= rows − 1). Outputs as
+/// [`decode`]'s, for the last row.
+///
+/// # Errors
+/// As [`decode`]'s.
+pub fn prefill(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Result<Graph> {
+    if chunk == 0 {
+        return Err(Error::new("llama.config", "a prefill chunk of 0 rows", "use at least 1"));
+    }
+    build(config, dtype, Some(chunk))
+}
+
+fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -> Result<Graph> {
+    config.validate()?;
+    let mut g = Graph::new();
+    let past = Index::Symbol(g.symbol("past", config.context_length));
+    let kv_len = g.symbol("kv_len", config.context_length);
+    let rows = match chunk {
+        Some(chunk) => g.symbol("rows", chunk).into(),
+        None => Dim::Fixed(1),
+    };
+    g.scope("embed");
+    let ids = g.input("ids", [rows], DType::U32);
+    let embedding = "token_embd.weight";
+    let table = g.weight(embedding, &[config.vocab_size, config.hidden_size], dtype(embedding))?;
+    let mut x = g.gather(table, ids)?;
+
+    g.scope("rope");
+    let frequencies = nn::rope_frequencies(&mut g, config.head_dim, config.rope_theta)?;
+    let positions = Positions { past, kv_len, rows, frequencies };
+    for i in 0..config.layers {
+        x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
+    }
+
+    g.scope("output");
+    if let Some(chunk) = chunk {
+        let last = Index::Symbol(g.symbol("last", chunk - 1));
+        x = g.slice(x, 0, last, 1)?;
+    }
+    let norm = g.weight("output_norm.weight", &[config.hidden_size], DType::F32)?;
+    let x = nn::rms_norm(&mut g, x, norm, config.rms_eps)?;
+    let name = if config.tied { embedding } else { "output.weight" };
+    let output = g.weight(name, &[config.vocab_size, config.hidden_size], dtype(name))?;
+    let logits = g.linear(x, output)?;
+    let next = g.argmax(logits)?;
+    g.output("logits", logits);
+    g.output("next", next);
+    Ok(g)
+}
+
+struct Positions {
+    /// Where the first row stands.
+    past: Index,
+    kv_len: Symbol,
+    rows: Dim,
+    frequencies: NodeId,
+}
+
+struct Block<'a> {
+    config: &'a Config,
+    dtype: &'a dyn Fn(&str) -> DType,
+    i: usize,
+    positions: &'a Positions,
+}
+
+impl Block<'_> {
+    /// x `[rows, hidden_size]` → the same.
+    fn forward(&self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
+        g.scope(&format!("blk.{}.attention", self.i));
+        let normed = self.norm(g, "attn_norm", x)?;
+        let heads = self.attention(g, normed)?;
+        let attended = self.linear(g, "attn_output", heads, self.config.hidden_size)?;
+        let x = g.add(x, attended)?;
+
+        g.scope(&format!("blk.{}.feed_forward", self.i));
+        let normed = self.norm(g, "ffn_norm", x)?;
+        let gate = self.linear(g, "ffn_gate", normed, self.config.feed_forward_length)?;
+        let up = self.linear(g, "ffn_up", normed, self.config.feed_forward_length)?;
+        let hidden = nn::swiglu(g, gate, up)?;
+        let down = self.linear(g, "ffn_down", hidden, self.config.hidden_size)?;
+        g.add(x, down)
+    }
+
+    /// Attention before its output projection: `[rows, heads · head_dim]`.
+    fn attention(&self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
+        let Config { heads, kv_heads, head_dim, .. } = *self.config;
+        let Positions { past, rows, frequencies, .. } = *self.positions;
+        let query_shape = [rows, Dim::Fixed(heads), Dim::Fixed(head_dim)];
+        let key_shape = [rows, Dim::Fixed(kv_heads), Dim::Fixed(head_dim)];
+
+        let q = self.linear(g, "attn_q", x, heads * head_dim)?;
+        let k = self.linear(g, "attn_k", x, kv_heads * head_dim)?;
+        let v = self.linear(g, "attn_v", x, kv_heads * head_dim)?;
+        let (q, k, v) = (g.reshape(q, query_shape)?, g.reshape(k, key_shape)?, g.reshape(v, key_shape)?);
+        let q = nn::rope(g, q, frequencies, past)?;
+        let k = nn::rope(g, k, frequencies, past)?;
+
+        let (keys, values) = (self.cached(g, "k", k)?, self.cached(g, "v", v)?);
+        let groups = [rows, Dim::Fixed(kv_heads), Dim::Fixed(heads / kv_heads), Dim::Fixed(head_dim)];
+        let q = g.reshape(q, groups)?;
+        let mixed = nn::attention(g, q, keys, values, past)?;
+        g.reshape(mixed, [rows, Dim::Fixed(heads * head_dim)])
+    }
+
+    /// Appends `[rows, kv_heads, head_dim]` to a cache; gives all it then holds, `[kv_len, kv_heads, head_dim]`.
+    fn cached(&self, g: &mut Graph, name: &str, fresh: NodeId) -> Result<NodeId> {
+        let Config { context_length, kv_heads, head_dim, .. } = *self.config;
+        let cache = g.state(&format!("{name}.{}", self.i), &[context_length, kv_heads, head_dim])?;
+        let cache = g.write(cache, fresh, self.positions.past)?;
+        g.slice(cache, 0, Index::Fixed(0), self.positions.kv_len)
+    }
+
+    fn norm(&self, g: &mut Graph, name: &str, x: NodeId) -> Result<NodeId> {
+        let weight = g.weight(&self.name(name), &[self.config.hidden_size], DType::F32)?;
+        nn::rms_norm(g, x, weight, self.config.rms_eps)
+    }
+
+    fn linear(&self, g: &mut Graph, name: &str, x: NodeId, out: usize) -> Result<NodeId> {
+        let width = g.shape(x).back(0).bound(g);
+        let name = self.name(name);
+        let weight = g.weight(&name, &[out, width], (self.dtype)(&name))?;
+        g.linear(x, weight)
+    }
+
+    fn name(&self, part: &str) -> String {
+        format!("blk.{}.{part}.weight", self.i)
+    }
+}

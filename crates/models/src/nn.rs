@@ -1,0 +1,150 @@
+//! Pieces that networks share, written in primitives.
+//!
+//! `lantern_graph::fuse` recognises them by their shape: a change here needs its twin there. The tests of this crate
+//! count what was recognised.
+
+use lantern_graph::{Binary, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary};
+
+/// Added to the scores of positions that may not be seen: exp gives exactly 0.
+const HIDDEN: f32 = -1e30;
+
+fn last_axis(g: &Graph, op: &str, x: NodeId) -> Result<usize> {
+    g.shape(x).rank().checked_sub(1).ok_or_else(|| wrong(op, "a scalar has no axis".into()))
+}
+
+fn wrong(op: &str, cause: String) -> Error {
+    Error::new("graph.shape", format!("{op}: {cause}"), "check the shapes the model was built with")
+}
+
+/// Root mean square normalization over the last axis (Zhang and Sennrich 2019, arXiv 1910.07467).
+///
+/// x `[…, columns]`, weight `[columns]` → `[…, columns]`: `x / sqrt(mean(x²) + eps) · weight`.
+pub fn rms_norm(g: &mut Graph, x: NodeId, weight: NodeId, eps: f32) -> Result<NodeId> {
+    let axis = last_axis(g, "rms_norm", x)?;
+    let Some(columns) = g.shape(x).back(0).fixed() else {
+        return Err(wrong("rms_norm", format!("the last axis of {} is not fixed", g.shape(x))));
+    };
+    let squares = g.mul(x, x)?;
+    let sum = g.sum(squares, axis)?;
+    let mean = g.affine(sum, 1.0 / columns as f32, eps)?;
+    let scale = g.unary(Unary::Rsqrt, mean)?;
+    let normed = g.mul(x, scale)?;
+    g.mul(normed, weight)
+}
+
+/// Over the last axis, shifted by the maximum so that exp cannot overflow.
+pub fn softmax(g: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let axis = last_axis(g, "softmax", x)?;
+    let max = g.reduce(Reduction::Max, x, axis)?;
+    let shifted = g.sub(x, max)?;
+    let exp = g.unary(Unary::Exp, shifted)?;
+    let sum = g.sum(exp, axis)?;
+    g.div(exp, sum)
+}
+
+/// `x · sigmoid(x)` (Hendrycks and Gimpel 2016; Elfwing et al. 2017).
+pub fn silu(g: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let sigmoid = g.unary(Unary::Sigmoid, x)?;
+    g.mul(x, sigmoid)
+}
+
+/// `silu(gate) · up`, both of one shape (Shazeer 2020, arXiv 2002.05202).
+pub fn swiglu(g: &mut Graph, gate: NodeId, up: NodeId) -> Result<NodeId> {
+    let silu = silu(g, gate)?;
+    g.mul(silu, up)
+}
+
+/// The angles per position of a rotary embedding, `theta^(-2i / head_dim)`: `[head_dim / 2, 1]`.
+pub fn rope_frequencies(g: &mut Graph, head_dim: usize, theta: f32) -> Result<NodeId> {
+    // In f64: a rounding error here is multiplied by the position.
+    let values: Vec<f32> =
+        (0..head_dim / 2).map(|i| f64::from(theta).powf(-2.0 * i as f64 / head_dim as f64) as f32).collect();
+    g.constant([head_dim / 2, 1], &values)
+}
+
+/// Rotary position embedding on adjacent pairs (Su et al. 2021, arXiv 2104.09864), as GGUF orders "llama" heads.
+///
+/// x `[rows, heads, head_dim]`, frequencies `[head_dim / 2, 1]`; row r stands at position `start + r`.
+pub fn rope(g: &mut Graph, x: NodeId, frequencies: NodeId, start: Index) -> Result<NodeId> {
+    let shape = g.shape(x).clone();
+    let (&[rows, heads, head_dim], Some(width)) = (&shape.0[..], shape.back(0).fixed()) else {
+        return Err(wrong("rope", format!("{shape} is not [rows, heads, head_dim]")));
+    };
+    if width % 2 != 0 {
+        return Err(wrong("rope", format!("{shape}: the head dimension {head_dim} is odd")));
+    }
+    let one = Dim::Fixed(1);
+    let positions = g.range(start, rows);
+    let positions = g.reshape(positions, [rows, one, one, one])?;
+    let angle = g.mul(positions, frequencies)?;
+    let (cos, sin) = (g.unary(Unary::Cos, angle)?, g.unary(Unary::Sin, angle)?);
+
+    let pairs = g.reshape(x, [rows, heads, Dim::Fixed(width / 2), Dim::Fixed(2)])?;
+    let even = g.slice(pairs, 3, Index::Fixed(0), 1)?;
+    let odd = g.slice(pairs, 3, Index::Fixed(1), 1)?;
+    let (even_cos, odd_sin) = (g.mul(even, cos)?, g.mul(odd, sin)?);
+    let (even_sin, odd_cos) = (g.mul(even, sin)?, g.mul(odd, cos)?);
+    let (turned_even, turned_odd) = (g.sub(even_cos, odd_sin)?, g.add(even_sin, odd_cos)?);
+    let joined = g.concat(&[turned_even, turned_odd], 3)?;
+    g.reshape(joined, shape)
+}
+
+/// Causal scaled dot-product attention (Vaswani et al. 2017) with grouped queries (Ainslie et al. 2023, arXiv 2305.13245).
+///
+/// q `[rows, kv_heads, group, head_dim]`, k and v `[kv_len, kv_heads, head_dim]`; query row r stands at position
+/// `start + r` and sees the keys up to there → `[rows, kv_heads, group, head_dim]`.
+pub fn attention(g: &mut Graph, q: NodeId, k: NodeId, v: NodeId, start: Index) -> Result<NodeId> {
+    let (sq, sk) = (g.shape(q).clone(), g.shape(k).clone());
+    let (&[rows, _, _, head_dim], &[kv_len, kv_heads, _]) = (&sq.0[..], &sk.0[..]) else {
+        return Err(wrong("attention", format!("queries {sq} and keys {sk}")));
+    };
+    let Some(width) = head_dim.fixed() else {
+        return Err(wrong("attention", format!("the head dimension of {sq} is not fixed")));
+    };
+    let one = Dim::Fixed(1);
+    let mut heads_first = |x: NodeId| {
+        let permuted = g.permute(x, &[1, 0, 2])?;
+        g.reshape(permuted, [kv_heads, one, kv_len, head_dim])
+    };
+    let (keys, values) = (heads_first(k)?, heads_first(v)?);
+    let queries = g.permute(q, &[1, 2, 0, 3])?;
+    let dots = g.matmul(queries, keys, false, true)?;
+    let scores = g.affine(dots, 1.0 / (width as f32).sqrt(), 0.0)?;
+
+    let key_positions = g.range(Index::Fixed(0), kv_len);
+    let query_positions = g.range(start, rows);
+    let query_positions = g.reshape(query_positions, [rows, one])?;
+    let later = g.binary(Binary::Greater, key_positions, query_positions)?;
+    let mask = g.affine(later, HIDDEN, 0.0)?;
+
+    let masked = g.add(scores, mask)?;
+    let weights = softmax(g, masked)?;
+    let mixed = g.matmul(weights, values, false, false)?;
+    g.permute(mixed, &[2, 0, 1, 3])
+}
+
+/// Mean cross-entropy of rows of logits, in nats.
+///
+/// logits `[rows, classes]`, targets `[rows, 1]`: class numbers as f32 → `[1, 1]`.
+pub fn cross_entropy(g: &mut Graph, logits: NodeId, targets: NodeId) -> Result<NodeId> {
+    let shape = g.shape(logits).clone();
+    let (2, Some(rows), Some(classes)) = (shape.rank(), shape.back(1).fixed(), shape.back(0).fixed()) else {
+        return Err(wrong("cross_entropy", format!("logits {shape} are not [rows, classes], both fixed")));
+    };
+    if *g.shape(targets) != Shape::from([rows, 1]) {
+        return Err(wrong("cross_entropy", format!("targets {} for logits {shape}", g.shape(targets))));
+    }
+    let max = g.reduce(Reduction::Max, logits, 1)?;
+    let shifted = g.sub(logits, max)?;
+    let exp = g.unary(Unary::Exp, shifted)?;
+    let sum = g.sum(exp, 1)?;
+    let log_sum = g.unary(Unary::Log, sum)?;
+
+    let all = g.range(Index::Fixed(0), classes);
+    let one_hot = g.binary(Binary::Equal, targets, all)?;
+    let hit = g.mul(shifted, one_hot)?;
+    let hit = g.sum(hit, 1)?;
+    let losses = g.sub(log_sum, hit)?;
+    let total = g.sum(losses, 0)?;
+    g.affine(total, 1.0 / rows as f32, 0.0)
+}
