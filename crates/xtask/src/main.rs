@@ -1,0 +1,62 @@
+//! `cargo xtask …`: set-up, build, serve, test and measure. Everything a fresh machine with rustup needs starts here.
+
+mod bench;
+mod counts;
+mod drivers;
+mod process;
+mod serve;
+mod setup;
+mod test;
+mod web;
+
+use anyhow::{Result, anyhow, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  serve [--port N]   set up, build, and serve the site on localhost (only cargo is needed)
+  build              build the page's WebAssembly into www/wasm/ and print its sizes
+  test [--quick]     set up and run every test and lint; --quick: format and native tests only
+  bench page         time the first token after a cold load from localhost, and keep the raw record
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["serve"] => serve::main(None)?,
+        ["serve", "--port", port] => {
+            let port = port.parse().map_err(|_| anyhow!("--port takes a number from 0 to 65535, not \"{port}\""))?;
+            serve::main(Some(port))?;
+        }
+        ["build"] => web::build()?.print(),
+        ["test"] => return test::main(false),
+        ["test", "--quick"] => return test::main(true),
+        ["bench", "page"] => bench::page()?,
+        [] | ["help" | "--help" | "-h"] => print!("{USAGE}"),
+        other => bail!("no such command: {}\n\n{USAGE}", other.join(" ")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The repository's root: xtask is always run from this checkout by the alias in `.cargo/config.toml`.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// Where tools, driver lists and reports go; ignored by git.
+fn target_dir() -> PathBuf {
+    root().join("target")
+}
