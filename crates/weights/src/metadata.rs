@@ -1,0 +1,339 @@
+//! GGUF metadata: ordered keys and typed values, and the questions loaders ask of them.
+
+use crate::ByteSource;
+use crate::cursor::Cursor;
+use lantern_graph::{Error, Result};
+use std::collections::HashMap;
+
+/// Array elements and keys together. Gemma's vocabulary, the largest about, has 1.3 million; a `Value` is 32 bytes,
+/// so a hostile file can make us hold 128 MiB at most.
+const MAX_VALUES: u64 = 4 << 20;
+
+/// A metadata value. GGUF's arrays hold one type of element and no arrays (llama.cpp reads no nested ones either).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    U8(u8),
+    I8(i8),
+    U16(u16),
+    I16(i16),
+    U32(u32),
+    I32(i32),
+    F32(f32),
+    Bool(bool),
+    /// Bytes that are not UTF-8 have become U+FFFD.
+    String(String),
+    Array(Vec<Value>),
+    U64(u64),
+    I64(i64),
+    F64(f64),
+}
+
+const ARRAY: u32 = 9;
+
+impl Value {
+    /// The type's number in the file.
+    pub(crate) fn code(&self) -> u32 {
+        match self {
+            Value::U8(_) => 0,
+            Value::I8(_) => 1,
+            Value::U16(_) => 2,
+            Value::I16(_) => 3,
+            Value::U32(_) => 4,
+            Value::I32(_) => 5,
+            Value::F32(_) => 6,
+            Value::Bool(_) => 7,
+            Value::String(_) => 8,
+            Value::Array(_) => ARRAY,
+            Value::U64(_) => 10,
+            Value::I64(_) => 11,
+            Value::F64(_) => 12,
+        }
+    }
+
+    fn type_name(&self) -> &'static str {
+        const NAMES: [&str; 13] =
+            ["u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"];
+        NAMES[self.code() as usize]
+    }
+
+    /// Any integer type: converters disagree about which one a key has.
+    pub fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Value::U8(v) => Some(v.into()),
+            Value::U16(v) => Some(v.into()),
+            Value::U32(v) => Some(v.into()),
+            Value::U64(v) => Some(v),
+            Value::I8(_) | Value::I16(_) | Value::I32(_) | Value::I64(_) => u64::try_from(self.as_i64()?).ok(),
+            _ => None,
+        }
+    }
+
+    pub fn as_i64(&self) -> Option<i64> {
+        match *self {
+            Value::I8(v) => Some(v.into()),
+            Value::I16(v) => Some(v.into()),
+            Value::I32(v) => Some(v.into()),
+            Value::I64(v) => Some(v),
+            _ => i64::try_from(self.as_u64()?).ok(),
+        }
+    }
+
+    pub fn as_u32(&self) -> Option<u32> {
+        u32::try_from(self.as_u64()?).ok()
+    }
+
+    pub fn as_f32(&self) -> Option<f32> {
+        match *self {
+            Value::F32(v) => Some(v),
+            Value::F64(v) => Some(v as f32),
+            _ => None,
+        }
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(v) = self { Some(*v) } else { None }
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::String(v) = self { Some(v) } else { None }
+    }
+
+    pub fn as_array(&self) -> Option<&[Value]> {
+        if let Value::Array(v) = self { Some(v) } else { None }
+    }
+}
+
+/// A file's keys and values, in the file's order.
+///
+/// Each question comes twice: `u32(key)` where a model cannot do without (`gguf.metadata` when it is missing), and
+/// `find_u32(key)` where it can. A value of another type is `gguf.metadata` for both.
+#[derive(Debug, Clone, Default)]
+pub struct Metadata {
+    entries: Vec<(String, Value)>,
+    index: HashMap<String, usize>,
+}
+
+impl Metadata {
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.index.get(key).map(|i| &self.entries[*i].1)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// `gguf.metadata` when the key is there already.
+    pub fn insert(&mut self, key: impl Into<String>, value: Value) -> Result<()> {
+        let key = key.into();
+        if self.index.insert(key.clone(), self.entries.len()).is_some() {
+            return Err(damaged(format!("the key {key} is there twice")));
+        }
+        self.entries.push((key, value));
+        Ok(())
+    }
+
+    pub fn str(&self, key: &str) -> Result<&str> {
+        self.find_str(key)?.ok_or_else(|| missing(key))
+    }
+
+    pub fn find_str(&self, key: &str) -> Result<Option<&str>> {
+        self.find(key, "a string", Value::as_str)
+    }
+
+    /// From any integer type that holds a number of 32 bits.
+    pub fn u32(&self, key: &str) -> Result<u32> {
+        self.find_u32(key)?.ok_or_else(|| missing(key))
+    }
+
+    pub fn find_u32(&self, key: &str) -> Result<Option<u32>> {
+        self.find(key, "a u32", Value::as_u32)
+    }
+
+    /// From f32 or f64.
+    pub fn f32(&self, key: &str) -> Result<f32> {
+        self.find_f32(key)?.ok_or_else(|| missing(key))
+    }
+
+    pub fn find_f32(&self, key: &str) -> Result<Option<f32>> {
+        self.find(key, "an f32", Value::as_f32)
+    }
+
+    pub fn find_bool(&self, key: &str) -> Result<Option<bool>> {
+        self.find(key, "a bool", Value::as_bool)
+    }
+
+    pub fn array(&self, key: &str) -> Result<&[Value]> {
+        self.find_array(key)?.ok_or_else(|| missing(key))
+    }
+
+    pub fn find_array(&self, key: &str) -> Result<Option<&[Value]>> {
+        self.find(key, "an array", Value::as_array)
+    }
+
+    /// An array of strings.
+    pub fn strings(&self, key: &str) -> Result<Vec<&str>> {
+        self.elements(key, self.array(key)?, "strings", Value::as_str)
+    }
+
+    /// An array of f32, or `None` when there is none.
+    pub fn find_f32s(&self, key: &str) -> Result<Option<Vec<f32>>> {
+        self.find_array(key)?.map(|all| self.elements(key, all, "f32", Value::as_f32)).transpose()
+    }
+
+    /// An array of integers, or `None` when there is none.
+    pub fn find_ints(&self, key: &str) -> Result<Option<Vec<i64>>> {
+        self.find_array(key)?.map(|all| self.elements(key, all, "integers", Value::as_i64)).transpose()
+    }
+
+    fn find<'a, T>(&'a self, key: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        match read(value) {
+            Some(found) => Ok(Some(found)),
+            None => {
+                let shown = match value {
+                    Value::String(_) | Value::Array(_) => String::new(),
+                    number => format!(" ({number:?})"),
+                };
+                Err(damaged(format!("the key {key} holds {}{shown}, and {what} is needed", value.type_name())))
+            }
+        }
+    }
+
+    fn elements<'a, T>(
+        &self,
+        key: &str,
+        values: &'a [Value],
+        what: &str,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        let bad =
+            |i: usize| damaged(format!("element {i} of {key} is {}, and {what} are needed", values[i].type_name()));
+        values.iter().enumerate().map(|(i, value)| read(value).ok_or_else(|| bad(i))).collect()
+    }
+
+    /// `count` entries from the header.
+    pub(crate) async fn read<S: ByteSource>(cursor: &mut Cursor<'_, S>, count: u64) -> Result<Self> {
+        // The shortest entry: an empty key, a type, one byte.
+        cursor.check_count(count, 13, "the metadata")?;
+        let mut room = MAX_VALUES;
+        spend(&mut room, count)?;
+        let mut metadata = Self::default();
+        for _ in 0..count {
+            let key = cursor.string("a metadata key").await?;
+            let key = std::str::from_utf8(key).map_err(|_| damaged("a key is not UTF-8".into()))?.to_owned();
+            let code = cursor.u32("a metadata type").await?;
+            let value = if code == ARRAY {
+                let code = cursor.u32("a metadata type").await?;
+                let count = cursor.u64("an array's length").await?;
+                cursor.check_count(count, min_bytes(code, &key)?, "an array")?;
+                spend(&mut room, count)?;
+                let mut values = Vec::new();
+                for _ in 0..count {
+                    values.push(read_scalar(cursor, code, &key).await?);
+                }
+                Value::Array(values)
+            } else {
+                read_scalar(cursor, code, &key).await?
+            };
+            metadata.insert(key, value)?;
+        }
+        Ok(metadata)
+    }
+}
+
+fn spend(room: &mut u64, count: u64) -> Result<()> {
+    *room = room.checked_sub(count).ok_or_else(|| damaged(format!("it holds more than {MAX_VALUES} values")))?;
+    Ok(())
+}
+
+/// The least an element of this type takes in the file.
+fn min_bytes(code: u32, key: &str) -> Result<u64> {
+    match code {
+        0 | 1 | 7 => Ok(1),
+        2 | 3 => Ok(2),
+        4..=6 => Ok(4),
+        8 | 10..=12 => Ok(8),
+        ARRAY => Err(damaged(format!("the key {key} holds arrays in an array"))),
+        other => Err(damaged(format!("the key {key} has the unknown type {other}"))),
+    }
+}
+
+async fn read_scalar<S: ByteSource>(cursor: &mut Cursor<'_, S>, code: u32, key: &str) -> Result<Value> {
+    const WHAT: &str = "a metadata value";
+    Ok(match code {
+        0 => Value::U8(u8::from_le_bytes(cursor.array(WHAT).await?)),
+        1 => Value::I8(i8::from_le_bytes(cursor.array(WHAT).await?)),
+        2 => Value::U16(u16::from_le_bytes(cursor.array(WHAT).await?)),
+        3 => Value::I16(i16::from_le_bytes(cursor.array(WHAT).await?)),
+        4 => Value::U32(u32::from_le_bytes(cursor.array(WHAT).await?)),
+        5 => Value::I32(i32::from_le_bytes(cursor.array(WHAT).await?)),
+        6 => Value::F32(f32::from_le_bytes(cursor.array(WHAT).await?)),
+        7 => Value::Bool(cursor.array::<1>(WHAT).await? != [0]),
+        8 => Value::String(String::from_utf8_lossy(cursor.string(WHAT).await?).into_owned()),
+        10 => Value::U64(u64::from_le_bytes(cursor.array(WHAT).await?)),
+        11 => Value::I64(i64::from_le_bytes(cursor.array(WHAT).await?)),
+        12 => Value::F64(f64::from_le_bytes(cursor.array(WHAT).await?)),
+        other => {
+            min_bytes(other, key)?;
+            return Err(damaged(format!("the key {key} has the unknown type {other}")));
+        }
+    })
+}
+
+fn missing(key: &str) -> Error {
+    Error::new(
+        "gguf.metadata",
+        format!("the file's metadata lacks {key}"),
+        "convert the model again with a current converter, or use another file",
+    )
+}
+
+fn damaged(what: String) -> Error {
+    Error::new(
+        "gguf.metadata",
+        format!("the file's metadata cannot be used: {what}"),
+        "convert the model again with a current converter, or get the file again",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Metadata {
+        let mut m = Metadata::default();
+        m.insert("n", Value::I32(7)).unwrap();
+        m.insert("neg", Value::I8(-1)).unwrap();
+        m.insert("big", Value::U64(1 << 40)).unwrap();
+        m.insert("eps", Value::F64(0.5)).unwrap();
+        m.insert("mixed", Value::Array(vec![Value::String("a".into()), Value::U8(1)])).unwrap();
+        m
+    }
+
+    #[test]
+    fn numbers_convert_where_they_fit_and_say_so_where_not() {
+        let m = sample();
+        assert_eq!((m.u32("n").unwrap(), m.f32("eps").unwrap()), (7, 0.5));
+        assert_eq!(m.find_u32("absent").unwrap(), None);
+        for key in ["neg", "big", "eps", "mixed"] {
+            let error = m.u32(key).unwrap_err();
+            assert!(error.code == "gguf.metadata" && error.cause.contains(key), "{error}");
+        }
+        let error = m.str("absent").unwrap_err();
+        assert!(error.code == "gguf.metadata" && error.cause.contains("lacks absent"), "{error}");
+        assert!(m.strings("mixed").unwrap_err().cause.contains("element 1"));
+    }
+
+    #[test]
+    fn a_key_may_be_there_once() {
+        assert!(sample().insert("n", Value::Bool(true)).unwrap_err().cause.contains("twice"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Byte sources: random access to a file's bytes, wherever they lie.
+
+use lantern_graph::{Error, Result};
+use std::rc::Rc;
+
+/// Random access to the bytes of a file. Async, and not `Send`: on the page a read crosses into JavaScript.
+/// Offsets are u64, because a file may be larger than a 32-bit address space.
+#[allow(async_fn_in_trait, reason = "nothing here is `Send`, so callers need no bound on the future")]
+pub trait ByteSource {
+    /// Bytes in the file.
+    fn len(&self) -> u64;
+
+    /// Fills `buf` from `offset` on, whole or not at all. `source.short` when the range passes the end,
+    /// `source.read` when the reading itself fails.
+    async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The check every source makes before it reads.
+fn check_range(source_len: u64, offset: u64, want: usize) -> Result<()> {
+    if offset.checked_add(want as u64).is_some_and(|end| end <= source_len) {
+        return Ok(());
+    }
+    Err(Error::new(
+        "source.short",
+        format!("{want} bytes were asked for at byte {offset}, and the file has {source_len}"),
+        "the file is incomplete: get it again",
+    ))
+}
+
+/// A file that is whole in memory: embedded models, and tests. Cloning shares the bytes.
+#[derive(Clone)]
+pub struct MemorySource {
+    bytes: Rc<[u8]>,
+}
+
+impl MemorySource {
+    pub fn new(bytes: impl Into<Rc<[u8]>>) -> Self {
+        Self { bytes: bytes.into() }
+    }
+}
+
+impl ByteSource for MemorySource {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        check_range(self.len(), offset, buf.len())?;
+        let start = offset as usize;
+        buf.copy_from_slice(&self.bytes[start..start + buf.len()]);
+        Ok(())
+    }
+}
+
+/// A file on disk.
+#[cfg(not(target_arch = "wasm32"))]
+pub struct FileSource {
+    file: std::fs::File,
+    path: std::path::PathBuf,
+    len: u64,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl FileSource {
+    /// `source.open` when there is no such file, it may not be read, or it is a folder or a device.
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let cannot = |why: String| {
+            Error::new("source.open", format!("{}: {why}", path.display()), "give the path of a file you may read")
+        };
+        let file = std::fs::File::open(&path).map_err(|e| cannot(e.to_string()))?;
+        let about = file.metadata().map_err(|e| cannot(e.to_string()))?;
+        if !about.is_file() {
+            return Err(cannot("not a regular file".into()));
+        }
+        Ok(Self { len: about.len(), file, path })
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl ByteSource for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        use std::io::{Read, Seek, SeekFrom};
+        check_range(self.len, offset, buf.len())?;
+        // `&File` reads and seeks; seek + read needs no platform's own positioned read.
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buf)).map_err(|e| {
+            Error::new(
+                "source.read",
+                format!("{}: {e} at byte {offset}", self.path.display()),
+                "check that the file is still there and unchanged, and the disk is well",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_past_the_end_is_an_error_that_names_both_numbers() {
+        let source = MemorySource::new(vec![1u8, 2, 3]);
+        let mut two = [0; 2];
+        pollster::block_on(source.read(1, &mut two)).unwrap();
+        assert_eq!(two, [2, 3]);
+        for offset in [2, 3, u64::MAX] {
+            let error = pollster::block_on(source.read(offset, &mut two)).unwrap_err();
+            assert_eq!(error.code, "source.short");
+            assert!(error.cause.contains(&offset.to_string()) && error.cause.contains("has 3"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_reads_like_memory_and_a_folder_is_refused() {
+        let path = std::env::temp_dir().join(format!("lantern-source-{}.bin", std::process::id()));
+        std::fs::write(&path, [9u8, 8, 7, 6]).unwrap();
+        let source = FileSource::open(&path).unwrap();
+        let mut buf = [0; 3];
+        pollster::block_on(source.read(1, &mut buf)).unwrap();
+        assert_eq!((source.len(), buf), (4, [8, 7, 6]));
+        assert_eq!(pollster::block_on(source.read(2, &mut buf)).unwrap_err().code, "source.short");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(FileSource::open(&path).err().unwrap().code, "source.open");
+        assert_eq!(FileSource::open(std::env::temp_dir()).err().unwrap().code, "source.open");
+    }
+}
