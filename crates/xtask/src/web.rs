@@ -25,8 +25,8 @@ impl Sizes {
     }
 
     pub fn print(&self) {
-        println!("www/wasm/lantern_bg.wasm  {:>10} bytes  {:>10} gz", self.wasm_bytes, self.wasm_gz_bytes);
-        println!("www/wasm/lantern.js       {:>10} bytes  {:>10} gz", self.js_bytes, self.js_gz_bytes);
+        println!("www/wasm/lantern_web_bg.wasm  {:>10} bytes  {:>10} gz", self.wasm_bytes, self.wasm_gz_bytes);
+        println!("www/wasm/lantern_web.js       {:>10} bytes  {:>10} gz", self.js_bytes, self.js_gz_bytes);
         println!("together {} bytes gz, limit {LIMIT_GZ_BYTES}", self.total_gz_bytes());
     }
 }
@@ -40,7 +40,7 @@ pub fn build() -> Result<Sizes> {
     let out = root().join("www").join("wasm");
     Bindgen::new()
         .input_path(&input)
-        .out_name("lantern")
+        .out_name("lantern_web")
         .web(true)
         .and_then(|bindgen| {
             bindgen.typescript(true).remove_name_section(true).remove_producers_section(true).generate(&out)
@@ -56,8 +56,8 @@ fn sizes(out: &Path) -> Result<Sizes> {
         encoder.write_all(&bytes)?;
         Ok((bytes.len() as u64, encoder.finish()?.len() as u64))
     };
-    let (wasm_bytes, wasm_gz_bytes) = measure("lantern_bg.wasm")?;
-    let (js_bytes, js_gz_bytes) = measure("lantern.js")?;
+    let (wasm_bytes, wasm_gz_bytes) = measure("lantern_web_bg.wasm")?;
+    let (js_bytes, js_gz_bytes) = measure("lantern_web.js")?;
     Ok(Sizes { wasm_bytes, wasm_gz_bytes, js_bytes, js_gz_bytes })
 }
 

@@ -1,0 +1,121 @@
+// The pages themselves: there before the engine is, readable by everyone, silent towards the network.
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { ask, launch, options, state, visit } from './harness.mjs';
+
+const { source: axe } = createRequire(import.meta.url)('axe-core');
+
+let chromium;
+before(async () => (chromium = await launch()));
+after(() => chromium?.close());
+
+/** Never lets the engine's program arrive. */
+const holdWasm = (page) => page.route('**/*.wasm', () => {});
+
+async function assertAccessible(page, what) {
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.flat()} ${failureSummary}`).join('; ')}`);
+  });
+  assert.deepEqual(violations, [], what);
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`the front page is accessible, ${colorScheme}`, options, async () => {
+    const here = await visit(chromium, './', { context: { colorScheme } });
+    await assertAccessible(here.page, 'front page');
+    await here.close();
+  });
+
+  test(`the chat page is accessible while it loads and after an answer, ${colorScheme}`, options, async () => {
+    const here = await visit(chromium, 'chat.html?device=cpu', { context: { colorScheme, reducedMotion: 'reduce' } });
+    await state(here.page, 'ready');
+    await assertAccessible(here.page, 'ready');
+    await ask(here.page, 'Once upon a time', { 'max-tokens': '16' });
+    await assertAccessible(here.page, 'answered');
+    await here.close();
+
+    const waiting = await visit(chromium, 'chat.html', { context: { colorScheme }, prepare: holdWasm });
+    await state(waiting.page, 'loading');
+    await assertAccessible(waiting.page, 'loading');
+    await waiting.close();
+  });
+}
+
+for (const path of ['./', 'chat.html']) {
+  test(`${path} fits a screen 320 px wide`, options, async () => {
+    const here = await visit(chromium, path, { context: { viewport: { width: 320, height: 640 } }, prepare: holdWasm });
+    const { scroll, wide } = await here.page.evaluate(() => {
+      const roots = [document, ...[...document.querySelectorAll('*')].flatMap((element) => element.shadowRoot ?? [])];
+      const elements = roots.flatMap((root) => [...root.querySelectorAll('*')]);
+      const scrolls = (element) => element && (['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+      const wide = elements.filter((element) => element.getBoundingClientRect().right > 320.5 && !scrolls(element));
+      return { scroll: document.documentElement.scrollWidth, wide: wide.map((element) => `${element.localName}.${element.className}`) };
+    });
+    assert.ok(scroll <= 320, `the page is ${scroll} px wide: ${wide}`);
+    await here.close();
+  });
+}
+
+test('the chat page is painted and can be typed into before the engine arrives', options, async () => {
+  const here = await visit(chromium, 'chat.html', { prepare: holdWasm });
+  await here.page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0);
+  await state(here.page, 'loading');
+  await here.page.getByText('Begin a story…', { exact: true }).first().waitFor();
+  const input = here.page.locator('lantern-chat [part=input]');
+  await input.fill('A lamp in the window');
+  assert.equal(await input.inputValue(), 'A lamp in the window');
+  const asked = await here.page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.gguf')).length);
+  assert.equal(asked, 0, 'the model is not fetched before the engine');
+  await here.close();
+});
+
+test('the front page fetches neither engine nor model', options, async () => {
+  const here = await visit(chromium, './', { waitUntil: 'networkidle' });
+  assert.deepEqual(here.requests.filter(({ url }) => /\.(wasm|gguf)$/.test(url)), []);
+  await here.close();
+});
+
+test('the keyboard alone reaches the text, sends it, and stops the answer', options, async () => {
+  const { page, close } = await visit(chromium, 'chat.html?device=cpu');
+  await state(page, 'ready');
+  const focused = () =>
+    page.evaluate(() => {
+      let element = document.activeElement;
+      while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+      return element?.getAttribute('part') ?? element?.className ?? '';
+    });
+  const passed = [];
+  for (let presses = 0; presses < 20 && (await focused()) !== 'input'; presses++) {
+    await page.keyboard.press('Tab');
+    passed.push(await focused());
+  }
+  assert.equal(await focused(), 'input', `Tab went over ${passed.join(', ')}`);
+  assert.equal(passed[0], 'skip', 'the first Tab offers to skip the header');
+
+  await page.evaluate(() => document.querySelector('lantern-chat').setAttribute('max-tokens', '512'));
+  await page.keyboard.type('The fox looked up');
+  await page.keyboard.press('Enter');
+  await state(page, 'running');
+  await page.keyboard.press('Escape');
+  await state(page, 'ready');
+  assert.equal(await focused(), 'input', 'the focus is where one goes on');
+  const text = await page.locator('lantern-chat [part=text]').innerText();
+  assert.match(text, /The fox looked up/);
+  await close();
+});
+
+test('what a visitor types is in no request', options, async () => {
+  const secret = 'xylophonic marmalade';
+  const here = await visit(chromium, 'chat.html?device=cpu');
+  await state(here.page, 'ready');
+  const before = here.requests.length;
+  await ask(here.page, `Once there was a ${secret}`, { 'max-tokens': '16' });
+  await here.page.evaluate(() => document.querySelector('lantern-chat').reset());
+  assert.deepEqual(here.requests.slice(before), [], 'nothing is asked of anyone during an answer');
+  // Every host but this one is refused and remembered by the harness, whatever asks; `close` looks there.
+  await here.close();
+});

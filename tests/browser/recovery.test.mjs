@@ -1,0 +1,38 @@
+// The GPU process dies in the middle of an answer: a new Worker, the journal replayed, and the answer goes on as if nothing
+// had been.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { ask, launch, options, state, visit } from './harness.mjs';
+
+const TOKENS = '96';
+
+let chromium;
+before(async () => (chromium = await launch()));
+after(() => chromium?.close());
+
+for (const [sampling, attributes] of Object.entries({ greedy: { temperature: '0' }, sampled: { temperature: '0.9', seed: '11' } })) {
+  test(`a GPU crash does not change the answer, ${sampling}`, options, async (t) => {
+    const { page, close } = await visit(chromium, 'chat.html?device=gpu&tier=software');
+    await state(page, 'ready');
+    const given = { ...attributes, 'max-tokens': TOKENS };
+    const undisturbed = await ask(page, 'Once upon a time', given);
+    await page.evaluate(() => document.querySelector('lantern-chat').reset());
+
+    const heard = page.evaluate(
+      () => new Promise((resolve) => document.querySelector('lantern-chat').addEventListener('lantern-token', ({ detail }) => detail.step === 8 && resolve())),
+    );
+    const answer = ask(page, 'Once upon a time', given);
+    await heard;
+    const control = await chromium.browser.newBrowserCDPSession();
+    await control.send('Browser.crashGpuProcess').catch(() => {});
+    const disturbed = await answer;
+
+    t.diagnostic(`${disturbed.recoveries} recovery; went on with ${disturbed.device}`);
+    assert.ok(disturbed.recoveries >= 1, 'the crash was noticed');
+    assert.deepEqual(disturbed.tokens, undisturbed.tokens);
+    assert.equal(disturbed.text, undisturbed.text);
+    await state(page, 'ready');
+    await close();
+  });
+}
