@@ -311,6 +311,16 @@ impl Graph {
         self.write(state, value, Index::Fixed(0))
     }
 
+    /// A fused operation as `fuse` would make it: executors' self-tests build single ones. Models use primitives.
+    pub fn fused(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+        let like = match (&op, inputs.len()) {
+            (Op::LinearAdd, 3) => inputs[2],
+            (Op::Softmax, 1) | (Op::RmsNorm { .. } | Op::Rope { .. } | Op::SwiGlu, 2) | (Op::Attention { .. }, 3) => inputs[0],
+            (op, n) => return Err(shape_error("fused", format!("{} of {n} inputs", op.name()))),
+        };
+        Ok(self.push(op, inputs, self.shape(like).clone(), DType::F32))
+    }
+
     fn want_f32(&self, op: &str, x: NodeId) -> Result<()> {
         let dtype = self.node(x).dtype;
         if dtype == DType::F32 {

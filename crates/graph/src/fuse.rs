@@ -17,7 +17,9 @@ pub fn fuse(graph: &Graph) -> Graph {
             node.inputs = inputs;
         }
     }
-    fused.without_dead_nodes().0
+    // A fused node reads at its pattern's end what the pattern read at its start: a state written in between is then read
+    // too late.
+    if fused.check_state_order().is_err() { graph.without_dead_nodes().0 } else { fused.without_dead_nodes().0 }
 }
 
 fn pattern(graph: &Graph, id: NodeId) -> Option<(Op, Vec<NodeId>)> {

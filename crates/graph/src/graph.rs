@@ -207,11 +207,14 @@ impl Graph {
     /// # Errors
     /// `graph.state_order` naming the state and the node.
     pub fn check_state_order(&self) -> Result<()> {
-        let mut written = vec![false; self.nodes.len()];
+        // By state, not by node: the same state may have been asked for twice.
+        let mut written = vec![false; self.states.len()];
         for id in self.ids() {
             let node = self.node(id);
             for input in &node.inputs {
-                if written[input.0 as usize] {
+                if let Op::State(state) = self.node(*input).op
+                    && written[state.0 as usize]
+                {
                     return Err(Error::new(
                         "graph.state_order",
                         format!("node {} ({}) reads a state that was written before it", id.0, node.op.name()),
@@ -219,8 +222,8 @@ impl Graph {
                     ));
                 }
             }
-            if matches!(node.op, Op::Write { .. }) {
-                written[node.inputs[0].0 as usize] = true;
+            if let (Op::Write { .. }, Op::State(state)) = (&node.op, &self.node(node.inputs[0]).op) {
+                written[state.0 as usize] = true;
             }
         }
         Ok(())

@@ -197,6 +197,24 @@ impl Bindings {
         Ok(Bindings(bound))
     }
 
+    /// Were these bound for a graph with such symbols? Executors ask before they index by them.
+    ///
+    /// # Errors
+    /// `graph.binding` when there are more or fewer symbols, or a value is over its bound.
+    pub fn check(&self, graph: &Graph) -> Result<()> {
+        let fits = self.0.len() == graph.symbols.len()
+            && self.0.iter().zip(&graph.symbols).all(|(value, symbol)| *value <= symbol.max);
+        if fits {
+            return Ok(());
+        }
+        let symbols = graph.symbols.iter().map(|s| format!("{} ≤ {}", s.name, s.max)).collect::<Vec<_>>().join(", ");
+        Err(Error::new(
+            "graph.binding",
+            format!("{:?} was bound for another graph than one of {symbols}", self.0),
+            "bind the symbols of the graph that runs",
+        ))
+    }
+
     pub fn get(&self, symbol: Symbol) -> usize {
         self.0[symbol.0 as usize]
     }
