@@ -1,0 +1,142 @@
+//! Runs a graph on the processor: for visitors without a GPU, and as the reference every kernel is held to.
+//!
+//! Two modes of one executor. `Exact` keeps weights as f32, runs the graph as it is written and sums in f64 where that is
+//! cheap: it is the oracle. `Fast` keeps weights as the file has them, fuses, and multiplies quantized weights by
+//! activations rounded to int8 (candle's k-quant dot products); it carries that error.
+//!
+//! What must stay true: states are written in place and slices of their leading rows are read in place; nothing is
+//! allocated per token in proportion to the model; a run gives way between slices of bounded cost, so that a
+//! synchronous Worker hears "stop"; no input panics.
+
+mod f16;
+mod kernels;
+mod memory;
+mod place;
+mod plan;
+mod session;
+mod step;
+mod weights;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use lantern_graph::{
+    Bindings, Cancel, Description, Error, Executor, Graph, Oracle, Result, Session as _, Value, WeightSpec,
+};
+
+pub use plan::Plan;
+pub use session::Session;
+pub use weights::Weights;
+
+/// Lets the event loop run: the web edge posts itself a message and waits for it.
+pub type Yield = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// f32 throughout, nothing fused: the oracle.
+    Exact,
+    /// Quantized weights times int8 activations, fused.
+    Fast,
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Exact => "exact",
+            Mode::Fast => "fast",
+        }
+    }
+}
+
+/// The executor. Clones share one account of memory.
+#[derive(Clone)]
+pub struct Cpu {
+    mode: Mode,
+    yields: Option<Yield>,
+    memory: memory::Account,
+}
+
+impl Cpu {
+    pub fn new(mode: Mode) -> Self {
+        Self { mode, yields: None, memory: memory::Account::default() }
+    }
+
+    /// Awaits `yields` between slices of some 20 ms, so that whoever shares the thread is heard.
+    pub fn with_yield(mut self, yields: Yield) -> Self {
+        self.yields = Some(yields);
+        self
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
+impl Executor for Cpu {
+    type Weights = Weights;
+    type Session = Session;
+
+    fn describe(&self) -> Description {
+        let threads = if cfg!(target_arch = "wasm32") { 1 } else { candle_core::utils::barrier_pool().n_workers() + 1 };
+        let simd = if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) { " simd128" } else { "" };
+        Description {
+            device: "cpu",
+            tier: self.mode.name().into(),
+            adapter: format!("{}{simd}, threads: {threads}", std::env::consts::ARCH),
+        }
+    }
+
+    fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<Weights> {
+        Weights::allocate(specs, self.mode, &self.memory)
+    }
+
+    async fn write_rows(&self, weights: &Weights, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {
+        weights.write_rows(name, first_row, bytes)
+    }
+
+    fn session(&self, weights: &Rc<Weights>) -> Session {
+        Session::new(self.mode, weights.clone(), self.yields.clone(), self.memory.clone())
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory.bytes()
+    }
+}
+
+/// Always exact, whatever mode the executor it is asked of has.
+impl Oracle for Cpu {
+    fn evaluate(
+        &self,
+        graph: &Graph,
+        bindings: &Bindings,
+        weights: &[(&str, Vec<u8>)],
+        inputs: &[(&str, Value)],
+    ) -> Result<Vec<Value>> {
+        let cpu = Cpu::new(Mode::Exact);
+        let store = Rc::new(cpu.allocate_weights(&graph.weights)?);
+        for (name, bytes) in weights {
+            store.write_rows(name, 0, bytes)?;
+        }
+        at_once(async {
+            let cancel = Cancel::new();
+            let mut session = cpu.session(&store);
+            let plan = session.compile(graph, &cancel).await?;
+            session.run(&plan, bindings, inputs, &cancel).await?;
+            let mut outputs = Vec::with_capacity(graph.outputs.len());
+            for (name, _) in &graph.outputs {
+                outputs.push(session.read(&plan, name).await?);
+            }
+            Ok(outputs)
+        })
+    }
+}
+
+/// The result of a future that never waits: without a yield hook nothing here does.
+fn at_once<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Error::new("cpu.pending", "a run that has nothing to wait for waits", "report this")),
+    }
+}

@@ -1,0 +1,118 @@
+//! A graph made ready: checked, fused in `Fast`, its buffers placed and allocated.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use lantern_graph::{Bindings, DType, Error, Graph, NodeId, Op, Result, WeightId, fuse};
+
+use crate::memory::{Account, Held, filled};
+use crate::place::{Placement, View, place};
+use crate::{Mode, Weights};
+
+/// Made by `Session::compile`, for that session.
+pub struct Plan {
+    pub(crate) graph: Graph,
+    pub(crate) views: Vec<View>,
+    pub(crate) steps: Vec<NodeId>,
+    /// Where the graph's weights stand in the store, and its states in the session.
+    pub(crate) weights: Vec<Option<usize>>,
+    pub(crate) states: Vec<usize>,
+    pub(crate) session: Rc<()>,
+    pub(crate) arena: RefCell<Arena>,
+    /// What the last run that came to its end was bound to.
+    pub(crate) ran: RefCell<Option<Bindings>>,
+    _held: Held,
+}
+
+/// The plan's own buffers, at the symbols' bounds.
+#[derive(Default)]
+pub(crate) struct Arena {
+    pub slots: Vec<Vec<f32>>,
+    pub ids: Vec<Vec<u32>>,
+}
+
+/// What this mode runs for a graph, checked.
+pub(crate) fn prepare(graph: &Graph, mode: Mode) -> Result<Graph> {
+    graph.check_state_order()?;
+    let graph = match mode {
+        Mode::Exact => graph.without_dead_nodes().0,
+        Mode::Fast => fuse(graph),
+    };
+    for id in graph.ids() {
+        check_types(&graph, id)?;
+    }
+    for (name, id) in &graph.outputs {
+        let dtype = graph.node(*id).dtype;
+        if !matches!(dtype, DType::F32 | DType::U32) {
+            return Err(dtype_error(format!("output {name} is a weight of {}", dtype.name())));
+        }
+    }
+    Ok(graph)
+}
+
+/// Weights that are not f32 are read by `linear` and `gather`, rows of whole blocks.
+fn check_types(graph: &Graph, id: NodeId) -> Result<()> {
+    let node = graph.node(id);
+    for (i, input) in node.inputs.iter().enumerate() {
+        let from = graph.node(*input);
+        let fits = match (&node.op, i) {
+            (Op::Linear { .. } | Op::LinearAdd, 1) | (Op::Gather, 0) => {
+                let (block, _) = from.dtype.block();
+                from.dtype != DType::U32 && from.shape.back(0).bound(graph).is_multiple_of(block)
+            }
+            (Op::Gather, 1) | (Op::ScatterAdd, 0) => from.dtype == DType::U32,
+            (Op::Reshape, _) => true,
+            _ => from.dtype == DType::F32,
+        };
+        if !fits {
+            return Err(dtype_error(format!(
+                "node {} ({}) cannot read {} {} as input {i}",
+                id.0,
+                node.op.name(),
+                from.dtype.name(),
+                from.shape
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn dtype_error(cause: String) -> Error {
+    Error::new("graph.dtype", cause, "gather or linear read other types than f32, in rows of whole blocks")
+}
+
+impl Plan {
+    /// `graph` as `prepare` gave it; `states` says where its states stand in the session.
+    pub(crate) fn new(
+        graph: Graph,
+        weights: &Weights,
+        states: Vec<usize>,
+        session: &Rc<()>,
+        memory: &Account,
+    ) -> Result<Plan> {
+        let is_used = |i: usize| graph.nodes.iter().any(|node| node.op == Op::Weight(WeightId(i as u32)));
+        let weights = graph
+            .weights
+            .iter()
+            .enumerate()
+            .map(|(i, spec)| is_used(i).then(|| weights.find(spec)).transpose())
+            .collect::<Result<Vec<_>>>()?;
+        let Placement { views, steps, slots, ids } = place(&graph);
+        let arena = Arena {
+            slots: slots.iter().map(|len| filled("a plan", *len, 0.0)).collect::<Result<_>>()?,
+            ids: ids.iter().map(|len| filled("a plan", *len, 0)).collect::<Result<_>>()?,
+        };
+        let bytes = slots.iter().chain(&ids).map(|len| 4 * *len as u64).sum();
+        Ok(Plan {
+            graph,
+            views,
+            steps,
+            weights,
+            states,
+            session: session.clone(),
+            arena: RefCell::new(arena),
+            ran: RefCell::new(None),
+            _held: memory.hold(bytes),
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! States, and runs over them in slices of bounded cost.
+
+use std::rc::Rc;
+
+use lantern_graph::{Bindings, Cancel, DType, Error, Graph, Result, Value};
+
+use crate::memory::{Account, Held, filled};
+use crate::plan::{Arena, Plan, prepare};
+use crate::step::{Env, Scratch, check_ranges};
+use crate::{Mode, Weights, Yield};
+
+/// Work between two looks at `cancel`: some 20 ms in the page, where one thread does 3 to 5 GFLOP/s.
+const SLICE_FLOPS: u64 = 80_000_000;
+
+pub(crate) struct State {
+    name: String,
+    shape: Vec<usize>,
+    pub values: Vec<f32>,
+    _held: Held,
+}
+
+pub struct Session {
+    mode: Mode,
+    weights: Rc<Weights>,
+    yields: Option<Yield>,
+    memory: Account,
+    identity: Rc<()>,
+    states: Vec<State>,
+    scratch: Scratch,
+    /// Work done since the last look; carried from run to run, since a small model's token is less than a slice.
+    spent: u64,
+}
+
+/// A plan's buffers while they are in use; they go back even when a run is dropped half-way.
+struct Lease<'p> {
+    plan: &'p Plan,
+    arena: Arena,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.plan.arena.replace(std::mem::take(&mut self.arena));
+    }
+}
+
+impl Session {
+    pub(crate) fn new(mode: Mode, weights: Rc<Weights>, yields: Option<Yield>, memory: Account) -> Session {
+        Session {
+            mode,
+            weights,
+            yields,
+            memory,
+            identity: Rc::new(()),
+            states: Vec::new(),
+            scratch: Scratch::default(),
+            spent: 0,
+        }
+    }
+
+    fn own(&self, plan: &Plan) -> Result<()> {
+        if Rc::ptr_eq(&plan.session, &self.identity) {
+            return Ok(());
+        }
+        Err(Error::new("cpu.plan", "the plan belongs to another session", "compile the graph in this session"))
+    }
+
+    /// Where the graph's states stand here; those that are new are made, as zeros.
+    fn find_states(&mut self, graph: &Graph) -> Result<Vec<usize>> {
+        let mut found = Vec::with_capacity(graph.states.len());
+        for spec in &graph.states {
+            let index = match self.states.iter().position(|state| state.name == spec.name) {
+                Some(index) if self.states[index].shape == spec.shape => index,
+                Some(index) => {
+                    return Err(state_error(format!(
+                        "{} is {:?} here, the graph wants {:?}",
+                        spec.name, self.states[index].shape, spec.shape
+                    )));
+                }
+                None => {
+                    let values = filled(&spec.name, spec.shape.iter().product(), 0.0)?;
+                    let held = self.memory.hold(size_of_val(&values[..]) as u64);
+                    self.states.push(State { name: spec.name.clone(), shape: spec.shape.clone(), values, _held: held });
+                    self.states.len() - 1
+                }
+            };
+            found.push(index);
+        }
+        Ok(found)
+    }
+
+    fn state(&mut self, name: &str) -> Result<&mut State> {
+        let missing = || state_error(format!("no compiled plan has a state {name}"));
+        self.states.iter_mut().find(|state| state.name == name).ok_or_else(missing)
+    }
+
+    /// Lets others have the thread, and hears "stop".
+    async fn pause(spent: &mut u64, yields: &Option<Yield>, cancel: &Cancel) -> Result<()> {
+        if *spent >= SLICE_FLOPS {
+            *spent = 0;
+            if let Some(yields) = yields {
+                yields().await;
+            }
+        }
+        cancel.check()
+    }
+}
+
+/// The values of a run's inputs in the graph's order. Those that nothing reads may be left out.
+fn match_inputs<'v>(plan: &Plan, bindings: &Bindings, inputs: &'v [(&str, Value)]) -> Result<Vec<Option<&'v Value>>> {
+    let bad = |cause: String| Error::new("cpu.input", cause, "give every input of the graph once, in its shape");
+    let specs = &plan.graph.inputs;
+    if let Some((name, _)) = inputs.iter().find(|(name, _)| specs.iter().all(|spec| spec.name != *name)) {
+        return Err(bad(format!("the graph has no input {name}")));
+    }
+    let mut found = Vec::with_capacity(specs.len());
+    for (i, spec) in specs.iter().enumerate() {
+        let mut given = inputs.iter().filter(|(name, _)| *name == spec.name).map(|(_, value)| value);
+        let value = given.next();
+        if given.next().is_some() {
+            return Err(bad(format!("input {} is given twice", spec.name)));
+        }
+        let wanted = spec.shape.count().eval(bindings);
+        match value {
+            Some(Value::F32(v)) if spec.dtype == DType::F32 && v.len() == wanted => {}
+            Some(Value::U32(v)) if spec.dtype == DType::U32 && v.len() == wanted => {}
+            Some(value) => {
+                let (dtype, len) = match value {
+                    Value::F32(v) => (DType::F32, v.len()),
+                    Value::U32(v) => (DType::U32, v.len()),
+                };
+                return Err(bad(format!(
+                    "input {} takes {wanted} of {}, {len} of {} were given",
+                    spec.name,
+                    spec.dtype.name(),
+                    dtype.name()
+                )));
+            }
+            None if plan.graph.nodes.iter().any(|node| node.op == lantern_graph::Op::Input(i)) => {
+                return Err(bad(format!("input {} is not given", spec.name)));
+            }
+            None => {}
+        }
+        found.push(value);
+    }
+    Ok(found)
+}
+
+impl lantern_graph::Session for Session {
+    type Plan = Plan;
+
+    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
+        cancel.check()?;
+        let graph = prepare(graph, self.mode)?;
+        let states = self.find_states(&graph)?;
+        Plan::new(graph, &self.weights, states, &self.identity, &self.memory)
+    }
+
+    async fn run(&mut self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)], cancel: &Cancel) -> Result<()> {
+        self.own(plan)?;
+        bindings.check(&plan.graph)?;
+        check_ranges(plan, bindings)?;
+        let inputs = match_inputs(plan, bindings, inputs)?;
+        plan.ran.replace(None);
+        let mut lease = Lease { plan, arena: plan.arena.take() };
+        let weights = self.weights.of(&plan.weights);
+        for id in &plan.steps {
+            let mut env = Env {
+                plan,
+                bindings,
+                inputs: &inputs,
+                weights: &weights,
+                states: &mut self.states,
+                arena: &mut lease.arena,
+            };
+            let cost = env.cost(*id);
+            let mut done = 0;
+            while done < cost.units {
+                Session::pause(&mut self.spent, &self.yields, cancel).await?;
+                let left = SLICE_FLOPS.saturating_sub(self.spent) / cost.flops_per_unit.max(1);
+                let until = cost.units.min(done.saturating_add(cost.round(left as usize)));
+                env.step(*id, done..until, &mut self.scratch)?;
+                self.spent = self.spent.saturating_add((until - done) as u64 * cost.flops_per_unit);
+                done = until;
+            }
+        }
+        drop(lease);
+        plan.ran.replace(Some(bindings.clone()));
+        Ok(())
+    }
+
+    async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {
+        self.own(plan)?;
+        let id = plan.graph.find_output(output)?;
+        let Some(bindings) = plan.ran.borrow().clone() else {
+            return Err(Error::new(
+                "graph.output",
+                format!("{output} is read before a run"),
+                "run the plan to its end",
+            ));
+        };
+        let mut lease = Lease { plan, arena: plan.arena.take() };
+        let weights = self.weights.of(&plan.weights);
+        let env = Env {
+            plan,
+            bindings: &bindings,
+            inputs: &[],
+            weights: &weights,
+            states: &mut self.states,
+            arena: &mut lease.arena,
+        };
+        match plan.graph.node(id).dtype {
+            DType::U32 => Ok(Value::U32(env.ids(id)?.to_vec())),
+            _ => Ok(Value::F32(env.floats(id)?.to_vec())),
+        }
+    }
+
+    async fn read_state(&mut self, name: &str) -> Result<Value> {
+        Ok(Value::F32(self.state(name)?.values.clone()))
+    }
+
+    fn write_state(&mut self, name: &str, value: &Value) -> Result<()> {
+        let state = self.state(name)?;
+        match value {
+            Value::F32(values) if values.len() == state.values.len() => {
+                state.values.copy_from_slice(values);
+                Ok(())
+            }
+            Value::F32(values) => Err(state_error(format!(
+                "{} values for the state {name}, which has {}",
+                values.len(),
+                state.values.len()
+            ))),
+            Value::U32(_) => Err(state_error(format!("u32 values for the state {name}, which has f32"))),
+        }
+    }
+
+    fn dispatches(&self, plan: &Plan) -> usize {
+        plan.steps.len()
+    }
+}
+
+fn state_error(cause: String) -> Error {
+    Error::new("graph.state", cause, "states have one name and one shape in all plans of a session")
+}
