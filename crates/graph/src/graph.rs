@@ -222,7 +222,9 @@ impl Graph {
                     ));
                 }
             }
-            if let (Op::Write { .. }, Op::State(state)) = (&node.op, &self.node(node.inputs[0]).op) {
+            if matches!(node.op, Op::Write { .. })
+                && let Op::State(state) = self.node(node.inputs[0]).op
+            {
                 written[state.0 as usize] = true;
             }
         }
