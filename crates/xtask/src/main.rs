@@ -3,6 +3,7 @@
 mod bench;
 mod counts;
 mod drivers;
+mod notices;
 mod process;
 mod serve;
 mod setup;
@@ -19,6 +20,7 @@ cargo xtask <command>
   serve [--port N]   set up, build, and serve the site on localhost (only cargo is needed)
   build              build the page's WebAssembly into www/wasm/ and print its sizes
   test [--quick]     set up and run every test and lint; --quick: format and native tests only
+  notices            renew the list of crates in THIRD-PARTY.md
   bench page         time the first token after a cold load from localhost, and keep the raw record
 ";
 
@@ -44,6 +46,7 @@ fn run() -> Result<ExitCode> {
         ["build"] => web::build()?.print(),
         ["test"] => return test::main(false),
         ["test", "--quick"] => return test::main(true),
+        ["notices"] => notices::write()?,
         ["bench", "page"] => bench::page()?,
         [] | ["help" | "--help" | "-h"] => print!("{USAGE}"),
         other => bail!("no such command: {}\n\n{USAGE}", other.join(" ")),

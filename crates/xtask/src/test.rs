@@ -3,7 +3,7 @@
 use crate::counts::Counts;
 use crate::process::{command, output, run, run_lines, succeeds};
 use crate::serve::Site;
-use crate::{drivers, root, setup, target_dir, web};
+use crate::{drivers, notices, root, setup, target_dir, web};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -31,6 +31,7 @@ fn everything(report: &mut Report) {
     report.gate("format", format);
     report.gate("clippy, native", clippy_native);
     report.gate("clippy, wasm32", clippy_wasm);
+    report.gate("third-party notices", notices::check);
     match deny {
         Some(deny) => {
             report.gate("licences, bans, sources", || licences(&deny));

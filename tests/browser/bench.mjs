@@ -1,0 +1,61 @@
+// The time from navigation to the first token on the page, in a browser with nothing in its cache. Prints one JSON record;
+// `cargo xtask bench page` adds the engine's size and keeps it.
+
+import { cpus, platform, release } from 'node:os';
+import { launch, state, visit } from './harness.mjs';
+
+const RUNS = 5;
+const PROMPT = 'Once upon a time';
+
+/** One cold visit: asks as soon as the element exists, as a visitor does who types while it loads. */
+async function firstToken(chromium, query) {
+  const here = await visit(chromium, `chat.html?${query}`, {
+    prepare: (page) =>
+      page.addInitScript((prompt) => {
+        addEventListener('lantern-token', () => (globalThis.firstTokenMs ??= performance.now()));
+        customElements.whenDefined('lantern-chat').then(() => document.querySelector('lantern-chat').ask(prompt));
+      }, PROMPT),
+  });
+  await here.page.waitForFunction(() => globalThis.firstTokenMs !== undefined);
+  const measured = await here.page.evaluate(() => ({
+    first_contentful_paint_ms: performance.getEntriesByName('first-contentful-paint')[0]?.startTime,
+    first_token_ms: globalThis.firstTokenMs,
+    tier: document.querySelector('lantern-chat').shadowRoot.querySelector('[part=instruments]').innerText.match(/software|core|subgroups|dot|exact|fast/)?.[0],
+  }));
+  await here.page.evaluate(() => document.querySelector('lantern-chat').stop());
+  await state(here.page, 'ready');
+  await here.close();
+  return measured;
+}
+
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+const chromium = await launch();
+const devices = {};
+for (const query of ['device=cpu', 'device=gpu', 'device=gpu&tier=software']) {
+  const runs = [];
+  for (let run = 0; run < RUNS; run++) runs.push(await firstToken(chromium, query));
+  devices[query] = {
+    median_first_token_ms: median(runs.map((run) => run.first_token_ms)),
+    median_first_contentful_paint_ms: median(runs.map((run) => run.first_contentful_paint_ms)),
+    runs,
+  };
+}
+const version = chromium.browser.version();
+await chromium.close();
+
+const [cpu] = cpus();
+const machine = `${cpu.model.replace(/\(.*?\)|CPU|Processor|@.*$/g, '').trim().replace(/[^A-Za-z0-9]+/g, '-').toLowerCase()}-${cpus().length}-threads`;
+const record = {
+  bench: 'page',
+  date: new Date().toISOString().slice(0, 10),
+  machine,
+  cpu: cpu.model,
+  threads: cpus().length,
+  system: `${platform()} ${release()}`,
+  browser: `Chromium ${version}`,
+  gpu: 'SwiftShader',
+  prompt: PROMPT,
+  devices,
+};
+console.log(JSON.stringify(record));
