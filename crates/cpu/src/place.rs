@@ -85,7 +85,10 @@ pub(crate) fn place(graph: &Graph) -> Placement {
         let input = node.inputs.first().map(|input| input.0 as usize);
         let in_place = match node.op {
             Op::State(state) => Some((View::of(Home::State(state.0 as usize)), Some(state.0 as usize))),
-            Op::Write { .. } => input.map(|input| (View::of(views[input].home), None)),
+            Op::Write { .. } => input.and_then(|input| match graph.nodes[input].op {
+                Op::State(state) => Some((View::of(Home::State(state.0 as usize)), None)),
+                _ => None,
+            }),
             Op::Weight(weight) => Some((View::of(Home::Weight(weight.0 as usize)), None)),
             Op::Constant(_) => Some((View::of(Home::Constant(id)), None)),
             Op::Input(input) => Some((View::of(Home::Input(input)), None)),
