@@ -1,0 +1,167 @@
+//! The engine as JavaScript sees it: one executor, chosen when it is made.
+
+use std::rc::Rc;
+
+use js_sys::Function;
+use lantern_cpu::{Cpu, Mode};
+use lantern_gpu::{Gpu, GpuOptions, Tier};
+use lantern_graph::{Description, Error, Executor, Result};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Blob;
+
+use crate::blob::BlobSource;
+use crate::host::Host;
+use crate::{Answer, StopFlag, js, turn};
+
+/// Weights on the processor lie in the WebAssembly heap, which ends at 4 GB and shares it with all else.
+const CPU_CEILING_BYTES: u64 = 1_500_000_000;
+
+#[derive(Clone)]
+enum Hosts {
+    Cpu(Rc<Host<Cpu>>),
+    Gpu(Rc<Host<Gpu>>),
+}
+
+/// The same call on whichever executor it is.
+macro_rules! on {
+    ($hosts:expr, $host:ident => $call:expr) => {
+        match $hosts {
+            Hosts::Cpu($host) => $call,
+            Hosts::Gpu($host) => $call,
+        }
+    };
+}
+
+#[wasm_bindgen]
+pub struct Engine {
+    hosts: Hosts,
+    /// Why it is not the device that was hoped for.
+    notice: Option<Error>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// `device`: `auto`, `cpu` or `gpu`. `tier`: empty for the device's own choice.
+    ///
+    /// # Errors
+    /// `gpu.*` when the GPU was asked for and is not to be had; `web.device`, `cpu.tier`, `gpu.tier` for unknown names.
+    pub async fn create(device: String, tier: String) -> std::result::Result<Engine, JsValue> {
+        create(&device, &tier).await.map_err(|error| js::failure(&error))
+    }
+
+    /// `{device, tier, adapter, notice}`.
+    pub fn info(&self) -> JsValue {
+        let Description { device, tier, adapter } = on!(&self.hosts, host => host.executor.describe());
+        js::object(&[
+            ("device", device.into()),
+            ("tier", tier.into()),
+            ("adapter", adapter.into()),
+            ("notice", self.notice.as_ref().map_or(JsValue::NULL, js::failure)),
+        ])
+    }
+
+    /// Reads a GGUF file onto the device. Gives `{model, info}`; `progress` hears `{stage, done, total}`.
+    pub async fn load_model(&self, file: Blob, stop: &StopFlag, progress: Function) -> Answer {
+        let (hosts, cancel, source) = (self.hosts.clone(), stop.0.clone(), BlobSource::new(file));
+        told(on!(&hosts, host => host.load_model(source, &cancel, &progress).await))
+    }
+
+    /// Sessions that are open keep the weights alive.
+    pub fn close_model(&self, model: u32) {
+        on!(&self.hosts, host => host.close_model(model));
+    }
+
+    /// Gives the session's number.
+    pub async fn open_session(&self, model: u32, stop: &StopFlag, progress: Function) -> Answer {
+        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
+        told(on!(&hosts, host => host.open_session(model, &cancel, &progress).await))
+    }
+
+    pub fn close_session(&self, session: u32) {
+        on!(&self.hosts, host => host.close_session(session));
+    }
+
+    /// `request`: see `GenerateRequest` in `www/lantern/protocol.js`. `on_prompt(ids)` comes once, then `on_token(id, text)`.
+    pub async fn generate(
+        &self,
+        session: u32,
+        request: JsValue,
+        stop: &StopFlag,
+        on_prompt: Function,
+        on_token: Function,
+    ) -> Answer {
+        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
+        told(on!(&hosts, host => host.generate(session, &request, &cancel, &on_prompt, &on_token).await))
+    }
+
+    /// Bytes held on the device now.
+    pub fn memory_bytes(&self) -> f64 {
+        on!(&self.hosts, host => host.executor.memory_bytes()) as f64
+    }
+}
+
+fn told(answer: Result<JsValue>) -> Answer {
+    answer.map_err(|error| js::failure(&error))
+}
+
+async fn create(device: &str, tier: &str) -> Result<Engine> {
+    let of_cpu = [Mode::Fast, Mode::Exact].iter().any(|mode| mode.name() == tier);
+    match device {
+        "cpu" => cpu(tier, None),
+        "gpu" => gpu(tier).await,
+        "auto" if of_cpu => cpu(tier, None),
+        "auto" => match gpu(tier).await {
+            // A processor that pretends to be a graphics card loses to the same processor asked directly.
+            Ok(Engine { hosts: Hosts::Gpu(host), .. }) if tier.is_empty() && host.executor.tier() == Tier::Software => {
+                cpu("", Some(software(&host.executor.describe().adapter)))
+            }
+            Ok(engine) => Ok(engine),
+            Err(error) if error.code == "gpu.tier" => Err(error),
+            Err(error) => cpu("", Some(instead(error))),
+        },
+        _ => Err(Error::new("web.device", format!("there is no device {device:?}"), "choose auto, cpu or gpu")),
+    }
+}
+
+fn instead(error: Error) -> Error {
+    Error::new(error.code, error.cause, "The processor answers instead: more slowly, with the same model")
+}
+
+fn software(adapter: &str) -> Error {
+    Error::new(
+        "gpu.software",
+        format!("This browser's GPU is emulated in software ({adapter}), so the processor answers directly"),
+        "It is the same model. To use a graphics card, turn graphics acceleration on in the browser's settings",
+    )
+}
+
+fn cpu(tier: &str, notice: Option<Error>) -> Result<Engine> {
+    let mode = match tier {
+        "" | "fast" => Mode::Fast,
+        "exact" => Mode::Exact,
+        _ => {
+            return Err(Error::new(
+                "cpu.tier",
+                format!("the processor has no tier {tier:?}"),
+                "choose fast or exact, or leave the tier out",
+            ));
+        }
+    };
+    let executor = Cpu::new(mode).with_yield(Rc::new(|| Box::pin(turn::turn())));
+    Ok(Engine { hosts: Hosts::Cpu(Rc::new(Host::new(executor, Some(CPU_CEILING_BYTES)))), notice })
+}
+
+async fn gpu(tier: &str) -> Result<Engine> {
+    let tier = if tier.is_empty() { None } else { Some(tier.parse()?) };
+    if js::field(&js::field(&js_sys::global(), "navigator"), "gpu").is_falsy() {
+        return Err(Error::new(
+            "gpu.absent",
+            "This browser has no WebGPU",
+            "Turn it on, or leave the device out to use the processor",
+        ));
+    }
+    let options = GpuOptions { tier, ..GpuOptions::default() };
+    let executor = Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact))).await?;
+    Ok(Engine { hosts: Hosts::Gpu(Rc::new(Host::new(executor, None))), notice: None })
+}

@@ -1,0 +1,62 @@
+//! Values in and out of JavaScript, by name.
+
+use js_sys::{Array, Object, Reflect};
+use lantern_graph::{Error, Result};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// `undefined` when there is no such field, or nothing to have one.
+pub fn field(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+pub fn object(entries: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in entries {
+        // A fresh plain object takes any field.
+        let _ = Reflect::set(&object, &(*name).into(), value);
+    }
+    object.into()
+}
+
+/// `{code, cause, remedy}`.
+pub fn failure(error: &Error) -> JsValue {
+    object(&[
+        ("code", error.code.into()),
+        ("cause", error.cause.as_str().into()),
+        ("remedy", error.remedy.as_str().into()),
+    ])
+}
+
+/// What JavaScript threw, in words.
+pub fn thrown(value: &JsValue) -> String {
+    let message = field(value, "message").as_string();
+    message.or_else(|| value.as_string()).unwrap_or_else(|| format!("{value:?}"))
+}
+
+/// A request's number.
+///
+/// # Errors
+/// `web.request`: the page and the engine do not fit each other.
+pub fn number(object: &JsValue, name: &str) -> Result<f64> {
+    field(object, name).as_f64().ok_or_else(|| unfit(name, "a number"))
+}
+
+/// # Errors
+/// `web.request`.
+pub fn string(object: &JsValue, name: &str) -> Result<String> {
+    field(object, name).as_string().ok_or_else(|| unfit(name, "a text"))
+}
+
+/// # Errors
+/// `web.request`.
+pub fn array(object: &JsValue, name: &str) -> Result<Array> {
+    field(object, name).dyn_into().map_err(|_| unfit(name, "an array"))
+}
+
+fn unfit(name: &str, what: &str) -> Error {
+    Error::new(
+        "web.request",
+        format!("the page's request has no {name}, or it is not {what}"),
+        "reload the page: its parts are of different versions",
+    )
+}

@@ -1,0 +1,54 @@
+//! The wasm edge: what the page's one Worker (`www/lantern/worker.js`) calls. The only crate that names web-sys.
+//!
+//! What must stay true: nothing here panics, and an error leaves as `{code, cause, remedy}`; exported methods take `&self`
+//! and hold no borrow across an await, because several of the page's elements are served at once; a model's bytes pass
+//! through in chunks, never whole.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod blob;
+mod engine;
+mod host;
+mod js;
+mod turn;
+
+use lantern_graph::Cancel;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+pub use engine::Engine;
+
+/// A panic that happens all the same is told to the console; the trap that follows ends the Worker, and the page makes a
+/// new one.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// The Worker's way to stop a call that is under way.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct StopFlag(Cancel);
+
+#[wasm_bindgen]
+impl StopFlag {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> StopFlag {
+        StopFlag::default()
+    }
+
+    pub fn raise(&self) {
+        self.0.cancel();
+    }
+}
+
+/// Bytes of the WebAssembly heap. It grows and never shrinks.
+#[wasm_bindgen]
+pub fn heap_bytes() -> f64 {
+    let memory = wasm_bindgen::memory();
+    let buffer = js::field(&memory, "buffer");
+    buffer.dyn_ref::<js_sys::ArrayBuffer>().map_or(0.0, |b| f64::from(b.byte_length()))
+}
+
+/// What an exported call gives: a value, or a failure as the page shows it.
+type Answer = Result<JsValue, JsValue>;

@@ -1,0 +1,384 @@
+// @ts-check
+// <lantern-chat>: a language model on this page. Knows when to load, what is asked and what is stopped; chat-view.js draws
+// it, session.js keeps the text safe, the Worker computes.
+//
+// Attributes: model (a GGUF's address; the embedded one without it), loading=lazy|eager|click, poster, autostart,
+//   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, asset-base, weights-base.
+// Events: lantern-state {state, previous}, lantern-progress {stage, done, total}, lantern-token {text, id, step},
+//   lantern-result (Result below), lantern-error {code, cause, remedy}.
+// Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
+
+import { announce } from './announcer.js';
+import { ChatView, OPENINGS, sentence } from './chat-view.js';
+import { LanternElement } from './element.js';
+import { CANCELLED, cancelled, toFailure } from './protocol.js';
+
+/** @import { DeviceChoice, Failure, Finish, ModelSource, Progress } from './protocol.js' */
+/** @import { Recovery, Session } from './session.js' */
+
+/** @typedef {object} Result
+ * @property {string} text
+ * @property {number[]} tokens
+ * @property {Finish} finish
+ * @property {number} promptTokens
+ * @property {number} seed
+ * @property {number} recoveries
+ * @property {'cpu' | 'gpu'} device
+ * @property {string} tier
+ * @property {number} firstTokenMs from the call to the first token on the page
+ * @property {number} tokensPerSecond
+ * @property {number} [prefillMs]
+ * @property {number} [decodeMs]
+ * @property {number} [dispatchesPerToken]
+ * @property {number} [bytesPerToken] */
+
+const SLOW_MS = 500;
+const EMBEDDED = 'lantern-stories.q8_0.gguf';
+const REOPENING = ['model', 'device', 'tier', 'asset-base', 'weights-base'];
+
+export class LanternChat extends LanternElement {
+  static observedAttributes = [...REOPENING, 'poster', 'seed', 'temperature', 'max-tokens'];
+
+  /** @type {ChatView | undefined} */ #view;
+  /** @type {Session | null} */ #session = null;
+  /** @type {Promise<void> | null} */ #starting = null;
+  /** @type {Promise<unknown>} */ #answering = Promise.resolve();
+  /** @type {AbortController | null} */ #stop = null;
+  /** @type {File | null} */ #file = null;
+  /** @type {(() => void) | null} */ #retry = null;
+  /** @type {Failure | null} */ #recovered = null;
+  /** @type {string | null} words whose answer failed */ #unanswered = null;
+  /** @type {import('./chat-view.js').Numbers} */ #numbers = {};
+
+  connectedCallback() {
+    if (!this.#view) this.#build();
+    if (this.#view && this.canRun) {
+      this.startWhenWanted(() => (this.hasAttribute('autostart') ? this.ask(OPENINGS[0]) : this.start()).catch(() => {}));
+    }
+  }
+
+  /** Whether this browser has what the engine needs at all; WebGPU is not needed. */
+  get canRun() {
+    return typeof WebAssembly === 'object' && typeof Worker === 'function';
+  }
+
+  /** The session's view of the model, once there is one. */
+  get model() {
+    return this.#session?.model ?? null;
+  }
+
+  /** @param {import('./element.js').State} state */
+  setState(state) {
+    this.#view?.setState(state);
+    super.setState(state);
+  }
+
+  #build() {
+    const view = new ChatView({
+      submit: (text) => void this.ask(text).catch(() => {}),
+      stop: () => void this.stop(),
+      reset: () => void this.reset(),
+      retry: () => this.#retry?.(),
+      openFile: (file) => void this.open(file).catch(() => {}),
+      embedded: () => void this.open(null).catch(() => {}),
+    });
+    this.#view = view;
+    this.dress('./chat.css', view.frame);
+    view.setState('idle');
+    for (const name of ['poster', 'seed', 'temperature', 'max-tokens']) this.#control(name);
+    this.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && this.#stop) {
+        event.preventDefault();
+        void this.stop();
+      }
+    });
+    if (!this.canRun) view.impossible('This demo needs WebAssembly and Workers, and this browser offers neither to this page. Update it, or allow scripts here.');
+  }
+
+  /** @param {string} name @param {string | null} before @param {string | null} value */
+  attributeChangedCallback(name, before, value) {
+    if (before === value || !this.#view) return;
+    if (REOPENING.includes(name)) void this.#leave();
+    else this.#control(name);
+  }
+
+  /** @param {string} name */
+  #control(name) {
+    const view = this.#view;
+    const value = this.getAttribute(name);
+    if (!view) return;
+    if (name === 'poster') {
+      view.image.hidden = !value;
+      if (value) view.image.src = new URL(value, document.baseURI).href;
+    } else if (name === 'seed') view.seed.value = value ?? '';
+    else if (name === 'temperature') view.temperature.value = Number(value ?? 0.8);
+    else view.maxTokens.value = Number(value ?? 192);
+  }
+
+  /** Loads the engine and the model. Called again it waits for the same load.
+   * @returns {Promise<void>} */
+  start() {
+    if (this.#session) return Promise.resolve();
+    this.#starting ??= this.#load().finally(() => (this.#starting = null));
+    return this.#starting;
+  }
+
+  async #load() {
+    const view = /** @type {ChatView} */ (this.#view);
+    const stop = (this.#stop = new AbortController());
+    this.setState('loading');
+    try {
+      const session = await this.engine.open(
+        {
+          model: this.#source(),
+          device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
+          tier: this.getAttribute('tier') ?? '',
+          assetBase: this.assetBase,
+        },
+        { signal: stop.signal, onProgress: (progress) => this.#progress(progress) },
+      );
+      if (stop.signal.aborted) {
+        void session.close();
+        throw cancelled();
+      }
+      this.#session = session;
+      session.onrecovery = (recovery) => this.#recovery(recovery);
+      view.words(session.model, this.#file !== null);
+      view.device(session.device);
+      this.#show({ held: 0 });
+      void this.#memory();
+      this.setState('ready');
+      announce(`${session.model?.name ?? 'The model'} is ready`);
+    } catch (thrown) {
+      this.#failed(toFailure(thrown), () => void this.start().catch(() => {}));
+      throw thrown;
+    } finally {
+      if (this.#stop === stop) this.#stop = null;
+    }
+  }
+
+  /** @returns {ModelSource} */
+  #source() {
+    if (this.#file) return { file: this.#file };
+    const given = this.getAttribute('model');
+    return { url: given ? new URL(given, document.baseURI).href : new URL(EMBEDDED, this.weightsBase).href };
+  }
+
+  /** The visitor's words, continued by the model. Loads first when needed; rejects while another answer is written.
+   * @param {string} text may be empty when a story is there to go on with @returns {Promise<Result>} */
+  async ask(text) {
+    const view = /** @type {ChatView} */ (this.#view);
+    if (this.state === 'running' || this.state === 'recovering') {
+      throw { code: 'chat.busy', cause: 'An answer is still being written', remedy: 'Stop it first, or wait for its end' };
+    }
+    const asked = performance.now();
+    if (this.#unanswered !== null) view.unbegin();
+    this.#unanswered = null;
+    view.begin(text);
+    try {
+      await this.start();
+    } catch (thrown) {
+      // Stopped or failed before a word was written: the visitor's words go back to where they can be sent again.
+      view.clear();
+      view.input.value ||= text;
+      this.#retry = () => void this.ask(view.takeInput()).catch(() => {});
+      throw thrown;
+    }
+    if (view.story === this.model?.chat) {
+      view.clear();
+      view.begin(text);
+    }
+    const answer = this.#answer(/** @type {Session} */ (this.#session), text, asked);
+    this.#answering = answer.catch(() => {});
+    return answer;
+  }
+
+  /** @param {Session} session @param {string} text @param {number} asked @returns {Promise<Result>} */
+  async #answer(session, text, asked) {
+    const view = /** @type {ChatView} */ (this.#view);
+    const stop = (this.#stop = new AbortController());
+    const seed = this.#seed();
+    let first = 0;
+    let latest = 0;
+    let step = 0;
+    this.#recovered = null;
+    this.#numbers = { seed, held: session.length };
+    this.setState('running');
+    announce('Writing');
+    // A first token that takes its time says so; one that does not leaves the page as it is.
+    const slow = setTimeout(() => view.showProgress({ stage: 'run', done: 0, total: 0 }), SLOW_MS);
+    this.#progress({ stage: 'run', done: 0, total: 0 });
+    try {
+      const answer = await session.generate(
+        text,
+        { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value },
+        {
+          signal: stop.signal,
+          onProgress: (progress) => this.#progress(progress),
+          onToken: (piece, id) => {
+            latest = performance.now();
+            first ||= latest;
+            step += 1;
+            if (step === 1) {
+              clearTimeout(slow);
+              view.hideProgress();
+            }
+            if (this.state === 'recovering') this.setState('running');
+            view.token(piece);
+            this.tell('lantern-token', { text: piece, id, step });
+            if (step % 8 === 1) this.#show({ held: session.length, ...rates(asked, first, latest, step) });
+          },
+        },
+      );
+      const { measured } = answer;
+      const live = rates(asked, first, latest, step);
+      /** @type {Result} */
+      const result = {
+        text: answer.text, tokens: answer.tokens, finish: answer.finish, promptTokens: answer.promptTokens, seed,
+        recoveries: answer.recoveries,
+        device: session.device?.device ?? 'cpu', tier: session.device?.tier ?? '',
+        firstTokenMs: live.firstTokenMs ?? 0, tokensPerSecond: live.tokensPerSecond ?? 0,
+        prefillMs: measured?.prefillMs, decodeMs: measured?.decodeMs,
+        dispatchesPerToken: measured?.dispatchesPerToken, bytesPerToken: measured?.bytesPerToken,
+      };
+      this.#show({ held: session.length, bytesPerToken: measured?.bytesPerToken, ...live });
+      this.#finished(answer.finish, view.maxTokens.value);
+      this.setState('ready');
+      announce(answer.finish === 'cancelled' ? 'Stopped' : answer.text);
+      void this.#memory();
+      this.tell('lantern-result', result);
+      return result;
+    } catch (thrown) {
+      this.#unanswered = text;
+      this.#failed(toFailure(thrown), () => void this.ask(text).catch(() => {}));
+      throw thrown;
+    } finally {
+      clearTimeout(slow);
+      view.settle();
+      if (this.#stop === stop) this.#stop = null;
+    }
+  }
+
+  /** Stops a load or an answer. From the call on no token reaches the page; resolves when the element is at rest.
+   * @returns {Promise<void>} */
+  async stop() {
+    this.#stop?.abort();
+    await Promise.allSettled([this.#starting, this.#answering]);
+  }
+
+  /** An empty page; the model stays loaded.
+   * @returns {Promise<void>} */
+  async reset() {
+    await this.stop();
+    this.#session?.reset();
+    this.#unanswered = null;
+    this.#view?.clear();
+    this.#show({ held: 0 });
+    if (this.state === 'failed') this.setState(this.#session ? 'ready' : 'idle');
+  }
+
+  /** Takes a GGUF from the visitor's disk, or the page's own model again. The file is read where it is, in slices.
+   * @param {File | null} file @returns {Promise<void>} */
+  async open(file) {
+    await this.#leave();
+    this.#file = file;
+    return this.start();
+  }
+
+  /** Gives the session back, with its GPU memory. */
+  async #leave() {
+    await this.stop();
+    const session = this.#session;
+    this.#session = null;
+    this.#unanswered = null;
+    this.#numbers = {};
+    this.#view?.clear();
+    this.#view?.numbers({}, null);
+    this.#view?.words(null);
+    this.#view?.device(null);
+    this.#view?.memoryUse(null);
+    this.setState('idle');
+    await session?.close();
+  }
+
+  ended() {
+    void this.#leave();
+  }
+
+  #seed() {
+    const given = this.#view?.seed.value.trim();
+    // 32 bits: a seed one can read aloud, and exact as a JavaScript number.
+    return given && /^\d+$/.test(given) ? Number(given) : crypto.getRandomValues(new Uint32Array(1))[0];
+  }
+
+  /** @param {Progress} progress */
+  #progress(progress) {
+    if (this.state === 'loading' || this.state === 'recovering') this.#view?.showProgress(progress);
+    this.tell('lantern-progress', progress);
+  }
+
+  /** @param {Recovery} recovery */
+  #recovery({ phase, failure, device }) {
+    const view = this.#view;
+    const what = failure.code === 'gpu.lost' ? 'The graphics driver restarted' : 'The engine restarted';
+    if (phase === 'lost') {
+      this.#recovered = failure;
+      this.setState('recovering');
+      view?.say(`${what}. Picking the text up again…`);
+      announce(what);
+      return;
+    }
+    view?.device(device);
+    view?.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and the text went on.`);
+  }
+
+  /** @param {Finish} finish @param {number} limit */
+  #finished(finish, limit) {
+    const context = this.#session?.model?.context.toLocaleString('en');
+    const words = {
+      end: this.#session?.model?.chat ? '' : 'The story ends here.',
+      'max-tokens': `Paused after ${limit} tokens; continue when you like.`,
+      'context-full': `The model can hold ${context} tokens, and they are used up. Start anew.`,
+      cancelled: 'Stopped.',
+    }[finish];
+    if (words && !this.#recovered) this.#view?.say(words);
+  }
+
+  /** @param {Failure} failure @param {() => void} retry */
+  #failed(failure, retry) {
+    if (failure.code === CANCELLED) return this.setState(this.#session ? 'ready' : 'idle');
+    this.#retry = retry;
+    this.setState('failed');
+    const details = [
+      `${failure.code}: ${failure.cause}; ${failure.remedy}`,
+      `model ${this.#session?.model?.name ?? this.#file?.name ?? this.getAttribute('model') ?? EMBEDDED}`,
+      `device ${JSON.stringify(this.#session?.device ?? this.getAttribute('device') ?? 'auto')}`,
+      `page ${location.href}`,
+      navigator.userAgent,
+    ].join('\n');
+    this.#view?.fail(failure, details);
+    announce(`${sentence(failure.cause)} ${sentence(failure.remedy)}`);
+    this.tell('lantern-error', failure);
+  }
+
+  /** @param {import('./chat-view.js').Numbers} numbers */
+  #show(numbers) {
+    this.#numbers = { ...this.#numbers, ...numbers };
+    this.#view?.numbers(this.#numbers, this.model);
+  }
+
+  async #memory() {
+    const stats = await this.engine.stats().catch(() => null);
+    this.#view?.memoryUse(stats);
+  }
+}
+
+/** As the visitor saw it: the first token counts as the wait, the others as the speed.
+ * @param {number} asked @param {number} first @param {number} latest @param {number} steps */
+function rates(asked, first, latest, steps) {
+  return {
+    firstTokenMs: first ? first - asked : undefined,
+    tokensPerSecond: steps > 1 && latest > first ? (1000 * (steps - 1)) / (latest - first) : undefined,
+  };
+}
+

@@ -1,0 +1,5 @@
+// @ts-check
+// The classes, registering nothing: for those who want another tag name.
+
+export { LanternChat } from './chat-element.js';
+export { sharedEngine } from './engine.js';

@@ -1,0 +1,6 @@
+// @ts-check
+// Registers every element.
+
+import './chat.js';
+
+export * from './define.js';

@@ -1,0 +1,101 @@
+// @ts-check
+// Everything the page and the engine's Worker say to each other, in one place.
+//
+// A request carries an `id`; the Worker answers it with any number of `progress`, `prompt` and `token` messages and then
+// exactly one `done` or `error`. `fatal` stands alone: the Worker is of no use any more, and the page makes a new one.
+
+/** What happened, why, and what to do now: the same three in Rust, on the command line and here.
+ * @typedef {{code: string, cause: string, remedy: string}} Failure */
+
+/** @typedef {'code' | 'weights' | 'upload' | 'compile' | 'run'} Stage */
+
+/** Bytes for code, weights and upload; pipelines for compile; tokens for run. `total` 0: not known.
+ * @typedef {{stage: Stage, done: number, total: number}} Progress */
+
+/** @typedef {'auto' | 'cpu' | 'gpu'} DeviceChoice */
+
+/** A model by address, or a file the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
+ * @typedef {{url: string} | {file: File}} ModelSource */
+
+/** `notice` says why this is not the device that was hoped for.
+ * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null}} DeviceInfo */
+
+/** `chat`: the file brings a chat template; without one the model continues a text. `parameters` counts weights.
+ * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean}} ModelInfo */
+
+/** @typedef {{session: number, device: DeviceInfo, model: ModelInfo}} Opened */
+
+/** @typedef {{role: 'user' | 'assistant', content: string}} Turn */
+
+/** Either everything the text holds so far plus what the visitor added, or a conversation for the file's chat template.
+ * The Worker answers with `prompt`: all the ids it starts from. Sending those again, with the tokens drawn since and an
+ * empty text, takes an answer up where it was lost.
+ * @typedef {{ids: number[], text: string} | {turns: Turn[]}} Prompt */
+
+/** `firstStep`: how many tokens of this answer were drawn before, so that a replayed answer goes on with the same draw.
+ * @typedef {object} GenerateRequest
+ * @property {number} session
+ * @property {Prompt} prompt
+ * @property {number} maxTokens
+ * @property {number} temperature
+ * @property {number} seed
+ * @property {number} firstStep */
+
+/** @typedef {'end' | 'max-tokens' | 'context-full' | 'cancelled'} Finish */
+
+/** @typedef {object} Generated
+ * @property {number[]} tokens
+ * @property {Finish} finish
+ * @property {number} promptTokens
+ * @property {number} prefillMs
+ * @property {number} decodeMs
+ * @property {number} dispatchesPerToken
+ * @property {number} bytesPerToken */
+
+/** Live bytes: `gpuBytes` in GPU buffers, `cpuBytes` in tensors of the processor's executor, `wasmBytes` the size of the
+ * WebAssembly heap (which never shrinks).
+ * @typedef {{gpuBytes: number, cpuBytes: number, wasmBytes: number, models: number, sessions: number}} Stats */
+
+/** @typedef {(
+ *   | {type: 'open', assetBase: string, model: ModelSource, modelKey: string, device: DeviceChoice, tier: string}
+ *   | ({type: 'generate'} & GenerateRequest)
+ *   | {type: 'close', session: number}
+ *   | {type: 'stats'}
+ *   | {type: 'cancel', target: number}
+ * ) & {id: number}} ToWorker */
+
+/** @typedef {(
+ *   | {type: 'progress', id: number, progress: Progress}
+ *   | {type: 'prompt', id: number, ids: number[]}
+ *   | {type: 'token', id: number, token: number, text: string}
+ *   | {type: 'done', id: number, value: any}
+ *   | {type: 'error', id: number, failure: Failure}
+ *   | {type: 'fatal', failure: Failure}
+ * )} FromWorker */
+
+/** The stages of a start, in order.
+ * @type {readonly Stage[]} */
+export const STAGES = ['code', 'weights', 'upload', 'compile', 'run'];
+
+/** Codes that end a Worker: after them only a new one helps. */
+export const GPU_LOST = 'gpu.lost';
+export const ENGINE_TRAP = 'engine.trap';
+export const CANCELLED = 'run.cancelled';
+
+/** @param {unknown} value @returns {value is Failure} */
+export function isFailure(value) {
+  return typeof value === 'object' && value !== null && 'code' in value && 'cause' in value && 'remedy' in value;
+}
+
+/** Whatever was thrown, as a failure one can read.
+ * @param {unknown} thrown @returns {Failure} */
+export function toFailure(thrown) {
+  if (isFailure(thrown)) return { code: thrown.code, cause: thrown.cause, remedy: thrown.remedy };
+  const cause = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return { code: 'page.unexpected', cause, remedy: 'Reload the page. If it happens again, copy the details and report them.' };
+}
+
+/** @returns {Failure} */
+export function cancelled() {
+  return { code: CANCELLED, cause: 'Stopped on request', remedy: 'Start again when you like' };
+}

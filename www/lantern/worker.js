@@ -1,0 +1,281 @@
+// @ts-check
+/// <reference lib="webworker" />
+// The engine's Worker: brings the WebAssembly in, hands it requests, and sends back what it says. All decisions are in Rust
+// (crates/web); what is here cannot be there: it must run before the module does, or needs the browser's streams.
+
+import { ENGINE_TRAP, GPU_LOST, cancelled, isFailure, toFailure } from './protocol.js';
+
+/** @import { DeviceInfo, Failure, FromWorker, GenerateRequest, ModelInfo, ModelSource, Progress, ToWorker } from './protocol.js' */
+
+/** One loaded model: shared by its sessions, freed with the last of them.
+ * @typedef {{engine: any, loading: Promise<{model: number, info: ModelInfo}>, users: number, stop: AbortController,
+ * watching: Set<(progress: Progress) => void>}} Model */
+
+/** @typedef {{engine: any, session: number, modelKey: string}} OpenSession */
+
+const scope = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ (self));
+
+/** @type {Promise<any> | undefined} */ let code;
+/** @type {Map<string, Promise<any>>} */ const engines = new Map();
+/** @type {Map<string, Model>} */ const models = new Map();
+/** @type {Map<number, OpenSession>} */ const sessions = new Map();
+/** @type {Map<number, AbortController>} */ const running = new Map();
+let nextSession = 1;
+
+/** @param {FromWorker} message */
+function send(message) {
+  scope.postMessage(message);
+}
+
+/** @param {Failure} failure */
+function fatal(failure) {
+  send({ type: 'fatal', failure });
+}
+
+/** @param {unknown} thrown */
+function trap(thrown) {
+  const cause = thrown instanceof Error ? thrown.message : String(thrown);
+  fatal({ code: ENGINE_TRAP, cause: `The engine stopped: ${cause}`, remedy: 'Try again; if it stops again, copy the details and report them' });
+}
+
+// A panic in Rust traps, and leaves through whichever of the two its caller stood in.
+scope.addEventListener('error', (event) => trap(event.error ?? event.message));
+scope.addEventListener('unhandledrejection', (event) => trap(event.reason));
+
+// wgpu's web backend has no name for WebGPU's `subgroups`, so it cannot ask for it: asked for here. The same hook sees the
+// device, and so hears of its loss even when nothing is running on it.
+if ('GPUAdapter' in scope) {
+  const { requestDevice } = GPUAdapter.prototype;
+  /** @this {GPUAdapter} @param {GPUDeviceDescriptor} [descriptor] */
+  GPUAdapter.prototype.requestDevice = async function (descriptor = {}) {
+    const features = new Set(descriptor.requiredFeatures ?? []);
+    if (this.features.has('subgroups')) features.add('subgroups');
+    const device = await requestDevice.call(this, { ...descriptor, requiredFeatures: [...features] });
+    device.lost.then((info) => {
+      if (info.reason === 'destroyed') return;
+      fatal({ code: GPU_LOST, cause: info.message || 'The graphics driver restarted', remedy: 'Try again' });
+    });
+    return device;
+  };
+}
+
+/** The body of a response, counted while it passes.
+ * @param {string} url @param {string} what for the visitor @param {AbortSignal} signal
+ * @param {(done: number, total: number) => void} onBytes @returns {Promise<Response>} */
+async function fetchCounted(url, what, signal, onBytes) {
+  const remedy = 'Check the connection and try again';
+  let response;
+  try {
+    response = await fetch(url, { signal });
+  } catch (thrown) {
+    if (signal.aborted) throw cancelled();
+    throw { code: 'fetch.failed', cause: `${what} could not be fetched from ${url}`, remedy };
+  }
+  if (!response.ok || !response.body) {
+    throw { code: 'fetch.status', cause: `${what} is not at ${url}: the server answered ${response.status}`, remedy: 'Check the address' };
+  }
+  // With a content encoding the length counts other bytes than the ones that arrive here.
+  const total = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
+  let done = 0;
+  const counter = new TransformStream({
+    transform(chunk, controller) {
+      done += chunk.byteLength;
+      onBytes(done, total);
+      controller.enqueue(chunk);
+    },
+  });
+  return new Response(response.body.pipeThrough(counter), { headers: response.headers });
+}
+
+/** @param {string} assetBase @param {AbortSignal} signal @param {(progress: Progress) => void} progress */
+async function loadCode(assetBase, signal, progress) {
+  const glue = new URL('lantern_web.js', assetBase).href;
+  let wasm;
+  try {
+    wasm = await import(glue);
+  } catch (thrown) {
+    throw { code: 'engine.code', cause: `The engine's program is not at ${glue}`, remedy: 'Check the connection and try again' };
+  }
+  const url = new URL('lantern_web_bg.wasm', assetBase).href;
+  const response = await fetchCounted(url, "The engine's program", signal, (done, total) => progress({ stage: 'code', done, total }));
+  try {
+    await wasm.default({ module_or_path: response });
+  } catch (thrown) {
+    if (signal.aborted) throw cancelled();
+    throw {
+      code: 'engine.compile',
+      cause: `This browser refused the engine's program: ${toFailure(thrown).cause}`,
+      remedy: "Update the browser. A site that sets a Content-Security-Policy needs script-src 'wasm-unsafe-eval'",
+    };
+  }
+  return wasm;
+}
+
+/** Weights stay in the browser's blob storage, outside the WebAssembly heap; Rust reads them slice by slice.
+ * @param {ModelSource} model @param {AbortSignal} signal @param {(progress: Progress) => void} progress @returns {Promise<Blob>} */
+async function weightsOf(model, signal, progress) {
+  if ('file' in model) return model.file;
+  const response = await fetchCounted(model.url, 'The model', signal, (done, total) => progress({ stage: 'weights', done, total }));
+  try {
+    return await response.blob();
+  } catch (thrown) {
+    if (signal.aborted) throw cancelled();
+    throw { code: 'fetch.failed', cause: `The model's download from ${model.url} broke off`, remedy: 'Check the connection and try again' };
+  }
+}
+
+/** Runs `work` with a Rust stop flag that follows the signal.
+ * @template T @param {any} wasm @param {AbortSignal} signal @param {(stop: any) => Promise<T>} work @returns {Promise<T>} */
+async function stoppable(wasm, signal, work) {
+  const stop = new wasm.StopFlag();
+  const raise = () => stop.raise();
+  signal.addEventListener('abort', raise, { once: true });
+  if (signal.aborted) raise();
+  try {
+    return await work(stop);
+  } finally {
+    signal.removeEventListener('abort', raise);
+    stop.free();
+  }
+}
+
+/** @param {ToWorker & {type: 'open'}} request @param {AbortSignal} signal */
+async function open(request, signal) {
+  /** @param {Progress} progress */
+  const progress = (progress) => send({ type: 'progress', id: request.id, progress });
+  code ??= loadCode(request.assetBase, signal, progress);
+  const wasm = await forget(code, () => (code = undefined));
+
+  const deviceKey = `${request.device}/${request.tier}`;
+  if (!engines.has(deviceKey)) engines.set(deviceKey, wasm.Engine.create(request.device, request.tier));
+  const engine = await forget(/** @type {Promise<any>} */ (engines.get(deviceKey)), () => engines.delete(deviceKey));
+
+  const modelKey = `${deviceKey}/${request.modelKey}`;
+  let model = models.get(modelKey);
+  if (!model) {
+    const stop = new AbortController();
+    /** @type {Model['watching']} */
+    const watching = new Set();
+    /** @param {Progress} progress */
+    const tell = (progress) => watching.forEach((watcher) => watcher(progress));
+    const loading = weightsOf(request.model, stop.signal, tell).then((blob) =>
+      stoppable(wasm, stop.signal, (flag) => engine.load_model(blob, flag, tell)),
+    );
+    model = { engine, loading, users: 0, stop, watching };
+    models.set(modelKey, model);
+  }
+  model.users += 1;
+  model.watching.add(progress);
+  try {
+    const { model: handle, info } = await unlessAborted(model.loading, signal);
+    const inner = await stoppable(wasm, signal, (flag) => engine.open_session(handle, flag, progress));
+    const session = nextSession++;
+    sessions.set(session, { engine, session: inner, modelKey });
+    return { session, device: engine.info(), model: info };
+  } catch (thrown) {
+    await leave(modelKey);
+    throw thrown;
+  } finally {
+    model.watching.delete(progress);
+  }
+}
+
+/** One user of a model less; the last one frees it, or stops its load.
+ * @param {string} modelKey */
+async function leave(modelKey) {
+  const model = models.get(modelKey);
+  if (!model || --model.users > 0) return;
+  models.delete(modelKey);
+  model.stop.abort();
+  await model.loading.then(({ model: handle }) => model.engine.close_model(handle)).catch(() => {});
+}
+
+/** @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>} */
+function unlessAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(cancelled());
+    signal.addEventListener('abort', () => reject(cancelled()), { once: true });
+    promise.then(resolve, reject);
+  });
+}
+
+/** A failed attempt is not kept: the next request tries again.
+ * @template T @param {Promise<T>} promise @param {() => void} drop @returns {Promise<T>} */
+async function forget(promise, drop) {
+  try {
+    return await promise;
+  } catch (thrown) {
+    drop();
+    throw thrown;
+  }
+}
+
+/** @param {number} session @returns {OpenSession} */
+function sessionOf(session) {
+  const found = sessions.get(session);
+  if (!found) throw { code: 'session.closed', cause: `Session ${session} is closed`, remedy: 'Open a new one' };
+  return found;
+}
+
+/** @param {ToWorker & {type: 'generate'}} request @param {AbortSignal} signal */
+async function generate(request, signal) {
+  const { engine, session } = sessionOf(request.session);
+  const { id } = request;
+  return stoppable(await code, signal, (flag) =>
+    engine.generate(
+      session,
+      request,
+      flag,
+      (/** @type {Uint32Array} */ ids) => send({ type: 'prompt', id, ids: [...ids] }),
+      (/** @type {number} */ token, /** @type {string} */ text) => send({ type: 'token', id, token, text }),
+    ),
+  );
+}
+
+/** @param {number} session */
+async function close(session) {
+  const { engine, session: inner, modelKey } = sessionOf(session);
+  sessions.delete(session);
+  engine.close_session(inner);
+  await leave(modelKey);
+}
+
+async function stats() {
+  const made = (await Promise.allSettled(engines.values())).flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
+  let gpuBytes = 0;
+  let cpuBytes = 0;
+  for (const engine of made) {
+    if (engine.info().device === 'gpu') gpuBytes += engine.memory_bytes();
+    else cpuBytes += engine.memory_bytes();
+  }
+  const wasmBytes = code ? (await code.then((wasm) => wasm.heap_bytes(), () => 0)) : 0;
+  return { gpuBytes, cpuBytes, wasmBytes, models: models.size, sessions: sessions.size };
+}
+
+/** @param {ToWorker} request */
+async function answer(request) {
+  const { id } = request;
+  const stop = new AbortController();
+  running.set(id, stop);
+  try {
+    /** @type {any} */
+    let value;
+    if (request.type === 'open') value = await open(request, stop.signal);
+    else if (request.type === 'generate') value = await generate(request, stop.signal);
+    else if (request.type === 'close') value = await close(request.session);
+    else if (request.type === 'stats') value = await stats();
+    send({ type: 'done', id, value });
+  } catch (thrown) {
+    // What is not one of ours came out of WebAssembly as a trap.
+    if (thrown instanceof WebAssembly.RuntimeError) trap(thrown);
+    else send({ type: 'error', id, failure: isFailure(thrown) ? thrown : toFailure(thrown) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+scope.addEventListener('message', (event) => {
+  const request = /** @type {ToWorker} */ (event.data);
+  if (request.type === 'cancel') running.get(request.target)?.abort();
+  else void answer(request);
+});
