@@ -28,7 +28,7 @@ const SOFTWARE_GPU = [
 const QUIET = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-domain-reliability', '--disable-sync', '--no-pings'];
 
 // What Chromium itself asks at start-up whatever its flags say. A page's own request to them is seen by the page's log.
-const BROWSERS_OWN = /(^|[ /])(update\.googleapis\.com|accounts\.google\.com|content-autofill\.googleapis\.com|optimizationguide-pa\.googleapis\.com)[:/]/;
+const BROWSERS_OWN = /(^|[ /])(update\.googleapis\.com|accounts\.google\.com|clients2\.google\.com|content-autofill\.googleapis\.com|optimizationguide-pa\.googleapis\.com)[:/]/;
 
 function executable() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
