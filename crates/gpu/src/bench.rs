@@ -1,0 +1,232 @@
+//! How fast kernels are, beside what this adapter can do at all: bytes over its measured copy bandwidth, flops over its
+//! measured rate of multiply-adds in registers, in one run.
+
+use std::rc::Rc;
+
+use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, Value};
+
+use crate::device::Gpu;
+use crate::kernel::Kernel;
+use crate::memory::Buffer;
+
+/// What to measure with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BenchOptions {
+    /// Bytes of weights a matrix-vector product reads: beyond the adapter's caches, or the figure is the cache's.
+    pub working_set_bytes: u64,
+    /// Runs of each; the median counts.
+    pub runs: usize,
+}
+
+/// One kernel's figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelTime {
+    pub kernel: String,
+    pub tier: String,
+    pub shapes: String,
+    /// Bytes read and written at least once.
+    pub working_set_bytes: u64,
+    /// Median of the runs, and all of them.
+    pub ms: f64,
+    pub runs_ms: Vec<f64>,
+    pub gb_per_s: f64,
+    pub gflop_per_s: f64,
+    /// Share of the copy bandwidth, and of the register-only rate.
+    pub of_bandwidth: f64,
+    pub of_arithmetic: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct BenchReport {
+    pub adapter: String,
+    pub tier: String,
+    /// `timestamps`: the GPU's own clock around each dispatch; `host`: the host's, round trip included.
+    pub clock: &'static str,
+    pub copy_gb_per_s: f64,
+    pub fma_gflop_per_s: f64,
+    pub kernels: Vec<KernelTime>,
+}
+
+/// Measures this adapter, then the kernels of a language model on it.
+///
+/// # Errors
+/// `gpu.too_large` when the working set does not fit; `gpu.lost`.
+pub async fn bench(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) -> Result<BenchReport> {
+    let limit = gpu.0.binding_limit.min(gpu.0.buffer_limit);
+    let set = options.working_set_bytes.min(limit);
+    let (copy_gb_per_s, fma_gflop_per_s) = limits(gpu, set, options.runs, now_ms).await?;
+    let mut report = BenchReport {
+        adapter: gpu.capabilities().name.clone(),
+        tier: gpu.tier().name().into(),
+        clock: if gpu.capabilities().timestamps { "timestamps" } else { "host" },
+        copy_gb_per_s,
+        fma_gflop_per_s,
+        kernels: Vec::new(),
+    };
+    for dtype in [DType::F32, DType::F16, DType::Q8_0, DType::Q4_0] {
+        let (elements, bytes) = dtype.block();
+        let k = 2048;
+        let n = (set as usize * elements / bytes / k).max(8) / 8 * 8;
+        let one = linear(dtype, 1, n, k)?;
+        report.kernels.push(time(gpu, &one, options, &report, now_ms).await?);
+        let many = linear(dtype, 64, 1024, 1024)?;
+        report.kernels.push(time(gpu, &many, options, &report, now_ms).await?);
+    }
+    for work in [attention(1, 1024)?, attention(64, 1024)?, rms_norm(64, 2048)?] {
+        report.kernels.push(time(gpu, &work, options, &report, now_ms).await?);
+    }
+    Ok(report)
+}
+
+struct Work {
+    graph: Graph,
+    inputs: Vec<(&'static str, Value)>,
+    shapes: String,
+    bytes: u64,
+}
+
+fn linear(dtype: DType, rows: usize, n: usize, k: usize) -> Result<Work> {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [rows, k], DType::F32);
+    let w = graph.weight("w", &[n, k], dtype)?;
+    let y = graph.linear(x, w)?;
+    graph.output("y", y);
+    let (elements, block) = dtype.block();
+    let bytes = (n * k / elements * block + (rows * k + rows * n) * 4) as u64;
+    let shapes = format!("[{rows}, {k}] × [{n}, {k}]ᵀ {}", dtype.name());
+    Ok(Work { graph, inputs: vec![("x", Value::F32(vec![0.5; rows * k]))], shapes, bytes })
+}
+
+fn attention(rows: usize, kv_len: usize) -> Result<Work> {
+    let (kv_heads, group, head_dim) = (4, 4, 64);
+    let mut graph = Graph::new();
+    let q = graph.input("q", [rows, kv_heads, group, head_dim], DType::F32);
+    let k = graph.input("k", [kv_len, kv_heads, head_dim], DType::F32);
+    let v = graph.input("v", [kv_len, kv_heads, head_dim], DType::F32);
+    let op = Op::Attention { scale: 0.125, start: Index::Fixed(kv_len - rows) };
+    let y = graph.fused(op, &[q, k, v])?;
+    graph.output("y", y);
+    let (queries, keys) = (rows * kv_heads * group * head_dim, kv_len * kv_heads * head_dim);
+    let inputs = [("q", queries), ("k", keys), ("v", keys)].map(|(n, len)| (n, Value::F32(vec![0.1; len])));
+    let shapes = format!("q [{rows}, {kv_heads}, {group}, {head_dim}], k and v [{kv_len}, {kv_heads}, {head_dim}]");
+    Ok(Work { graph, inputs: inputs.to_vec(), shapes, bytes: (2 * queries + 2 * keys) as u64 * 4 })
+}
+
+fn rms_norm(rows: usize, columns: usize) -> Result<Work> {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [rows, columns], DType::F32);
+    let w = graph.input("w", [columns], DType::F32);
+    let y = graph.fused(Op::RmsNorm { eps: 1e-5 }, &[x, w])?;
+    graph.output("y", y);
+    let inputs = vec![("x", Value::F32(vec![0.5; rows * columns])), ("w", Value::F32(vec![1.0; columns]))];
+    let bytes = (2 * rows * columns + columns) as u64 * 4;
+    Ok(Work { graph, inputs, shapes: format!("[{rows}, {columns}]"), bytes })
+}
+
+async fn time(
+    gpu: &Gpu,
+    work: &Work,
+    options: &BenchOptions,
+    limits: &BenchReport,
+    now_ms: &dyn Fn() -> f64,
+) -> Result<KernelTime> {
+    let weights = gpu.allocate_weights(&work.graph.weights)?;
+    for spec in &work.graph.weights {
+        // The same plausible rows over and over: 0x2c is a small number in every format, as a scale (0x2c2c: f16 0.065) too.
+        let rows_at_once = (1 << 20) / spec.row_bytes() + 1;
+        let rows = vec![0x2c; rows_at_once * spec.row_bytes()];
+        for first in (0..spec.rows()).step_by(rows_at_once) {
+            let some = rows_at_once.min(spec.rows() - first);
+            gpu.write_rows(&weights, &spec.name, first, &rows[..some * spec.row_bytes()]).await?;
+        }
+    }
+    let mut session = gpu.session(&Rc::new(weights));
+    let plan = session.compile(&work.graph, &Cancel::new()).await?;
+    let bindings = Bindings::new(&work.graph, &[])?;
+    let mut runs_ms = Vec::new();
+    for run in 0..=options.runs {
+        let times = session.profile(&plan, &bindings, &work.inputs, now_ms).await?;
+        // The first run warms up.
+        if run > 0 {
+            runs_ms.push(times.iter().sum());
+        }
+    }
+    let flops: u64 = work.graph.ids().map(|id| work.graph.flops(id)).sum();
+    let ms = median(&runs_ms);
+    let (kernel, tier) = plan.kernels().pop().map_or_else(Default::default, |(k, t)| (k, t.name().to_owned()));
+    let gb_per_s = work.bytes as f64 / ms / 1e6;
+    let gflop_per_s = flops as f64 / ms / 1e6;
+    Ok(KernelTime {
+        kernel,
+        tier,
+        shapes: work.shapes.clone(),
+        working_set_bytes: work.bytes,
+        ms,
+        runs_ms,
+        gb_per_s,
+        gflop_per_s,
+        of_bandwidth: gb_per_s / limits.copy_gb_per_s,
+        of_arithmetic: gflop_per_s / limits.fma_gflop_per_s,
+    })
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Copy bandwidth (bytes read and written) and multiply-adds in registers.
+async fn limits(gpu: &Gpu, set: u64, runs: usize, now_ms: &dyn Fn() -> f64) -> Result<(f64, f64)> {
+    let set = set / 2 / 16 * 16;
+    let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+    let (from, to) = (gpu.buffer("from", set, storage), gpu.buffer("to", set, storage));
+    let copy_ms = raw(gpu, Kernel::Bandwidth, &[&from, &to], &[(set / 16) as u32], set / 16, runs, now_ms).await?;
+    let invocations = if gpu.capabilities().is_cpu { 4096 } else { 1 << 18 };
+    let steps = 512u64;
+    let out = gpu.buffer("out", invocations * 4, storage);
+    let numbers = [invocations as u32, steps as u32, 0.5f32.to_bits()];
+    let fma_ms = raw(gpu, Kernel::Arithmetic, &[&out], &numbers, invocations, runs, now_ms).await?;
+    Ok((2.0 * set as f64 / copy_ms / 1e6, (invocations * steps * 64) as f64 / fma_ms / 1e6))
+}
+
+/// Median milliseconds of a kernel that no graph has.
+async fn raw(
+    gpu: &Gpu,
+    kernel: Kernel,
+    buffers: &[&Buffer],
+    numbers: &[u32],
+    units: u64,
+    runs: usize,
+    now_ms: &dyn Fn() -> f64,
+) -> Result<f64> {
+    gpu.prepare(&[kernel]).await?;
+    let pipeline = gpu.chosen(kernel)?;
+    let uniform = gpu.buffer("params", 256, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+    gpu.0.queue.write_buffer(&uniform, 0, bytemuck::cast_slice(numbers));
+    let bound: Vec<&Buffer> = buffers.iter().copied().chain([&uniform]).collect();
+    let entries: Vec<_> = bound
+        .iter()
+        .enumerate()
+        .map(|(i, b)| wgpu::BindGroupEntry { binding: i as u32, resource: b.as_entire_binding() })
+        .collect();
+    let bind_group = gpu.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.layout,
+        entries: &entries,
+    });
+    let workgroups = (units as usize).div_ceil(pipeline.shader.covers[0]);
+    let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[])?));
+    let mut times = Vec::new();
+    for run in 0..=runs {
+        let ms = session.time_dispatch(&pipeline.pipeline, &bind_group, workgroups, now_ms).await?;
+        if run > 0 {
+            times.push(ms);
+        }
+    }
+    let ms = median(&times);
+    if ms > 0.0 {
+        return Ok(ms);
+    }
+    Err(Error::new("gpu.clock", format!("{} took no measurable time", kernel.name()), "measure with a larger working set"))
+}

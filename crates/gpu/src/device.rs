@@ -1,0 +1,253 @@
+//! The device: opened once, owned here, named nowhere else.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use lantern_graph::{Description, Error, Oracle, Result};
+
+use crate::caps::{Capabilities, Tier};
+use crate::kernel::Kernel;
+use crate::memory::Buffer;
+use crate::pipeline::Pipeline;
+
+/// How to open a device.
+#[derive(Clone, Default)]
+pub struct GpuOptions {
+    /// Run at this tier instead of the adapter's preferred one.
+    pub tier: Option<Tier>,
+    /// Part of the adapter's name, any case; the first that fits is taken. Native only: a browser chooses by itself.
+    pub adapter: Option<String>,
+    /// Behave as an adapter with no larger storage bindings than this, and no larger buffers than twice that.
+    pub binding_limit: Option<u64>,
+    /// Changes a kernel's text before it is compiled: how the tests break one on purpose.
+    pub patch: Option<ShaderPatch>,
+}
+
+/// Kernel, tier and WGSL text in; the text to compile out.
+pub type ShaderPatch = Rc<dyn Fn(Kernel, Tier, String) -> String>;
+
+/// A variant that failed on this driver, and was left for the next tier down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepDown {
+    pub kernel: String,
+    pub tier: Tier,
+    pub reason: String,
+}
+
+/// The GPU executor. Clones share the device.
+#[derive(Clone)]
+pub struct Gpu(pub(crate) Rc<Inner>);
+
+pub(crate) struct Inner {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub caps: Capabilities,
+    pub tier: Tier,
+    pub binding_limit: u64,
+    pub buffer_limit: u64,
+    pub workgroups_limit: u32,
+    pub memory: Rc<Cell<u64>>,
+    pub pipelines: RefCell<HashMap<(Kernel, Tier), Rc<Pipeline>>>,
+    /// The variant each kernel runs with, once it passed its self-test.
+    pub chosen: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
+    pub step_downs: RefCell<Vec<StepDown>>,
+    pub oracle: Rc<dyn Oracle>,
+    pub patch: Option<ShaderPatch>,
+    trouble: Arc<Mutex<Option<Error>>>,
+}
+
+/// An adapter as `lantern devices` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterReport {
+    pub caps: Capabilities,
+    pub backend: String,
+    pub tiers: Vec<Tier>,
+    pub preferred: Tier,
+    pub max_binding_bytes: u64,
+    pub max_buffer_bytes: u64,
+}
+
+fn no_adapter(cause: String) -> Error {
+    Error::new("gpu.adapter", cause, "run on the CPU (`device=cpu`), or turn WebGPU on or update the graphics driver")
+}
+
+fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
+}
+
+impl Gpu {
+    /// Opens an adapter. `oracle` is what kernels are tested against before they are used.
+    ///
+    /// # Errors
+    /// `gpu.adapter` when there is none (of that name), `gpu.tier` when it lacks the asked tier, `gpu.device` when it will
+    /// not open.
+    pub async fn new(options: &GpuOptions, oracle: Rc<dyn Oracle>) -> Result<Gpu> {
+        let instance = instance();
+        let adapter = find_adapter(&instance, options.adapter.as_deref()).await?;
+        let mut limits = adapter.limits();
+        if let Some(cap) = options.binding_limit {
+            limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(cap);
+            limits.max_buffer_size = limits.max_buffer_size.min(cap * 2);
+        }
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("lantern"),
+            required_features: adapter.features() & wanted,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
+            Error::new("gpu.device", format!("the graphics device did not open: {e}"), "run on the CPU, or restart the browser")
+        })?;
+        let trouble = Arc::new(Mutex::new(None));
+        listen(&device, &trouble);
+        let caps = capabilities(&instance, &adapter, &device);
+        let tier = caps.choose(options.tier)?;
+        Ok(Gpu(Rc::new(Inner {
+            binding_limit: limits.max_storage_buffer_binding_size,
+            buffer_limit: limits.max_buffer_size,
+            workgroups_limit: limits.max_compute_workgroups_per_dimension,
+            device,
+            queue,
+            caps,
+            tier,
+            memory: Rc::default(),
+            pipelines: RefCell::default(),
+            chosen: RefCell::default(),
+            step_downs: RefCell::default(),
+            oracle,
+            patch: options.patch.clone(),
+            trouble,
+        })))
+    }
+
+    /// Every adapter of this machine.
+    pub async fn adapters() -> Vec<AdapterReport> {
+        let instance = instance();
+        let mut reports = Vec::new();
+        for adapter in instance.enumerate_adapters(wgpu::Backends::all()).await {
+            let caps = adapter_capabilities(&adapter);
+            let limits = adapter.limits();
+            reports.push(AdapterReport {
+                backend: format!("{:?}", adapter.get_info().backend).to_lowercase(),
+                tiers: Tier::ALL.into_iter().filter(|t| caps.has(*t)).collect(),
+                preferred: caps.preferred_tier(),
+                max_binding_bytes: limits.max_storage_buffer_binding_size,
+                max_buffer_bytes: limits.max_buffer_size,
+                caps,
+            });
+        }
+        reports
+    }
+
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.0.caps
+    }
+
+    pub fn tier(&self) -> Tier {
+        self.0.tier
+    }
+
+    /// Variants that failed their self-test here, so far.
+    pub fn step_downs(&self) -> Vec<StepDown> {
+        self.0.step_downs.borrow().clone()
+    }
+
+    pub fn describe(&self) -> Description {
+        Description { device: "gpu", tier: self.0.tier.name().into(), adapter: self.0.caps.name.clone() }
+    }
+
+    pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
+        Buffer::new(&self.0.device, &self.0.memory, label, bytes, usage)
+    }
+
+    /// What went wrong since the device was opened, if anything did: a lost device stays lost.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.0.trouble.lock() {
+            Ok(trouble) => trouble.clone().map_or(Ok(()), Err),
+            Err(_) => Err(lost("a graphics callback failed".into())),
+        }
+    }
+
+    /// Takes an error that was about one thing only, such as a pipeline that did not compile.
+    pub(crate) fn take_trouble(&self) -> Option<Error> {
+        let mut trouble = self.0.trouble.lock().ok()?;
+        if trouble.as_ref().is_some_and(|e| e.code == "gpu.lost") { trouble.clone() } else { trouble.take() }
+    }
+}
+
+fn lost(cause: String) -> Error {
+    Error::new("gpu.lost", cause, "the work can go on with a new device; if this repeats, restart the browser or use the CPU")
+}
+
+fn listen(device: &wgpu::Device, trouble: &Arc<Mutex<Option<Error>>>) {
+    let note = trouble.clone();
+    device.set_device_lost_callback(move |reason, message| {
+        if let Ok(mut trouble) = note.lock() {
+            *trouble = Some(lost(format!("the graphics device was lost ({reason:?}): {message}")));
+        }
+    });
+    let note = trouble.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        if let Ok(mut trouble) = note.lock() {
+            let error = match error {
+                wgpu::Error::OutOfMemory { .. } => Error::new(
+                    "gpu.memory",
+                    "the graphics device has no memory left",
+                    "close other tabs, choose a smaller model, or use the CPU",
+                ),
+                other => Error::new(
+                    "gpu.validation",
+                    format!("the graphics device refused a command: {other}"),
+                    "try another tier or the CPU, and please report it",
+                ),
+            };
+            trouble.get_or_insert(error);
+        }
+    }));
+}
+
+async fn find_adapter(instance: &wgpu::Instance, name: Option<&str>) -> Result<wgpu::Adapter> {
+    let Some(name) = name else {
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        return instance.request_adapter(&options).await.map_err(|e| no_adapter(format!("no graphics adapter: {e}")));
+    };
+    let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
+    adapters
+        .into_iter()
+        .find(|a| a.get_info().name.to_lowercase().contains(&name.to_lowercase()))
+        .ok_or_else(|| no_adapter(format!("no graphics adapter is named {name:?}; there are {names:?}")))
+}
+
+fn adapter_capabilities(adapter: &wgpu::Adapter) -> Capabilities {
+    let (info, features) = (adapter.get_info(), adapter.features());
+    // SwiftShader and lavapipe say what they are; a browser's names are empty here (see `web.rs`).
+    let name = if info.name.is_empty() { "WebGPU adapter".to_owned() } else { info.name.clone() };
+    Capabilities {
+        is_cpu: info.device_type == wgpu::DeviceType::Cpu,
+        is_qualcomm: info.vendor == 0x5143 || name.to_lowercase().contains("adreno"),
+        subgroups: features.contains(wgpu::Features::SUBGROUP),
+        // naga writes packed dot products out where the driver has none.
+        packed_dot: true,
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        name,
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn capabilities(_: &wgpu::Instance, adapter: &wgpu::Adapter, _: &wgpu::Device) -> Capabilities {
+    adapter_capabilities(adapter)
+}
+
+#[cfg(target_arch = "wasm32")]
+fn capabilities(instance: &wgpu::Instance, adapter: &wgpu::Adapter, device: &wgpu::Device) -> Capabilities {
+    crate::web::capabilities(adapter_capabilities(adapter), instance, device)
+}

@@ -1,0 +1,268 @@
+//! The kernels: which file serves which kernel at which tier.
+
+use lantern_graph::{Binary, DType, Reduction, Unary};
+
+use crate::caps::{Capabilities, Tier};
+use crate::shader::Defines;
+
+/// The canonical layouts weights are repacked to at load (see `weights.rs`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    F32,
+    F16,
+    Q8,
+    Q4,
+}
+
+impl Format {
+    pub const ALL: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
+
+    pub fn of(dtype: DType) -> Format {
+        match dtype {
+            DType::F32 | DType::U32 => Format::F32,
+            DType::F16 => Format::F16,
+            DType::Q8_0 => Format::Q8,
+            DType::Q4_0 => Format::Q4,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::F32 => "f32",
+            Format::F16 => "f16",
+            Format::Q8 => "q8",
+            Format::Q4 => "q4",
+        }
+    }
+
+    pub fn is_quantized(self) -> bool {
+        matches!(self, Format::Q8 | Format::Q4)
+    }
+}
+
+/// A kernel: one piece of work, whatever the tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    Unary(Unary),
+    Affine,
+    Binary(Binary),
+    Copy,
+    Range,
+    Reduce(Reduction),
+    Argmax,
+    MatMul,
+    /// `many` rows of activations, or one. `aligned`: columns are a multiple of eight.
+    Linear {
+        format: Format,
+        many: bool,
+        residual: bool,
+        aligned: bool,
+    },
+    LinearTransposed {
+        format: Format,
+        aligned: bool,
+    },
+    Gather {
+        format: Format,
+        aligned: bool,
+    },
+    ScatterAdd,
+    RmsNorm,
+    Softmax,
+    Rope,
+    Attention {
+        head_dim: usize,
+    },
+    SwiGlu,
+    /// Activations to int8, before `Linear` at the tier `dot`.
+    Quantize,
+    /// Measures the adapter: memory to memory.
+    Bandwidth,
+    /// Measures the adapter: multiply-adds in registers.
+    Arithmetic,
+}
+
+/// One way to do it: a file and its constants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    pub file: &'static str,
+    pub defines: Defines,
+}
+
+impl Kernel {
+    pub fn name(self) -> String {
+        match self {
+            Kernel::Unary(op) => format!("unary_{op:?}").to_lowercase(),
+            Kernel::Affine => "affine".into(),
+            Kernel::Binary(op) => format!("binary_{op:?}").to_lowercase(),
+            Kernel::Copy => "copy".into(),
+            Kernel::Range => "range".into(),
+            Kernel::Reduce(op) => format!("reduce_{op:?}").to_lowercase(),
+            Kernel::Argmax => "argmax".into(),
+            Kernel::MatMul => "matmul".into(),
+            Kernel::Linear { format, many, residual, aligned } => format!(
+                "{}_{}{}{}",
+                if many { "gemm" } else { "gemv" },
+                format.name(),
+                if residual { "_add" } else { "" },
+                if aligned { "" } else { "_odd" }
+            ),
+            Kernel::LinearTransposed { format, aligned } => {
+                format!("linear_transposed_{}{}", format.name(), if aligned { "" } else { "_odd" })
+            }
+            Kernel::Gather { format, aligned } => {
+                format!("gather_{}{}", format.name(), if aligned { "" } else { "_odd" })
+            }
+            Kernel::ScatterAdd => "scatter_add".into(),
+            Kernel::RmsNorm => "rms_norm".into(),
+            Kernel::Softmax => "softmax".into(),
+            Kernel::Rope => "rope".into(),
+            Kernel::Attention { head_dim } => format!("attention_{head_dim}"),
+            Kernel::SwiGlu => "swiglu".into(),
+            Kernel::Quantize => "quantize".into(),
+            Kernel::Bandwidth => "bandwidth".into(),
+            Kernel::Arithmetic => "arithmetic".into(),
+        }
+    }
+
+    /// Every kernel, with the shapes models use: what is compiled in a real browser by the tests.
+    pub fn all() -> Vec<Kernel> {
+        let mut all = vec![
+            Kernel::Affine,
+            Kernel::Copy,
+            Kernel::Range,
+            Kernel::Argmax,
+            Kernel::MatMul,
+            Kernel::ScatterAdd,
+            Kernel::RmsNorm,
+            Kernel::Softmax,
+            Kernel::Rope,
+            Kernel::SwiGlu,
+            Kernel::Quantize,
+            Kernel::Bandwidth,
+            Kernel::Arithmetic,
+        ];
+        all.extend(Unary::ALL.map(Kernel::Unary));
+        all.extend(Binary::ALL.map(Kernel::Binary));
+        all.extend([Reduction::Sum, Reduction::Max].map(Kernel::Reduce));
+        all.extend([8, 32, 64, 80, 128].map(|head_dim| Kernel::Attention { head_dim }));
+        for format in Format::ALL {
+            // Quantized rows are whole groups of 32, so never odd.
+            let alignments: &[bool] = if format.is_quantized() { &[true] } else { &[true, false] };
+            for &aligned in alignments {
+                all.extend([Kernel::Gather { format, aligned }, Kernel::LinearTransposed { format, aligned }]);
+                for many in [false, true] {
+                    all.extend([false, true].map(|residual| Kernel::Linear { format, many, residual, aligned }));
+                }
+            }
+        }
+        all
+    }
+
+    /// The variant written for exactly this tier, if there is one. Every kernel has one for `software`.
+    pub fn variant(self, tier: Tier) -> Option<Variant> {
+        let plain = |file: &'static str| Some(Variant { file, defines: Vec::new() });
+        let expression = |file: &'static str, text: &str| {
+            Some(Variant { file, defines: vec![("EXPRESSION", text.to_owned())] })
+        };
+        let weight = |file: &'static str, format: Format, aligned: bool, more: Defines| {
+            let mut defines = vec![("FORMAT", format.name().to_owned())];
+            defines.extend(aligned.then(|| ("ALIGNED", String::new())));
+            defines.extend(more);
+            Some(Variant { file, defines })
+        };
+        let head_dim = |file: &'static str, n: usize| Some(Variant { file, defines: vec![("HEAD_DIM", n.to_string())] });
+        match (self, tier) {
+            (Kernel::Linear { format, many, residual, aligned }, tier) => {
+                let residual = residual.then(|| ("RESIDUAL", String::new()));
+                match (tier, many) {
+                    (Tier::Software, false) => {
+                        weight("linear_software.wgsl", format, aligned, one_row(residual))
+                    }
+                    (Tier::Software, true) => {
+                        let mut defines = vec![("ROWS", "4".to_owned()), ("MANY", String::new())];
+                        defines.extend(residual);
+                        weight("linear_software.wgsl", format, aligned, defines)
+                    }
+                    (Tier::Core, false) => weight("gemv_core.wgsl", format, aligned, residual.into_iter().collect()),
+                    (Tier::Core, true) => weight("gemm_core.wgsl", format, aligned, residual.into_iter().collect()),
+                    (Tier::Subgroups, false) => {
+                        weight("gemv_subgroups.wgsl", format, aligned, residual.into_iter().collect())
+                    }
+                    (Tier::Dot, false) if format.is_quantized() => {
+                        let mut defines: Defines = residual.into_iter().collect();
+                        defines.extend((format == Format::Q8).then(|| ("Q8", String::new())));
+                        Some(Variant { file: "gemv_dot.wgsl", defines })
+                    }
+                    _ => None,
+                }
+            }
+            (Kernel::Argmax, Tier::Core) => plain("argmax_core.wgsl"),
+            (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
+            (Kernel::Softmax, Tier::Core) => plain("softmax_core.wgsl"),
+            (Kernel::Attention { head_dim: n }, Tier::Core) => head_dim("attention_core.wgsl", n),
+            (_, Tier::Core | Tier::Subgroups | Tier::Dot) => None,
+            (Kernel::Unary(op), _) => expression("unary.wgsl", unary_expression(op)),
+            (Kernel::Affine, _) => expression("unary.wgsl", "v * p.mul + p.add"),
+            (Kernel::Binary(op), _) => expression("binary.wgsl", binary_expression(op)),
+            (Kernel::Copy, _) => plain("copy.wgsl"),
+            (Kernel::Range, _) => plain("range.wgsl"),
+            (Kernel::Reduce(Reduction::Sum), _) => expression("reduce.wgsl", "total + v"),
+            (Kernel::Reduce(Reduction::Max), _) => expression("reduce.wgsl", "max(total, v)"),
+            (Kernel::Argmax, _) => plain("argmax_software.wgsl"),
+            (Kernel::MatMul, _) => plain("matmul.wgsl"),
+            (Kernel::LinearTransposed { format, aligned }, _) => {
+                weight("linear_transposed.wgsl", format, aligned, Vec::new())
+            }
+            (Kernel::Gather { format, aligned }, _) => weight("gather.wgsl", format, aligned, Vec::new()),
+            (Kernel::ScatterAdd, _) => plain("scatter_add.wgsl"),
+            (Kernel::RmsNorm, _) => plain("rms_norm_software.wgsl"),
+            (Kernel::Softmax, _) => plain("softmax_software.wgsl"),
+            (Kernel::Rope, _) => plain("rope.wgsl"),
+            (Kernel::Attention { head_dim: n }, _) => head_dim("attention_software.wgsl", n),
+            (Kernel::SwiGlu, _) => plain("swiglu.wgsl"),
+            (Kernel::Quantize, _) => plain("quantize.wgsl"),
+            (Kernel::Bandwidth, _) => plain("bench_copy.wgsl"),
+            (Kernel::Arithmetic, _) => plain("bench_fma.wgsl"),
+        }
+    }
+
+    /// The tiers this kernel has variants for, from `tier` down, on this adapter.
+    pub fn tiers(self, tier: Tier, caps: &Capabilities) -> Vec<Tier> {
+        tier.steps_down().filter(|t| caps.has(*t) && self.variant(*t).is_some()).collect()
+    }
+}
+
+fn one_row(residual: Option<(&'static str, String)>) -> Defines {
+    let mut defines = vec![("ROWS", "1".to_owned())];
+    defines.extend(residual);
+    defines
+}
+
+fn unary_expression(op: Unary) -> &'static str {
+    match op {
+        Unary::Exp => "exp(v)",
+        Unary::Log => "log(v)",
+        Unary::Sqrt => "sqrt(v)",
+        Unary::Rsqrt => "inverseSqrt(v)",
+        Unary::Recip => "1.0 / v",
+        Unary::Sin => "sin(v)",
+        Unary::Cos => "cos(v)",
+        // Some drivers compute tanh through exp(2x) and give NaN past its range.
+        Unary::Tanh => "tanh(clamp(v, -15.0, 15.0))",
+        Unary::Sigmoid => "1.0 / (1.0 + exp(-v))",
+        Unary::Relu => "max(v, 0.0)",
+    }
+}
+
+fn binary_expression(op: Binary) -> &'static str {
+    match op {
+        Binary::Add => "l + r",
+        Binary::Sub => "l - r",
+        Binary::Mul => "l * r",
+        Binary::Div => "l / r",
+        Binary::Max => "max(l, r)",
+        Binary::Greater => "select(0.0, 1.0, l > r)",
+        Binary::Equal => "select(0.0, 1.0, l == r)",
+    }
+}

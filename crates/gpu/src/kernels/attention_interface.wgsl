@@ -1,0 +1,19 @@
+// Causal grouped-query attention, softmax online (Milakov and Gimelshein 2018). q [rows, heads, head_dim],
+// k and v [kv_len, kv_heads, head_dim]; row r sees the keys up to position start + r.
+
+struct Params {
+    rows: u32,
+    heads: u32,
+    kv_heads: u32,
+    start: u32,
+    kv_len: u32,
+    scale: f32,
+}
+
+@auto var<storage, read> q: array<f32>;
+@auto var<storage, read> k: array<f32>;
+@auto var<storage, read> v: array<f32>;
+@auto var<storage, read_write> y: array<f32>;
+@auto var<uniform> p: Params;
+
+const HEAD_DIM: u32 = ${HEAD_DIM}u;

@@ -1,0 +1,24 @@
+// Four words an invocation from one buffer to another: the bandwidth kernels are held against.
+
+struct Params {
+    n: u32,
+}
+
+@auto var<storage, read> x: array<vec4<u32>>;
+@auto var<storage, read_write> y: array<vec4<u32>>;
+@auto var<uniform> p: Params;
+
+const WG: u32 = 64u;
+const COVERS_X: u32 = 64u;
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = workgroup_number(id, count) * COVERS_X + local;
+    if (i < p.n) {
+        y[i] = x[i];
+    }
+}

@@ -1,0 +1,40 @@
+// One row of x: a subgroup a column of w, whatever its size (4 to 128 lanes): the subgroups of a workgroup take turns.
+#include "linear_interface.wgsl"
+#include "activations.wgsl"
+#include "weight_${FORMAT}.wgsl"
+
+const WG: u32 = 64u;
+const COVERS_X: u32 = 8u;
+const COVERS_Y: u32 = 1u;
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+    @builtin(subgroup_size) lanes: u32,
+) {
+    let tiles = (p.n + COVERS_X - 1u) / COVERS_X;
+    let g = workgroup_number(id, count);
+    let row = min(g / tiles, p.rows - 1u);
+    let subgroups = max(WG / lanes, 1u);
+    // The loop is the same for the whole workgroup: browsers refuse subgroup operations in control flow that is not.
+    for (var turn = 0u; turn < COVERS_X; turn += subgroups) {
+        let mine = turn + local / lanes;
+        let column = (g % tiles) * COVERS_X + mine;
+        let inside = mine < COVERS_X && column < p.n;
+        var total = 0.0;
+        if (inside) {
+            for (var c = lane; c < p.chunks; c += lanes) {
+                let v = raw8(column, c);
+                let a = x8(row, c);
+                total += scale8(column, c) * (dot(v[0], a[0]) + dot(v[1], a[1]));
+            }
+        }
+        let sum = subgroupAdd(total);
+        if (inside && lane == 0u) {
+            put(row, column, sum);
+        }
+    }
+}

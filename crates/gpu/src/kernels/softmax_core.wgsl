@@ -1,0 +1,55 @@
+// exp(x − max) / sum, a row a workgroup.
+
+struct Params {
+    rows: u32,
+    columns: u32,
+}
+
+@auto var<storage, read> x: array<f32>;
+@auto var<storage, read_write> y: array<f32>;
+@auto var<uniform> p: Params;
+
+const WG: u32 = 128u;
+const COVERS_X: u32 = 1u;
+
+var<workgroup> partial: array<f32, 128>;
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let row = min(workgroup_number(id, count), p.rows - 1u);
+    let base = row * p.columns;
+    var most = x[base];
+    for (var i = local; i < p.columns; i += WG) {
+        most = max(most, x[base + i]);
+    }
+    partial[local] = most;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (local < half) {
+            partial[local] = max(partial[local], partial[local + half]);
+        }
+    }
+    workgroupBarrier();
+    most = partial[0];
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = local; i < p.columns; i += WG) {
+        sum += exp(x[base + i] - most);
+    }
+    partial[local] = sum;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (local < half) {
+            partial[local] += partial[local + half];
+        }
+    }
+    workgroupBarrier();
+    sum = partial[0];
+    for (var i = local; i < p.columns; i += WG) {
+        y[base + i] = exp(x[base + i] - most) / sum;
+    }
+}

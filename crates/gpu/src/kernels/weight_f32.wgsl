@@ -1,0 +1,30 @@
+// Dense f32 rows, contiguous: what states and activations are too.
+#if ALIGNED
+@auto var<storage, read> w: array<vec4<f32>>;
+
+fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
+    let i = (row * p.chunks + chunk) * 2u;
+    return mat2x4<f32>(w[i], w[i + 1u]);
+}
+#else
+@auto var<storage, read> w: array<f32>;
+
+fn w_or_zero(row: u32, column: u32) -> f32 {
+    if (column < p.k) {
+        return w[row * p.k + column];
+    }
+    return 0.0;
+}
+
+fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
+    let c = chunk * 8u;
+    return mat2x4<f32>(
+        w_or_zero(row, c), w_or_zero(row, c + 1u), w_or_zero(row, c + 2u), w_or_zero(row, c + 3u),
+        w_or_zero(row, c + 4u), w_or_zero(row, c + 5u), w_or_zero(row, c + 6u), w_or_zero(row, c + 7u),
+    );
+}
+#endif
+
+fn scale8(row: u32, chunk: u32) -> f32 {
+    return 1.0;
+}

@@ -1,0 +1,18 @@
+// int8 in groups of 32 with f16 scales apart: eight values are two words.
+@auto var<storage, read> w: array<vec2<u32>>;
+@auto var<storage, read> scales: array<u32>;
+
+// Bit shifts rather than `unpack4xI8`, which not every browser's WGSL has.
+fn signed_bytes(v: u32) -> vec4<f32> {
+    return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(v << 24u, v << 16u, v << 8u, v)) >> vec4<u32>(24u));
+}
+
+fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
+    let v = w[row * p.chunks + chunk];
+    return mat2x4<f32>(signed_bytes(v.x), signed_bytes(v.y));
+}
+
+fn scale8(row: u32, chunk: u32) -> f32 {
+    let group = (row * p.chunks + chunk) / 4u;
+    return unpack2x16float(scales[group / 2u])[group % 2u];
+}

@@ -1,0 +1,36 @@
+//! Runs a graph on wgpu.
+//!
+//! The work is data: a graph is lowered to steps (`lower.rs`), its temporaries are placed in a few arenas (`memory.rs`), and
+//! a [`Plan`] is the recorded list of {pipeline, bind group, grid}. Running it is writing the symbols' numbers into one
+//! uniform buffer and encoding the list again: no bind group is made per token.
+//!
+//! Synchronization is WebGPU's: dispatches of one queue run in order and see each other's writes. A dispatch never reads
+//! and writes the same buffer, except a state it updates in place.
+//!
+//! What must stay true: only this crate names wgpu; a kernel states its tiers in `kernel.rs` and nothing else asks what
+//! the adapter is; no kernel runs on a visitor's driver before its self-test passed there twice (`selftest.rs`).
+
+mod bench;
+mod caps;
+mod device;
+mod kernel;
+mod lower;
+mod memory;
+mod pipeline;
+mod selftest;
+mod session;
+mod shader;
+mod shaders;
+mod step;
+mod wait;
+#[cfg(target_arch = "wasm32")]
+mod web;
+mod weights;
+
+pub use bench::{BenchOptions, BenchReport, KernelTime, bench};
+pub use caps::{Capabilities, Tier};
+pub use device::{AdapterReport, Gpu, GpuOptions, ShaderPatch, StepDown};
+pub use kernel::{Format, Kernel};
+pub use session::{GpuSession, Plan};
+pub use shaders::{ShaderText, shaders};
+pub use weights::GpuWeights;

@@ -1,0 +1,452 @@
+//! From a fused graph to steps: which kernel does each node, on which slots, with which numbers.
+
+use std::rc::Rc;
+
+use lantern_graph::{Count, DType, Dim, Error, Graph, Index, NodeId, Op, Result, Shape};
+
+use crate::caps::Tier;
+use crate::device::Gpu;
+use crate::kernel::{Format, Kernel};
+use crate::pipeline::Pipeline;
+use crate::step::{Param, Slot, Step, strides};
+use crate::weights::{GpuWeight, GpuWeights};
+
+/// The work of a graph, before memory is placed.
+pub struct Lowered {
+    pub steps: Vec<Step>,
+    /// Bytes of each temporary, with symbols at their bounds.
+    pub temporaries: Vec<u64>,
+    /// Where each node's value lies; `None` for nodes that nothing needs.
+    pub slots: Vec<Option<Slot>>,
+}
+
+/// The kernels a graph needs at this tier.
+pub fn kernels(graph: &Graph, tier: Tier) -> Result<Vec<Kernel>> {
+    let live = graph.live();
+    let mut kernels = Vec::new();
+    for id in graph.ids().filter(|id| live[id.0 as usize]) {
+        for kernel in node_kernels(graph, id)? {
+            let quantizes = tier == Tier::Dot
+                && matches!(kernel, Kernel::Linear { format, many: false, .. } if format.is_quantized());
+            kernels.extend(quantizes.then_some(Kernel::Quantize));
+            kernels.push(kernel);
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    kernels.retain(|k| seen.insert(*k));
+    Ok(kernels)
+}
+
+/// Eight columns are read at a time where rows are a whole number of them.
+fn aligned(columns: Dim) -> bool {
+    columns.fixed().is_some_and(|n| n.is_multiple_of(8))
+}
+
+fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
+    let node = graph.node(id);
+    let weight = |i: usize| {
+        let node = graph.node(node.inputs[i]);
+        (Format::of(node.dtype), aligned(node.shape.back(0)))
+    };
+    Ok(match &node.op {
+        Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Constant(_) | Op::Reshape => vec![],
+        Op::Slice { axis: 0, start: Index::Fixed(0) } => vec![],
+        Op::Range { .. } => vec![Kernel::Range],
+        Op::Unary(op) => vec![Kernel::Unary(*op)],
+        Op::Affine { .. } => vec![Kernel::Affine],
+        Op::Binary(op) => vec![Kernel::Binary(*op)],
+        Op::Reduce { op, .. } => vec![Kernel::Reduce(*op)],
+        Op::MatMul { .. } => vec![Kernel::MatMul],
+        Op::Linear { transposed: true } => {
+            let (format, aligned) = weight(1);
+            vec![Kernel::LinearTransposed { format, aligned }]
+        }
+        Op::Linear { transposed: false } | Op::LinearAdd => {
+            let (format, aligned) = weight(1);
+            let many = !node.shape.0[0].is_one();
+            vec![Kernel::Linear { format, many, residual: node.op == Op::LinearAdd, aligned }]
+        }
+        Op::Broadcast | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } | Op::Write { .. } => vec![Kernel::Copy],
+        Op::Pad { .. } => vec![Kernel::Range, Kernel::Copy],
+        Op::Gather => {
+            let (format, aligned) = weight(0);
+            vec![Kernel::Gather { format, aligned }]
+        }
+        Op::ScatterAdd => vec![Kernel::ScatterAdd],
+        Op::Argmax => vec![Kernel::Argmax],
+        Op::RmsNorm { .. } => vec![Kernel::RmsNorm],
+        Op::Softmax => vec![Kernel::Softmax],
+        Op::Rope { .. } => vec![Kernel::Rope],
+        Op::Attention { .. } => vec![Kernel::Attention { head_dim: fixed(node.shape.back(0), "head_dim")? }],
+        Op::SwiGlu => vec![Kernel::SwiGlu],
+    })
+}
+
+fn fixed(dim: Dim, what: &str) -> Result<usize> {
+    dim.fixed().ok_or_else(|| unsupported(format!("{what} must be a number, not a symbol")))
+}
+
+fn unsupported(cause: String) -> Error {
+    Error::new("gpu.graph", cause, "build the graph another way, or run it on the CPU")
+}
+
+/// Lowers a graph whose kernels are prepared.
+pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Lowered> {
+    let live = graph.live();
+    let slots = vec![None; graph.nodes.len()];
+    let mut lowering =
+        Lowering { gpu, graph, weights, out: Lowered { steps: Vec::new(), temporaries: Vec::new(), slots } };
+    for id in graph.ids().filter(|id| live[id.0 as usize]) {
+        let slot = lowering.node(id)?;
+        lowering.out.slots[id.0 as usize] = Some(slot);
+    }
+    Ok(lowering.out)
+}
+
+struct Lowering<'a> {
+    gpu: &'a Gpu,
+    graph: &'a Graph,
+    weights: &'a GpuWeights,
+    out: Lowered,
+}
+
+/// A weight operand: a node's own slot, or the shards of a weight.
+struct Shards<'a> {
+    parts: Vec<ShardSlots>,
+    weight: Option<&'a GpuWeight>,
+}
+
+struct ShardSlots {
+    first: usize,
+    rows: Param,
+    grid: Count,
+    words: Slot,
+    scales: Option<Slot>,
+}
+
+impl<'a> Lowering<'a> {
+    fn shape(&self, id: NodeId) -> &'a Shape {
+        &self.graph.node(id).shape
+    }
+
+    fn slot(&self, id: NodeId) -> Result<Slot> {
+        let slot = self.out.slots[id.0 as usize]
+            .ok_or_else(|| unsupported(format!("node {} is used before it is made", id.0)))?;
+        if let Slot::Words(weight, _) = slot
+            && self.weights.get(&self.graph.weights[weight])?.shards.len() > 1
+        {
+            let name = &self.graph.weights[weight].name;
+            return Err(unsupported(format!("{name} is over the binding limit and not read by rows")));
+        }
+        Ok(slot)
+    }
+
+    fn temporary(&mut self, elements: usize) -> Slot {
+        self.out.temporaries.push(elements as u64 * 4);
+        Slot::Temporary(self.out.temporaries.len() - 1)
+    }
+
+    fn result(&mut self, id: NodeId) -> Slot {
+        let elements = self.shape(id).count().bound(self.graph);
+        self.temporary(elements)
+    }
+
+    fn step(&mut self, node: NodeId, pipeline: Rc<Pipeline>, storage: Vec<Slot>, params: Vec<Param>, grid: Vec<Count>) {
+        let flops = self.graph.flops(node);
+        self.out.steps.push(Step { pipeline, storage, params, grid, node, flops });
+    }
+
+    /// A step of one kernel whose grid is the number of results.
+    fn simple(&mut self, id: NodeId, kernel: Kernel, storage: Vec<Slot>, params: Vec<Param>, grid: Count) -> Result<()> {
+        let pipeline = self.gpu.chosen(kernel)?;
+        self.step(id, pipeline, storage, params, vec![grid]);
+        Ok(())
+    }
+
+    /// Four dimensions, missing leading ones as 1.
+    fn dims4(&self, shape: &Shape) -> Result<Vec<Param>> {
+        if shape.rank() > 4 {
+            return Err(unsupported(format!("{shape} has more than four dimensions")));
+        }
+        Ok((0..4).rev().map(|i| shape.back(i).into()).collect())
+    }
+
+    /// Strides to walk a contiguous tensor of `from` in the shape it is stretched to: 0 where it is stretched.
+    fn strides4(&self, from: &Shape, to: &Shape) -> Vec<Param> {
+        let own = strides(from);
+        (0..4)
+            .rev()
+            .map(|back| match from.rank().checked_sub(back + 1) {
+                Some(axis) if from.0[axis] == to.back(back) => own[axis].clone().into(),
+                _ => 0.into(),
+            })
+            .collect()
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<Slot> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let inputs = &node.inputs;
+        let shape = &node.shape;
+        let count = shape.count();
+        let kernel = node_kernels(graph, id)?.first().copied();
+        match (&node.op, kernel) {
+            (Op::Input(i), _) => Ok(Slot::Input(*i)),
+            (Op::Weight(w), _) => {
+                self.weights.get(&graph.weights[w.0 as usize])?;
+                Ok(Slot::Words(w.0 as usize, 0))
+            }
+            (Op::State(s), _) => Ok(Slot::State(s.0 as usize)),
+            (Op::Constant(_), _) => Ok(Slot::Constant(id.0 as usize)),
+            (Op::Reshape, _) | (Op::Slice { axis: 0, start: Index::Fixed(0) }, _) => self.slot(inputs[0]),
+            (Op::Write { start }, _) => {
+                let (state, value) = (self.slot(inputs[0])?, self.slot(inputs[1])?);
+                let n = self.shape(inputs[1]).count();
+                let flat = Shape(vec![Dim::Fixed(1)]);
+                let mut params: Vec<Param> = vec![1.into(), 1.into(), 1.into(), n.clone().into()];
+                let one = [0usize.into(), 0usize.into(), 0usize.into(), 1usize.into()];
+                params.extend(one.clone());
+                params.extend(one);
+                let row = strides(shape).first().cloned().unwrap_or_else(|| flat.count());
+                params.extend([n.clone().into(), 0.into(), Param::Offset(*start, row)]);
+                self.simple(id, Kernel::Copy, vec![value, state], params, n)?;
+                Ok(state)
+            }
+            (Op::Concat { axis }, _) => {
+                let out = self.result(id);
+                let mut start = 0;
+                for &part in inputs {
+                    let from = self.shape(part).clone();
+                    self.copy(id, part, out, &from, strides(&from), (Index::Fixed(0), 0), (shape, *axis, Index::Fixed(start)))?;
+                    start += fixed(from.0[*axis], "a concatenated axis")?;
+                }
+                Ok(out)
+            }
+            (Op::Pad { axis, start }, _) => {
+                let out = self.result(id);
+                let zeros = vec![count.clone().into(), 0.into(), 0.into()];
+                self.simple(id, Kernel::Range, vec![out], zeros, count)?;
+                let from = self.shape(inputs[0]).clone();
+                self.copy(id, inputs[0], out, &from, strides(&from), (Index::Fixed(0), 0), (shape, *axis, *start))?;
+                Ok(out)
+            }
+            (Op::Slice { axis, start }, _) => {
+                let out = self.result(id);
+                let whole = strides(self.shape(inputs[0]));
+                self.copy(id, inputs[0], out, shape, whole, (*start, *axis), (shape, 0, Index::Fixed(0)))?;
+                Ok(out)
+            }
+            (Op::Permute(order), _) => {
+                let out = self.result(id);
+                let own = strides(self.shape(inputs[0]));
+                let from = order.iter().map(|&i| own[i].clone()).collect();
+                self.copy(id, inputs[0], out, shape, from, (Index::Fixed(0), 0), (shape, 0, Index::Fixed(0)))?;
+                Ok(out)
+            }
+            (Op::Linear { .. } | Op::LinearAdd | Op::Gather, Some(kernel)) => self.with_weight(id, kernel),
+            (_, Some(kernel)) => {
+                let out = self.result(id);
+                let mut storage = inputs.iter().map(|i| self.slot(*i)).collect::<Result<Vec<_>>>()?;
+                storage.push(out);
+                let (params, grid) = self.numbers(id)?;
+                self.simple(id, kernel, storage, params, grid)?;
+                Ok(out)
+            }
+            (op, None) => Err(unsupported(format!("{} has no kernel", op.name()))),
+        }
+    }
+
+    /// Copies a block of shape `block` from node `from` (walked by `strides`, from `start` on `axis`) into a tensor of shape
+    /// `to.0`, from `to.2` on axis `to.1`.
+    #[allow(clippy::too_many_arguments, reason = "two places, each with a shape, strides and a start")]
+    fn copy(
+        &mut self,
+        id: NodeId,
+        from: NodeId,
+        out: Slot,
+        block: &Shape,
+        from_strides: Vec<Count>,
+        (start, axis): (Index, usize),
+        (to, to_axis, to_start): (&Shape, usize, Index),
+    ) -> Result<()> {
+        let pad = |strides: &[Count]| -> Vec<Param> {
+            let mut four: Vec<Param> = vec![0.into(); 4 - strides.len()];
+            four.extend(strides.iter().cloned().map(Param::from));
+            four
+        };
+        let mut params = self.dims4(block)?;
+        let to_strides = strides(to);
+        params.extend(pad(&from_strides));
+        params.extend(pad(&to_strides));
+        let one = Count { factor: 1, symbols: Vec::new() };
+        let offset = |index, strides: &[Count], axis: usize| Param::Offset(index, strides.get(axis).unwrap_or(&one).clone());
+        params.push(block.count().into());
+        params.push(offset(start, &from_strides, axis));
+        params.push(offset(to_start, &to_strides, to_axis));
+        let source = self.slot(from)?;
+        self.simple(id, Kernel::Copy, vec![source, out], params, block.count())
+    }
+
+    /// Uniforms and grid of the kernels that bind their inputs, then their result.
+    fn numbers(&self, id: NodeId) -> Result<(Vec<Param>, Count)> {
+        let node = self.graph.node(id);
+        let shape = &node.shape;
+        let count = shape.count();
+        let input = |i: usize| self.shape(node.inputs[i]);
+        // Rows and columns of the first input.
+        let rows = || Count::product(&input(0).0[..input(0).rank().saturating_sub(1)]);
+        Ok(match &node.op {
+            Op::Range { start } => (vec![count.clone().into(), Param::Index(*start), 1.into()], count),
+            Op::Unary(_) | Op::SwiGlu => (vec![count.clone().into(), Param::F32(0.0), Param::F32(0.0)], count),
+            Op::Affine { mul, add } => (vec![count.clone().into(), Param::F32(*mul), Param::F32(*add)], count),
+            Op::Broadcast => {
+                let mut params = self.dims4(shape)?;
+                params.extend(self.strides4(input(0), shape));
+                params.extend(self.strides4(shape, shape));
+                params.extend([count.clone().into(), 0.into(), 0.into()]);
+                (params, count)
+            }
+            Op::Binary(_) => {
+                let mut params = self.dims4(shape)?;
+                params.extend(self.strides4(input(0), shape));
+                params.extend(self.strides4(input(1), shape));
+                params.push(count.clone().into());
+                (params, count)
+            }
+            Op::Reduce { axis, .. } => {
+                let inner = Count::product(&input(0).0[axis + 1..]);
+                (vec![count.clone().into(), input(0).0[*axis].into(), inner.into()], count)
+            }
+            Op::MatMul { transpose_a, transpose_b } => {
+                let (a, b) = (input(0), input(1));
+                let mut params = self.dims4(shape)?;
+                let (m, n) = (shape.back(1), shape.back(0));
+                let k = a.back(usize::from(*transpose_a));
+                for (operand, transposed, rows, columns) in [(a, transpose_a, m, k), (b, transpose_b, k, n)] {
+                    // The operand as the product sees it, broadcast over the batch; its own strides, swapped if transposed.
+                    let mut seen = Shape(shape.0[..shape.rank() - 2].to_vec());
+                    seen.0.extend(if *transposed { [columns, rows] } else { [rows, columns] });
+                    let mut four = self.strides4(operand, &seen);
+                    // A dimension of 1 that is not stretched has stride 0 here, which reads the same element.
+                    if *transposed {
+                        four.swap(2, 3);
+                    }
+                    params.extend(four);
+                }
+                params.extend([count.clone().into(), k.into()]);
+                (params, count)
+            }
+            Op::Argmax | Op::Softmax => (vec![rows().into(), input(0).back(0).into()], rows()),
+            Op::RmsNorm { eps } => (vec![rows().into(), input(0).back(0).into(), Param::F32(*eps)], rows()),
+            Op::ScatterAdd => {
+                let columns = Count::product(&[shape.0[1]]);
+                (vec![columns.clone().into(), input(0).0[0].into(), shape.0[0].into()], columns)
+            }
+            Op::Rope { start } => {
+                let pairs = Count { factor: count.factor / 2, ..count };
+                let half = fixed(shape.back(0), "head_dim")? / 2;
+                (vec![pairs.clone().into(), shape.0[1].into(), half.into(), Param::Index(*start)], pairs)
+            }
+            Op::Attention { scale, start } => {
+                let heads = Count::product(&shape.0[1..3]);
+                let all = Count::product(&shape.0[..3]);
+                let (kv_len, kv_heads) = (input(1).0[0], input(1).0[1]);
+                let params = vec![
+                    shape.0[0].into(),
+                    heads.into(),
+                    kv_heads.into(),
+                    Param::Index(*start),
+                    kv_len.into(),
+                    Param::F32(*scale),
+                ];
+                (params, all)
+            }
+            op => return Err(unsupported(format!("{} has no kernel", op.name()))),
+        })
+    }
+
+    /// The slots of a weight operand `[rows, columns]`, shard by shard.
+    fn shards(&self, id: NodeId) -> Result<Shards<'a>> {
+        let node = self.graph.node(id);
+        if let Op::Weight(w) = node.op {
+            let index = w.0 as usize;
+            let weight = self.weights.get(&self.graph.weights[index])?;
+            let parts = weight.shards.iter().enumerate().map(|(i, shard)| ShardSlots {
+                first: shard.first,
+                rows: shard.rows.into(),
+                grid: Count { factor: shard.rows, symbols: Vec::new() },
+                words: Slot::Words(index, i),
+                scales: shard.scales.is_some().then_some(Slot::Scales(index, i)),
+            });
+            return Ok(Shards { parts: parts.collect(), weight: Some(weight) });
+        }
+        let rows = node.shape.0[0];
+        let whole = ShardSlots {
+            first: 0,
+            rows: rows.into(),
+            grid: Count::product(&[rows]),
+            words: self.slot(id)?,
+            scales: None,
+        };
+        Ok(Shards { parts: vec![whole], weight: None })
+    }
+
+    /// `linear`, `linear_add`, `linear_transposed` and `gather`: one step a shard.
+    fn with_weight(&mut self, id: NodeId, kernel: Kernel) -> Result<Slot> {
+        let node = self.graph.node(id);
+        let table = if node.op == Op::Gather { 0 } else { 1 };
+        let (other, w) = (node.inputs[1 - table], node.inputs[table]);
+        let shards = self.shards(w)?;
+        let k = fixed(self.shape(w).0[1], "a weight's row")?;
+        let total: Param = match shards.weight {
+            Some(weight) => weight.spec.rows().into(),
+            None => self.shape(w).0[0].into(),
+        };
+        let pipeline = self.gpu.chosen(kernel)?;
+        let out = self.result(id);
+        let mut x = vec![self.slot(other)?];
+        if pipeline.tier == Tier::Dot {
+            x = self.quantize(id, other)?;
+        }
+        let chunks = k.div_ceil(8);
+        let rows = match node.op {
+            Op::Gather => self.shape(other).count(),
+            _ => Count::product(&[node.shape.0[0]]),
+        };
+        for shard in shards.parts {
+            let mut storage = vec![out];
+            if node.op == Op::LinearAdd {
+                storage.push(self.slot(node.inputs[2])?);
+            }
+            storage.extend(&x);
+            storage.push(shard.words);
+            storage.extend(shard.scales);
+            let params =
+                vec![shard.rows, rows.clone().into(), chunks.into(), k.into(), shard.first.into(), total.clone()];
+            let grid = match node.op {
+                Op::Gather => vec![Count { factor: rows.factor * chunks, symbols: rows.symbols.clone() }],
+                Op::Linear { transposed: true } => vec![Count { factor: chunks, symbols: Vec::new() }, rows.clone()],
+                _ => vec![shard.grid, rows.clone()],
+            };
+            self.step(id, pipeline.clone(), storage, params, grid);
+        }
+        Ok(out)
+    }
+
+    /// Activations as int8: words, then scale and sum of each group of 32.
+    fn quantize(&mut self, id: NodeId, x: NodeId) -> Result<Vec<Slot>> {
+        let count = self.shape(x).count();
+        let elements = count.bound(self.graph);
+        let words = self.temporary(elements / 4);
+        let scales = self.temporary(elements / 32 * 2);
+        let groups = Count { factor: count.factor / 32, ..count };
+        let source = self.slot(x)?;
+        self.simple(id, Kernel::Quantize, vec![source, words, scales], vec![groups.clone().into()], groups)?;
+        Ok(vec![words, scales])
+    }
+}
+
+/// Whether a node's elements are ids.
+pub fn is_u32(graph: &Graph, id: NodeId) -> bool {
+    graph.node(id).dtype == DType::U32
+}

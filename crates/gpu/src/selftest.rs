@@ -1,0 +1,263 @@
+//! No kernel runs before it gave the right numbers on this driver, twice: Adreno drivers miscompile, and some kernels are
+//! right once and wrong the second time (LiteRT#8065). What is right is asked of the CPU's exact mode.
+
+use std::rc::Rc;
+
+use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Index, NodeId, Op, Result, Session, Unary, Value};
+
+use crate::caps::Tier;
+use crate::device::Gpu;
+use crate::kernel::{Format, Kernel};
+
+/// One small piece of work of odd sizes.
+struct Case {
+    graph: Graph,
+    weights: Vec<(&'static str, Vec<u8>)>,
+    inputs: Vec<(&'static str, Value)>,
+}
+
+/// Runs the kernel's chosen variant on its case, twice.
+///
+/// # Errors
+/// `gpu.selftest` with the largest error when the numbers are wrong; `gpu.lost`.
+pub async fn passes(gpu: &Gpu, kernel: Kernel) -> Result<()> {
+    // `quantize` is tested through the kernels that read it; the other two only measure.
+    if matches!(kernel, Kernel::Quantize | Kernel::Bandwidth | Kernel::Arithmetic) {
+        return Ok(());
+    }
+    let case = case(kernel)?;
+    let bindings = Bindings::new(&case.graph, &[])?;
+    let expected = gpu.0.oracle.evaluate(&case.graph, &bindings, &case.weights, &case.inputs)?;
+    let weights = gpu.allocate_weights(&case.graph.weights)?;
+    for (name, bytes) in &case.weights {
+        weights.write_rows(gpu, name, 0, bytes)?;
+    }
+    let mut session = gpu.session(&Rc::new(weights));
+    let plan = session.record(&case.graph)?;
+    let tolerance = tolerance(kernel, gpu.chosen(kernel)?.tier);
+    for round in ["first", "second"] {
+        let outcome = async {
+            session.run(&plan, &bindings, &case.inputs, &Cancel::new()).await?;
+            session.read(&plan, "y").await
+        };
+        let got = match outcome.await {
+            Ok(value) => value,
+            // A refused command was about this kernel; a lost device is not.
+            Err(e) => return Err(gpu.take_trouble().unwrap_or(e)),
+        };
+        let error = relative_error(&got, &expected[0]);
+        // Not `error > tolerance`: that would let NaN pass.
+        if !(error <= tolerance) {
+            return Err(Error::new(
+                "gpu.selftest",
+                format!("{} is wrong by {error:.1e} in its {round} run (allowed {tolerance:.0e})", kernel.name()),
+                "a lower tier is used instead",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Largest difference, relative to the largest expected magnitude.
+fn relative_error(got: &Value, expected: &Value) -> f32 {
+    match (got, expected) {
+        (Value::U32(a), Value::U32(b)) => {
+            if a == b {
+                0.0
+            } else {
+                f32::INFINITY
+            }
+        }
+        (Value::F32(a), Value::F32(b)) if a.len() == b.len() => {
+            let scale = b.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+            // `max` drops NaN; a NaN difference counts as infinite.
+            a.iter().zip(b).map(|(a, b)| (a - b).abs() / scale).fold(0.0, |m, d| if d.is_nan() { f32::INFINITY } else { m.max(d) })
+        }
+        _ => f32::INFINITY,
+    }
+}
+
+/// Against f32 arithmetic in another order: some ulps times the length of the sums. WGSL allows sin and cos an absolute
+/// error of 2⁻¹¹. `dot` rounds activations to 1/254 of a group's largest.
+fn tolerance(kernel: Kernel, tier: Tier) -> f32 {
+    match kernel {
+        Kernel::Linear { .. } if tier == Tier::Dot => 2e-2,
+        Kernel::Unary(Unary::Sin | Unary::Cos) | Kernel::Rope => 2e-3,
+        _ => 1e-4,
+    }
+}
+
+/// Deterministic values in −1..1: a self-test must not depend on chance.
+struct Numbers(u32);
+
+impl Numbers {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    fn value(&mut self) -> f32 {
+        (self.next() >> 8) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    fn floats(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.value()).collect()
+    }
+
+    /// A weight's bytes as a file has them.
+    fn weight(&mut self, format: Format, elements: usize) -> Vec<u8> {
+        let half = |x: f32| half::f16::from_f32(x).to_le_bytes();
+        match format {
+            Format::F32 => bytemuck::pod_collect_to_vec(&self.floats(elements)),
+            Format::F16 => self.floats(elements).into_iter().flat_map(half).collect(),
+            Format::Q8 | Format::Q4 => {
+                let quants = if format == Format::Q8 { 32 } else { 16 };
+                let mut bytes = Vec::new();
+                for _ in 0..elements / 32 {
+                    bytes.extend(half(self.value() * 0.02));
+                    bytes.extend((0..quants).map(|_| self.next() as u8));
+                }
+                bytes
+            }
+        }
+    }
+}
+
+fn dtype(format: Format) -> DType {
+    match format {
+        Format::F32 => DType::F32,
+        Format::F16 => DType::F16,
+        Format::Q8 => DType::Q8_0,
+        Format::Q4 => DType::Q4_0,
+    }
+}
+
+/// A graph under construction, with the data of its leaves.
+struct Builder {
+    case: Case,
+    numbers: Numbers,
+}
+
+impl Builder {
+    fn floats<const N: usize>(&mut self, name: &'static str, shape: [usize; N]) -> NodeId {
+        let values = self.numbers.floats(shape.iter().product());
+        self.given(name, shape, values)
+    }
+
+    fn given<const N: usize>(&mut self, name: &'static str, shape: [usize; N], values: Vec<f32>) -> NodeId {
+        self.case.inputs.push((name, Value::F32(values)));
+        self.case.graph.input(name, shape, DType::F32)
+    }
+
+    fn ids(&mut self, ids: Vec<u32>) -> NodeId {
+        let n = ids.len();
+        self.case.inputs.push(("ids", Value::U32(ids)));
+        self.case.graph.input("ids", [n], DType::U32)
+    }
+
+    fn weight(&mut self, rows: usize, columns: usize, format: Format) -> Result<NodeId> {
+        let bytes = self.numbers.weight(format, rows * columns);
+        self.case.weights.push(("w", bytes));
+        self.case.graph.weight("w", &[rows, columns], dtype(format))
+    }
+}
+
+fn case(kernel: Kernel) -> Result<Case> {
+    let case = Case { graph: Graph::new(), weights: Vec::new(), inputs: Vec::new() };
+    let mut b = Builder { case, numbers: Numbers(0x1234_5677) };
+    let columns = |aligned: bool| if aligned { 96 } else { 37 };
+    let y = match kernel {
+        Kernel::Unary(op) => {
+            let positive = matches!(op, Unary::Log | Unary::Sqrt | Unary::Rsqrt | Unary::Recip);
+            let values = b.numbers.floats(111).into_iter().map(|v| if positive { v.abs() + 0.1 } else { 3.0 * v });
+            let values = values.collect();
+            let x = b.given("x", [3, 37], values);
+            b.case.graph.unary(op, x)?
+        }
+        Kernel::Affine => {
+            let x = b.floats("x", [3, 37]);
+            b.case.graph.affine(x, -2.5, 0.75)?
+        }
+        Kernel::Binary(op) => {
+            // Few different values, none of them zero, so that comparisons meet ties and divisions are mild.
+            let few = |b: &mut Builder, n: usize| b.numbers.floats(n).iter().map(|v| (v * 3.0).floor() + 0.5).collect();
+            let left = few(&mut b, 105);
+            let right = few(&mut b, 5);
+            let l = b.given("l", [3, 5, 7], left);
+            let r = b.given("r", [5, 1], right);
+            b.case.graph.binary(op, l, r)?
+        }
+        Kernel::Copy => {
+            let x = b.floats("x", [3, 5, 7]);
+            b.case.graph.permute(x, &[2, 0, 1])?
+        }
+        Kernel::Range => b.case.graph.range(Index::Fixed(3), 70),
+        Kernel::Reduce(op) => {
+            let x = b.floats("x", [3, 37, 5]);
+            b.case.graph.reduce(op, x, 1)?
+        }
+        Kernel::Argmax => {
+            let x = b.floats("x", [3, 301]);
+            b.case.graph.argmax(x)?
+        }
+        Kernel::MatMul => {
+            let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
+            b.case.graph.matmul(l, r, false, true)?
+        }
+        Kernel::Linear { format, many, residual, aligned } => {
+            let (rows, n, k) = (if many { 37 } else { 1 }, 45, columns(aligned));
+            let x = b.floats("x", [rows, k]);
+            let w = b.weight(n, k, format)?;
+            if residual {
+                let r = b.floats("r", [rows, n]);
+                b.case.graph.fused(Op::LinearAdd, &[x, w, r])?
+            } else {
+                b.case.graph.linear(x, w)?
+            }
+        }
+        Kernel::LinearTransposed { format, aligned } => {
+            let x = b.floats("x", [5, 45]);
+            let w = b.weight(45, columns(aligned), format)?;
+            b.case.graph.linear_transposed(x, w)?
+        }
+        Kernel::Gather { format, aligned } => {
+            let ids = b.ids(vec![4, 0, 44, 99, 4]);
+            let w = b.weight(45, columns(aligned), format)?;
+            b.case.graph.gather(w, ids)?
+        }
+        Kernel::ScatterAdd => {
+            let ids = b.ids(vec![4, 0, 4, 6, 4]);
+            let x = b.floats("x", [5, 37]);
+            b.case.graph.scatter_add(ids, x, 7)?
+        }
+        Kernel::RmsNorm => {
+            let (x, w) = (b.floats("x", [3, 301]), b.floats("w", [301]));
+            b.case.graph.fused(Op::RmsNorm { eps: 1e-5 }, &[x, w])?
+        }
+        Kernel::Softmax => {
+            let x = b.floats("x", [3, 301]);
+            b.case.graph.fused(Op::Softmax, &[x])?
+        }
+        Kernel::Rope => {
+            let (x, f) = (b.floats("x", [5, 3, 16]), b.floats("f", [8, 1]));
+            b.case.graph.fused(Op::Rope { start: Index::Fixed(7) }, &[x, f])?
+        }
+        Kernel::Attention { head_dim } => {
+            let q = b.floats("q", [3, 2, 3, head_dim]);
+            let (k, v) = (b.floats("k", [77, 2, head_dim]), b.floats("v", [77, 2, head_dim]));
+            b.case.graph.fused(Op::Attention { scale: 0.7, start: Index::Fixed(74) }, &[q, k, v])?
+        }
+        Kernel::SwiGlu => {
+            let (gate, up) = (b.floats("gate", [3, 37]), b.floats("up", [3, 37]));
+            b.case.graph.fused(Op::SwiGlu, &[gate, up])?
+        }
+        Kernel::Quantize | Kernel::Bandwidth | Kernel::Arithmetic => {
+            let cause = format!("{} has no case of its own", kernel.name());
+            return Err(Error::new("gpu.selftest", cause, "this is a mistake; please report it"));
+        }
+    };
+    b.case.graph.output("y", y);
+    Ok(b.case)
+}

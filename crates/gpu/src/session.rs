@@ -1,0 +1,569 @@
+//! Sessions: states, and plans recorded once and replayed with new numbers.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use lantern_graph::{
+    Bindings, Cancel, Error, Executor, Graph, Op, Result, Session, Shape, StateSpec, Value, WeightSpec, fuse,
+};
+
+use crate::caps::Tier;
+use crate::device::Gpu;
+use crate::lower::{self, Lowered};
+use crate::memory::{self, ALIGNMENT, Buffer, Lifetime};
+use crate::shader::Binding;
+use crate::step::{Slot, Step, fold};
+use crate::wait::oneshot;
+use crate::weights::GpuWeights;
+
+/// A uniform block per dispatch, at the offset every adapter allows. No kernel has more than 64 numbers.
+const PARAMS_BYTES: usize = 256;
+
+/// States and plans over shared weights.
+pub struct GpuSession {
+    gpu: Gpu,
+    weights: Rc<GpuWeights>,
+    states: HashMap<String, (StateSpec, Rc<Buffer>)>,
+    /// Where results are copied to be read; kept, since a chat reads a few bytes per token.
+    staging: Option<Buffer>,
+    /// For timing single dispatches; made when first asked for.
+    stamps: Option<(wgpu::QuerySet, Rc<Buffer>)>,
+}
+
+/// A graph, recorded: a list of {pipeline, bind group, grid} and the buffers it works in.
+pub struct Plan {
+    graph: Graph,
+    dispatches: Vec<Dispatch>,
+    params: Buffer,
+    inputs: Vec<Buffer>,
+    arenas: Vec<Buffer>,
+    _constants: Buffer,
+    outputs: HashMap<String, Output>,
+    last: std::cell::RefCell<Option<Bindings>>,
+    weights: Rc<GpuWeights>,
+}
+
+struct Dispatch {
+    step: Step,
+    bind_group: wgpu::BindGroup,
+}
+
+struct Output {
+    place: OutputPlace,
+    shape: Shape,
+    is_u32: bool,
+}
+
+enum OutputPlace {
+    Arena(usize, u64),
+    Input(usize),
+    State(Rc<Buffer>),
+}
+
+impl Executor for Gpu {
+    type Weights = GpuWeights;
+    type Session = GpuSession;
+
+    fn describe(&self) -> lantern_graph::Description {
+        Gpu::describe(self)
+    }
+
+    fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<GpuWeights> {
+        GpuWeights::allocate(self, specs)
+    }
+
+    async fn write_rows(&self, weights: &GpuWeights, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {
+        weights.write_rows(self, name, first_row, bytes)
+    }
+
+    fn session(&self, weights: &Rc<GpuWeights>) -> GpuSession {
+        GpuSession { gpu: self.clone(), weights: weights.clone(), states: HashMap::new(), staging: None, stamps: None }
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.0.memory.get()
+    }
+}
+
+impl GpuSession {
+    fn state(&mut self, spec: &StateSpec) -> Result<Rc<Buffer>> {
+        if let Some((known, buffer)) = self.states.get(&spec.name) {
+            if known == spec {
+                return Ok(buffer.clone());
+            }
+            return Err(Error::new(
+                "gpu.state",
+                format!("the state {} is {:?} and also {:?}", spec.name, known.shape, spec.shape),
+                "use one session per model",
+            ));
+        }
+        let bytes = spec.shape.iter().product::<usize>() as u64 * 4;
+        self.check_size(&spec.name, bytes)?;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let buffer = Rc::new(self.gpu.buffer(&spec.name, bytes, usage));
+        self.states.insert(spec.name.clone(), (spec.clone(), buffer.clone()));
+        Ok(buffer)
+    }
+
+    fn check_size(&self, what: &str, bytes: u64) -> Result<()> {
+        let limit = self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit);
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(Error::new(
+            "gpu.too_large",
+            format!("{what} takes {bytes} bytes, over this adapter's limit of {limit} for one binding"),
+            "use a shorter context or smaller batch, or the CPU",
+        ))
+    }
+
+    /// Compiles a graph as it is, without fusing it first: self-tests and `lantern diff` name its nodes.
+    pub async fn compile_unfused(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
+        graph.check_state_order()?;
+        let kernels = lower::kernels(graph, self.gpu.tier())?;
+        for kernel in kernels {
+            cancel.check()?;
+            self.gpu.prepare(&[kernel]).await?;
+        }
+        self.record(graph)
+    }
+
+    /// Records a graph whose kernels are prepared.
+    pub(crate) fn record(&mut self, graph: &Graph) -> Result<Plan> {
+        let lowered = lower::lower(&self.gpu, graph, &self.weights)?;
+        let layout = place(graph, &lowered, self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit));
+        for (temporary, &bytes) in lowered.temporaries.iter().enumerate() {
+            self.check_size(&format!("temporary {temporary}"), bytes)?;
+        }
+        let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let states = graph.states.iter().map(|s| self.state(s)).collect::<Result<Vec<_>>>()?;
+        let arenas: Vec<Buffer> = layout.arenas.iter().map(|&b| self.gpu.buffer("arena", b, storage)).collect();
+        let inputs: Vec<Buffer> = graph
+            .inputs
+            .iter()
+            .map(|input| self.gpu.buffer(&input.name, input.shape.count().bound(graph) as u64 * 4, storage))
+            .collect();
+        let (constants, constant_places) = self.constants(graph);
+        let uniform = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let params = self.gpu.buffer("params", (lowered.steps.len() * PARAMS_BYTES) as u64, uniform);
+
+        let outputs = self.outputs(graph, &lowered, &layout, &states)?;
+        let range = |slot: Slot| -> Result<(&wgpu::Buffer, u64, u64)> {
+            let whole = |buffer: &'_ Buffer| buffer.size();
+            Ok(match slot {
+                Slot::Temporary(t) => {
+                    let place = layout.places[t];
+                    (&arenas[place.arena], place.offset, lowered.temporaries[t].next_multiple_of(16).max(16))
+                }
+                Slot::Input(i) => (&inputs[i], 0, whole(&inputs[i])),
+                Slot::State(s) => (&states[s], 0, whole(&states[s])),
+                Slot::Constant(node) => {
+                    let (offset, bytes) = constant_places[&node];
+                    (&constants, offset, bytes)
+                }
+                Slot::Words(w, s) => {
+                    let words = &self.weights.get(&graph.weights[w])?.shards[s].words;
+                    (words, 0, words.size())
+                }
+                Slot::Scales(w, s) => {
+                    let shard = &self.weights.get(&graph.weights[w])?.shards[s];
+                    let scales = shard.scales.as_ref().unwrap_or(&shard.words);
+                    (scales, 0, scales.size())
+                }
+            })
+        };
+        let mut bind_groups = Vec::with_capacity(lowered.steps.len());
+        for (number, step) in lowered.steps.iter().enumerate() {
+            let mut storage = step.storage.iter();
+            let mut entries = Vec::new();
+            for (binding, kind) in step.pipeline.shader.bindings.iter().enumerate() {
+                let (buffer, offset, size) = match kind {
+                    Binding::Uniform => (&*params, (number * PARAMS_BYTES) as u64, PARAMS_BYTES as u64),
+                    Binding::Read | Binding::ReadWrite => match storage.next() {
+                        Some(slot) => range(*slot)?,
+                        None => return Err(miscounted(step)),
+                    },
+                };
+                let resource =
+                    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) });
+                entries.push(wgpu::BindGroupEntry { binding: binding as u32, resource });
+            }
+            if storage.next().is_some() {
+                return Err(miscounted(step));
+            }
+            bind_groups.push(self.gpu.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &step.pipeline.layout,
+                entries: &entries,
+            }));
+        }
+        let dispatches =
+            lowered.steps.into_iter().zip(bind_groups).map(|(step, bind_group)| Dispatch { step, bind_group }).collect();
+        self.gpu.check()?;
+        Ok(Plan {
+            graph: graph.clone(),
+            dispatches,
+            params,
+            inputs,
+            arenas,
+            _constants: constants,
+            outputs,
+            last: None.into(),
+            weights: self.weights.clone(),
+        })
+    }
+
+    /// One buffer for all constants, and each one's offset and bytes by node.
+    fn constants(&self, graph: &Graph) -> (Buffer, HashMap<usize, (u64, u64)>) {
+        let mut bytes: Vec<u8> = Vec::new();
+        let mut places = HashMap::new();
+        for id in graph.ids() {
+            if let Op::Constant(values) = &graph.node(id).op {
+                bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
+                let offset = bytes.len() as u64;
+                bytes.extend_from_slice(bytemuck::cast_slice(values));
+                bytes.resize(bytes.len().next_multiple_of(16), 0);
+                places.insert(id.0 as usize, (offset, bytes.len() as u64 - offset));
+            }
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let buffer = self.gpu.buffer("constants", bytes.len() as u64, usage);
+        if !bytes.is_empty() {
+            self.gpu.0.queue.write_buffer(&buffer, 0, &bytes);
+        }
+        (buffer, places)
+    }
+
+    fn outputs(
+        &self,
+        graph: &Graph,
+        lowered: &Lowered,
+        layout: &memory::Layout,
+        states: &[Rc<Buffer>],
+    ) -> Result<HashMap<String, Output>> {
+        let mut outputs = HashMap::new();
+        for (name, id) in &graph.outputs {
+            let place = match lowered.slots[id.0 as usize] {
+                Some(Slot::Temporary(t)) => OutputPlace::Arena(layout.places[t].arena, layout.places[t].offset),
+                Some(Slot::Input(i)) => OutputPlace::Input(i),
+                Some(Slot::State(s)) => OutputPlace::State(states[s].clone()),
+                _ => {
+                    return Err(Error::new(
+                        "gpu.graph",
+                        format!("the output {name} is a weight or a constant"),
+                        "read what is computed",
+                    ));
+                }
+            };
+            let node = graph.node(*id);
+            let output = Output { place, shape: node.shape.clone(), is_u32: lower::is_u32(graph, *id) };
+            outputs.insert(name.clone(), output);
+        }
+        Ok(outputs)
+    }
+
+    async fn read_buffer(&mut self, from: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        if self.staging.as_ref().is_none_or(|s| s.size() < bytes) {
+            let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+            self.staging = Some(self.gpu.buffer("staging", bytes, usage));
+        }
+        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
+        let inner = &self.gpu.0;
+        let mut encoder = inner.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(from, offset, staging, 0, bytes);
+        inner.queue.submit([encoder.finish()]);
+        let (sender, receiver) = oneshot();
+        let slice = staging.slice(0..bytes);
+        slice.map_async(wgpu::MapMode::Read, move |result| sender.send(result.is_ok()));
+        let mapped = receiver.receive(&inner.device).await == Some(true);
+        self.gpu.check()?;
+        let unread = || Error::new("gpu.lost", "the graphics device gave no answer", "the work can go on with a new device");
+        if !mapped {
+            return Err(unread());
+        }
+        let data = slice.get_mapped_range().map_err(|_| unread())?.to_vec();
+        staging.unmap();
+        Ok(data)
+    }
+}
+
+fn miscounted(step: &Step) -> Error {
+    Error::new(
+        "gpu.graph",
+        format!("{} binds {} buffers, not what its shader has", step.pipeline.kernel.name(), step.storage.len()),
+        "this is a mistake; please report it",
+    )
+}
+
+/// Lifetimes of temporaries in steps, and their places. Outputs live to the end.
+fn place(graph: &Graph, lowered: &Lowered, largest: u64) -> memory::Layout {
+    let end = lowered.steps.len().saturating_sub(1);
+    let mut lifetimes: Vec<Option<Lifetime>> = vec![None; lowered.temporaries.len()];
+    let mut dispatches = Vec::with_capacity(lowered.steps.len());
+    for (number, step) in lowered.steps.iter().enumerate() {
+        let kinds = step.pipeline.shader.bindings.iter().filter(|b| **b != Binding::Uniform);
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for (slot, kind) in step.storage.iter().zip(kinds) {
+            if let Slot::Temporary(t) = *slot {
+                (if *kind == Binding::Read { &mut reads } else { &mut writes }).push(t);
+                let bytes = lowered.temporaries[t];
+                let life = lifetimes[t].get_or_insert(Lifetime { first: number, last: number, bytes });
+                life.last = number;
+            }
+        }
+        dispatches.push((reads, writes));
+    }
+    for (_, id) in &graph.outputs {
+        if let Some(Slot::Temporary(t)) = lowered.slots[id.0 as usize]
+            && let Some(life) = &mut lifetimes[t]
+        {
+            life.last = end;
+        }
+    }
+    let lifetimes: Vec<Lifetime> =
+        lifetimes.into_iter().map(|l| l.unwrap_or(Lifetime { first: 0, last: 0, bytes: 0 })).collect();
+    if lowered.steps.is_empty() {
+        return memory::Layout::default();
+    }
+    memory::place(&lifetimes, &dispatches, largest)
+}
+
+impl Plan {
+    /// Uniforms of every dispatch for these symbols.
+    fn numbers(&self, bindings: &Bindings) -> Vec<u8> {
+        let mut bytes = vec![0u8; self.dispatches.len() * PARAMS_BYTES];
+        for (dispatch, block) in self.dispatches.iter().zip(bytes.chunks_exact_mut(PARAMS_BYTES)) {
+            for (param, word) in dispatch.step.params.iter().zip(block.chunks_exact_mut(4)) {
+                word.copy_from_slice(&param.bits(bindings).to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// Kernels with the tier each runs at, in order.
+    pub fn kernels(&self) -> Vec<(String, Tier)> {
+        self.dispatches.iter().map(|d| (d.step.pipeline.kernel.name(), d.step.pipeline.tier)).collect()
+    }
+
+    /// Bytes of temporaries.
+    pub fn arena_bytes(&self) -> u64 {
+        self.arenas.iter().map(|a| a.size()).sum()
+    }
+
+    /// The scope and operation of each dispatch, for profiles.
+    pub fn labels(&self) -> Vec<String> {
+        let label = |d: &Dispatch| {
+            let node = self.graph.node(d.step.node);
+            format!("{} {}", node.scope, node.op.name()).trim_start().to_owned()
+        };
+        self.dispatches.iter().map(label).collect()
+    }
+}
+
+impl GpuSession {
+    fn upload(&self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)]) -> Result<()> {
+        let queue = &self.gpu.0.queue;
+        for (spec, buffer) in plan.graph.inputs.iter().zip(&plan.inputs) {
+            let bad = |cause: String| Error::new("graph.input", cause, "give every input once, in its shape");
+            let (_, value) = inputs
+                .iter()
+                .find(|(name, _)| *name == spec.name)
+                .ok_or_else(|| bad(format!("the input {} is missing", spec.name)))?;
+            let bytes: &[u8] = match value {
+                Value::F32(v) => bytemuck::cast_slice(v),
+                Value::U32(v) => bytemuck::cast_slice(v),
+            };
+            let wanted = spec.shape.count().eval(bindings) * 4;
+            if bytes.len() != wanted {
+                return Err(bad(format!("the input {} has {} elements, not {}", spec.name, bytes.len() / 4, wanted / 4)));
+            }
+            queue.write_buffer(buffer, 0, bytes);
+        }
+        let mut last = plan.last.borrow_mut();
+        if last.as_ref() != Some(bindings) && !plan.dispatches.is_empty() {
+            queue.write_buffer(&plan.params, 0, &plan.numbers(bindings));
+            *last = Some(bindings.clone());
+        }
+        Ok(())
+    }
+
+    /// Encodes dispatches `from..` until the budget is spent, submits them, and gives the next one.
+    fn submit(&self, plan: &Plan, bindings: &Bindings, from: usize, budget: u64) -> usize {
+        let inner = &self.gpu.0;
+        let mut encoder = inner.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut spent = 0;
+        let mut next = from;
+        while next < plan.dispatches.len() && (next == from || spent < budget) {
+            let Dispatch { step, bind_group } = &plan.dispatches[next];
+            let [x, y] = fold(step.workgroups(bindings), inner.workgroups_limit);
+            if x > 0 {
+                pass.set_pipeline(&step.pipeline.pipeline);
+                pass.set_bind_group(0, bind_group, &[]);
+                pass.dispatch_workgroups(x, y, 1);
+            }
+            spent += step.flops;
+            next += 1;
+        }
+        drop(pass);
+        inner.queue.submit([encoder.finish()]);
+        next
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let (sender, receiver) = oneshot();
+        self.gpu.0.queue.on_submitted_work_done(move || sender.send(()));
+        receiver.receive(&self.gpu.0.device).await;
+        self.gpu.check()
+    }
+
+    /// Time of every dispatch in milliseconds, each submitted and awaited alone: with timestamps where the adapter has
+    /// them, else by the host's clock (`now_ms`), which counts the round trip too.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub async fn profile(
+        &mut self,
+        plan: &Plan,
+        bindings: &Bindings,
+        inputs: &[(&str, Value)],
+        now_ms: &dyn Fn() -> f64,
+    ) -> Result<Vec<f64>> {
+        self.upload(plan, bindings, inputs)?;
+        self.finish().await?;
+        let mut times = Vec::with_capacity(plan.dispatches.len());
+        for Dispatch { step, bind_group } in &plan.dispatches {
+            let workgroups = step.workgroups(bindings);
+            times.push(self.time_dispatch(&step.pipeline.pipeline, bind_group, workgroups, now_ms).await?);
+        }
+        Ok(times)
+    }
+
+    /// Milliseconds of one dispatch, submitted and awaited alone.
+    pub(crate) async fn time_dispatch(
+        &mut self,
+        pipeline: &wgpu::ComputePipeline,
+        bind_group: &wgpu::BindGroup,
+        workgroups: usize,
+        now_ms: &dyn Fn() -> f64,
+    ) -> Result<f64> {
+        let inner = self.gpu.0.clone();
+        if self.stamps.is_none() && inner.caps.timestamps {
+            let query_set = inner.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: None,
+                ty: wgpu::QueryType::Timestamp,
+                count: 2,
+            });
+            let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+            self.stamps = Some((query_set, Rc::new(self.gpu.buffer("timestamps", 16, usage))));
+        }
+        let stamps = self.stamps.as_ref().map(|(query_set, resolved)| (query_set.clone(), resolved.clone()));
+        let start = now_ms();
+        let mut encoder = inner.device.create_command_encoder(&Default::default());
+        let timestamp_writes = stamps.as_ref().map(|(query_set, _)| wgpu::ComputePassTimestampWrites {
+            query_set,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        let [x, y] = fold(workgroups, inner.workgroups_limit);
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, bind_group, &[]);
+        pass.dispatch_workgroups(x, y, 1);
+        drop(pass);
+        if let Some((query_set, resolved)) = &stamps {
+            encoder.resolve_query_set(query_set, 0..2, resolved, 0);
+        }
+        inner.queue.submit([encoder.finish()]);
+        let Some((_, resolved)) = stamps else {
+            self.finish().await?;
+            return Ok(now_ms() - start);
+        };
+        let bytes = self.read_buffer(&resolved, 0, 16).await?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
+        let period_ns = f64::from(inner.queue.get_timestamp_period());
+        Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period_ns / 1e6)
+    }
+}
+
+impl Session for GpuSession {
+    type Plan = Plan;
+
+    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
+        self.compile_unfused(&fuse(graph), cancel).await
+    }
+
+    async fn run(&mut self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)], cancel: &Cancel) -> Result<()> {
+        cancel.check()?;
+        self.gpu.check()?;
+        self.upload(plan, bindings, inputs)?;
+        // Windows resets a GPU that is busy for two seconds, and "stop" must be heard: about a tenth of a second a slice
+        // at the rate of the slowest adapter of each kind (SwiftShader 0.5 GFLOP/s, a phone's GPU 100 GFLOP/s).
+        let budget = if self.gpu.0.caps.is_cpu { 50_000_000 } else { 10_000_000_000 };
+        let mut next = 0;
+        while next < plan.dispatches.len() {
+            next = self.submit(plan, bindings, next, budget);
+            if next < plan.dispatches.len() {
+                self.finish().await?;
+                cancel.check()?;
+            }
+        }
+        self.gpu.check()
+    }
+
+    async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {
+        let missing = |cause: String| Error::new("graph.output", cause, "run the plan, then read an output it declares");
+        let found = plan.outputs.get(output).ok_or_else(|| missing(format!("the graph has no output {output}")))?;
+        let bindings = plan.last.borrow().clone().ok_or_else(|| missing(format!("{output} was read before a run")))?;
+        let bytes = found.shape.count().eval(&bindings) as u64 * 4;
+        let (buffer, offset): (wgpu::Buffer, u64) = match &found.place {
+            OutputPlace::Arena(arena, offset) => ((*plan.arenas[*arena]).clone(), *offset),
+            OutputPlace::Input(input) => ((*plan.inputs[*input]).clone(), 0),
+            OutputPlace::State(state) => ((***state).clone(), 0),
+        };
+        let data = self.read_buffer(&buffer, offset, bytes).await?;
+        Ok(if found.is_u32 {
+            Value::U32(bytemuck::pod_collect_to_vec(&data))
+        } else {
+            Value::F32(bytemuck::pod_collect_to_vec(&data))
+        })
+    }
+
+    async fn read_state(&mut self, name: &str) -> Result<Value> {
+        let (spec, buffer) = self.states.get(name).ok_or_else(|| no_state(name))?;
+        let bytes = spec.shape.iter().product::<usize>() as u64 * 4;
+        let buffer = (***buffer).clone();
+        let data = self.read_buffer(&buffer, 0, bytes).await?;
+        Ok(Value::F32(bytemuck::pod_collect_to_vec(&data)))
+    }
+
+    fn write_state(&mut self, name: &str, value: &Value) -> Result<()> {
+        let (spec, buffer) = self.states.get(name).ok_or_else(|| no_state(name))?;
+        let elements = spec.shape.iter().product::<usize>();
+        match value {
+            Value::F32(v) if v.len() == elements => {
+                self.gpu.0.queue.write_buffer(buffer, 0, bytemuck::cast_slice(v));
+                self.gpu.check()
+            }
+            _ => Err(Error::new("gpu.state", format!("{name} holds {elements} f32 values"), "write all of them")),
+        }
+    }
+
+    fn dispatches(&self, plan: &Plan) -> usize {
+        plan.dispatches.len()
+    }
+}
+
+fn no_state(name: &str) -> Error {
+    Error::new("gpu.state", format!("no compiled plan has a state {name}"), "compile the plan that declares it first")
+}
+
+impl Plan {
+    /// The weights this plan's bind groups point to.
+    pub fn weights(&self) -> &Rc<GpuWeights> {
+        &self.weights
+    }
+}

@@ -1,0 +1,166 @@
+//! From a `.wgsl` file to a shader module: includes, conditions, constants, and what the host must know of the text.
+//!
+//! The host reads binding kinds and workgroup coverage out of the shader, so the two cannot drift apart.
+//! - `#include "file.wgsl"`; `#if NAME`, `#else`, `#endif` on defined names; `${NAME}` is the name's value;
+//! - `@auto var<…>` gets the next binding of group 0;
+//! - `const COVERS_X: u32 = 64u;` says how many results (or rows, or tiles) one workgroup covers in the grid's first
+//!   dimension; `COVERS_Y` the second, 1 where absent.
+
+use lantern_graph::{Error, Result};
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("kernels/", $name)))),*] };
+}
+
+const FILES: &[(&str, &str)] = files![
+    "activations.wgsl",
+    "argmax_core.wgsl",
+    "argmax_software.wgsl",
+    "attention_core.wgsl",
+    "attention_interface.wgsl",
+    "attention_software.wgsl",
+    "bench_copy.wgsl",
+    "bench_fma.wgsl",
+    "binary.wgsl",
+    "common.wgsl",
+    "copy.wgsl",
+    "gather.wgsl",
+    "gemm_core.wgsl",
+    "gemv_core.wgsl",
+    "gemv_dot.wgsl",
+    "gemv_subgroups.wgsl",
+    "linear_interface.wgsl",
+    "linear_software.wgsl",
+    "linear_transposed.wgsl",
+    "matmul.wgsl",
+    "quantize.wgsl",
+    "range.wgsl",
+    "reduce.wgsl",
+    "rms_norm_core.wgsl",
+    "rms_norm_software.wgsl",
+    "rope.wgsl",
+    "scatter_add.wgsl",
+    "softmax_core.wgsl",
+    "softmax_software.wgsl",
+    "swiglu.wgsl",
+    "unary.wgsl",
+    "weight_f16.wgsl",
+    "weight_f32.wgsl",
+    "weight_q4.wgsl",
+    "weight_q8.wgsl",
+];
+
+/// What a binding of group 0 is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Binding {
+    Read,
+    ReadWrite,
+    Uniform,
+}
+
+/// A shader's text, ready for a device, and what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shader {
+    pub wgsl: String,
+    pub bindings: Vec<Binding>,
+    /// Units of the grid one workgroup covers, per dimension.
+    pub covers: [usize; 2],
+}
+
+/// Values for `${NAME}`; a defined name also satisfies `#if NAME`.
+pub type Defines = Vec<(&'static str, String)>;
+
+impl Shader {
+    /// Expands a kernel file, with `common.wgsl` before it.
+    ///
+    /// # Errors
+    /// `gpu.shader` when a file, a name or an `#endif` is missing: a mistake in a kernel, found by the first test that uses it.
+    pub fn expand(file: &str, defines: &Defines) -> Result<Shader> {
+        let mut lines = Vec::new();
+        expand_file("common.wgsl", defines, &mut lines)?;
+        expand_file(file, defines, &mut lines)?;
+        let mut bindings = Vec::new();
+        for line in &mut lines {
+            if let Some(rest) = line.strip_prefix("@auto ") {
+                bindings.push(if rest.starts_with("var<storage, read_write>") {
+                    Binding::ReadWrite
+                } else if rest.starts_with("var<storage, read>") {
+                    Binding::Read
+                } else {
+                    Binding::Uniform
+                });
+                *line = format!("@group(0) @binding({}) {rest}", bindings.len() - 1);
+            }
+        }
+        let covers = |name: &str| -> Option<usize> {
+            let prefix = format!("const {name}: u32 = ");
+            lines.iter().find_map(|l| l.strip_prefix(&prefix)?.strip_suffix("u;")?.parse().ok())
+        };
+        let x = covers("COVERS_X").ok_or_else(|| mistake(format!("{file} does not say COVERS_X")))?;
+        let y = covers("COVERS_Y").unwrap_or(1);
+        Ok(Shader { wgsl: lines.join("\n") + "\n", bindings, covers: [x, y] })
+    }
+}
+
+fn mistake(cause: String) -> Error {
+    Error::new("gpu.shader", cause, "this is a mistake in a kernel; please report it")
+}
+
+fn expand_file(file: &str, defines: &Defines, lines: &mut Vec<String>) -> Result<()> {
+    let (_, text) = FILES.iter().find(|(name, _)| *name == file).ok_or_else(|| mistake(format!("no file {file}")))?;
+    // Whether each enclosing `#if` takes this branch.
+    let mut taken: Vec<bool> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("#if ") {
+            taken.push(defines.iter().any(|(n, _)| *n == name.trim()));
+        } else if line == "#else" {
+            let branch = taken.last_mut().ok_or_else(|| mistake(format!("{file}: #else without #if")))?;
+            *branch = !*branch;
+        } else if line == "#endif" {
+            taken.pop().ok_or_else(|| mistake(format!("{file}: #endif without #if")))?;
+        } else if taken.iter().all(|t| *t) {
+            let line = substitute(line, defines);
+            match line.strip_prefix("#include \"").and_then(|rest| rest.strip_suffix('"')) {
+                Some(included) => expand_file(included, defines, lines)?,
+                None if line.contains("${") => return Err(mistake(format!("{file}: undefined name in {line:?}"))),
+                None => lines.push(line),
+            }
+        }
+    }
+    if taken.is_empty() { Ok(()) } else { Err(mistake(format!("{file}: #if without #endif"))) }
+}
+
+fn substitute(line: &str, defines: &Defines) -> String {
+    let mut line = line.to_owned();
+    for (name, value) in defines {
+        line = line.replace(&format!("${{{name}}}"), value);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bindings_and_coverage_come_from_the_text() {
+        let shader = Shader::expand("unary.wgsl", &vec![("EXPRESSION", "exp(v)".into())]).unwrap();
+        assert_eq!(shader.bindings, [Binding::Read, Binding::ReadWrite, Binding::Uniform]);
+        assert_eq!(shader.covers, [64, 1]);
+        assert!(shader.wgsl.contains("y[i] = exp(v);"), "{}", shader.wgsl);
+        assert!(!shader.wgsl.contains("@auto"));
+    }
+
+    #[test]
+    fn an_undefined_name_is_told() {
+        let error = Shader::expand("unary.wgsl", &Vec::new()).unwrap_err();
+        assert_eq!(error.code, "gpu.shader");
+    }
+
+    #[test]
+    fn conditions_choose_a_branch() {
+        let aligned = vec![("FORMAT", "q8".into()), ("ROWS", "1".into()), ("ALIGNED", String::new())];
+        let shader = Shader::expand("linear_software.wgsl", &aligned).unwrap();
+        assert!(!shader.wgsl.contains("x_or_zero") && !shader.wgsl.contains("residual"));
+    }
+}

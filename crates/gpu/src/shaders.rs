@@ -1,0 +1,36 @@
+//! Every shader as text, to be compiled by real browsers in the tests: naga accepts what some of them refuse.
+
+use lantern_graph::Result;
+
+use crate::caps::Tier;
+use crate::kernel::Kernel;
+use crate::pipeline::{source, uses_subgroups};
+
+/// One variant as a browser gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShaderText {
+    pub name: String,
+    pub tier: Tier,
+    /// Needs f16 arithmetic.
+    pub f16: bool,
+    pub subgroups: bool,
+    pub wgsl: String,
+}
+
+/// All variants of all kernels.
+///
+/// # Errors
+/// `gpu.shader` when one does not expand.
+pub fn shaders() -> Result<Vec<ShaderText>> {
+    let mut texts = Vec::new();
+    for kernel in Kernel::all() {
+        for tier in Tier::ALL.into_iter().filter(|t| kernel.variant(*t).is_some()) {
+            let shader = source(kernel, tier)?;
+            let subgroups = uses_subgroups(&shader);
+            let enable = if subgroups && !shader.wgsl.starts_with("enable") { "enable subgroups;\n" } else { "" };
+            let wgsl = format!("{enable}{}", shader.wgsl);
+            texts.push(ShaderText { name: kernel.name(), tier, f16: wgsl.contains("enable f16;"), subgroups, wgsl });
+        }
+    }
+    Ok(texts)
+}

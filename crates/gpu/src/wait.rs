@@ -1,0 +1,60 @@
+//! Awaiting the GPU: a callback from wgpu turned into a future.
+//!
+//! Natively somebody must poll the device; the future's first poll does, blocking until the queue is idle. In the page
+//! the browser calls back by itself.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+struct Shared<T> {
+    value: Option<T>,
+    waker: Option<Waker>,
+}
+
+pub struct Sender<T>(Arc<Mutex<Shared<T>>>);
+
+pub struct Receiver<T>(Arc<Mutex<Shared<T>>>);
+
+pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
+    let shared = Arc::new(Mutex::new(Shared { value: None, waker: None }));
+    (Sender(shared.clone()), Receiver(shared))
+}
+
+impl<T> Sender<T> {
+    pub fn send(self, value: T) {
+        let waker = match self.0.lock() {
+            Ok(mut shared) => {
+                shared.value = Some(value);
+                shared.waker.take()
+            }
+            // Only a panic while holding the lock poisons it, and nothing in here panics.
+            Err(_) => None,
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    pub async fn receive(self, device: &wgpu::Device) -> Option<T> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if device.poll(wgpu::PollType::wait_indefinitely()).is_err() {
+            return None;
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _ = device;
+        poll_fn(|context| match self.0.lock() {
+            Ok(mut shared) => match shared.value.take() {
+                Some(value) => Poll::Ready(Some(value)),
+                None => {
+                    shared.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            },
+            Err(_) => Poll::Ready(None),
+        })
+        .await
+    }
+}

@@ -1,0 +1,228 @@
+//! Every operation on the GPU against `cpu exact`, on random shapes, odd sizes and symbols included, at every tier.
+
+mod common;
+
+use common::{Work, each_adapter_and_tier, floats, random};
+use lantern_graph::{Binary, DType, Dim, Index, NodeId, Op, Reduction, Unary, Value};
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+/// f32 sums of a few hundred terms in another order; products and exp differ by ulps.
+const F32: f32 = 1e-4;
+/// WGSL allows sin and cos an absolute error of 2⁻¹¹ = 4.9e-4.
+const TRIGONOMETRY: f32 = 2e-3;
+/// Activations rounded to 1/254 of the largest of their group of 32, so at most 0.4 % of it each; errors of a sum of k terms
+/// grow with √k as the sum itself does.
+const INT8_ACTIVATIONS: f32 = 3e-2;
+
+fn input(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[Dim], elements: usize) -> NodeId {
+    work.inputs.push((name.into(), Value::F32(floats(rng, elements))));
+    work.graph.input(name, shape.to_vec(), DType::F32)
+}
+
+fn fixed(shape: &[usize]) -> Vec<Dim> {
+    shape.iter().map(|&n| Dim::Fixed(n)).collect()
+}
+
+fn dense(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize]) -> NodeId {
+    input(work, rng, name, &fixed(shape), shape.iter().product())
+}
+
+/// A weight in a file's bytes.
+fn weight(work: &mut Work, rng: &mut SmallRng, rows: usize, columns: usize, dtype: DType) -> NodeId {
+    let half = |x: f32| half::f16::from_f32(x).to_le_bytes();
+    let elements = rows * columns;
+    let bytes: Vec<u8> = match dtype {
+        DType::F16 => floats(rng, elements).into_iter().flat_map(half).collect(),
+        DType::Q8_0 | DType::Q4_0 => {
+            let quants = dtype.block().1 - 2;
+            let block = |_| {
+                let mut bytes = half(rng.random_range(-0.02..0.02)).to_vec();
+                bytes.extend((0..quants).map(|_| rng.random::<u8>()));
+                bytes
+            };
+            (0..elements / 32).flat_map(block).collect()
+        }
+        _ => floats(rng, elements).into_iter().flat_map(f32::to_le_bytes).collect(),
+    };
+    work.weights.push(("w".into(), bytes));
+    work.graph.weight("w", &[rows, columns], dtype).unwrap()
+}
+
+#[test]
+fn elementwise_operations_broadcast() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        for op in Binary::ALL {
+            let (a, b, c, d) =
+                (rng.random_range(1..5), rng.random_range(1..9), rng.random_range(1..40), rng.random_range(1..70));
+            let mut work = Work::new();
+            let full = dense(&mut work, rng, "full", &[a, b, c, d]);
+            let full = work.graph.affine(full, 1.0, 2.0).unwrap();
+            for (i, shape) in [vec![d], vec![c, 1], vec![a, 1, 1, d], vec![1]].iter().enumerate() {
+                let other = dense(&mut work, rng, &format!("other{i}"), shape);
+                let other = work.graph.affine(other, 1.0, 2.0).unwrap();
+                let right = work.graph.binary(op, full, other).unwrap();
+                work.graph.output(&format!("right{i}"), right);
+                let left = work.graph.binary(op, other, full).unwrap();
+                work.graph.output(&format!("left{i}"), left);
+            }
+            work.compare(gpu, F32, &format!("{op:?} of {:?}", [a, b, c, d]));
+        }
+        let mut work = Work::new();
+        let n = rng.random_range(1..300);
+        let x = dense(&mut work, rng, "x", &[n]);
+        let x = work.graph.affine(x, 0.9, 1.0).unwrap();
+        for op in Unary::ALL {
+            let y = work.graph.unary(op, x).unwrap();
+            work.graph.output(&format!("{op:?}"), y);
+        }
+        work.compare(gpu, TRIGONOMETRY, &format!("unary of {n}"));
+    });
+}
+
+#[test]
+fn layout_operations_move_elements_exactly() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        for _ in 0..3 {
+            let mut work = Work::new();
+            let shape: Vec<usize> = (0..4).map(|_| rng.random_range(1..9)).collect();
+            let x = dense(&mut work, rng, "x", &shape);
+            let rows = work.graph.symbol("rows", 9);
+            let start = work.graph.symbol("start", 9);
+            let taken = rng.random_range(1..=shape[1]);
+            work.symbols = vec![("rows", taken), ("start", rng.random_range(0..=shape[1] - taken))];
+            let outputs = [
+                work.graph.permute(x, &[3, 1, 0, 2]).unwrap(),
+                work.graph.permute(x, &[0, 2, 1, 3]).unwrap(),
+                work.graph.slice(x, 1, Index::Symbol(start), rows).unwrap(),
+                work.graph.slice(x, 0, Index::Fixed(0), 1).unwrap(),
+                work.graph.concat(&[x, x, x], 2).unwrap(),
+                work.graph.concat(&[x, x], 0).unwrap(),
+                work.graph.pad(x, 3, Index::Fixed(2), shape[3] + 5).unwrap(),
+            ];
+            for (i, id) in outputs.into_iter().enumerate() {
+                work.graph.output(&i.to_string(), id);
+            }
+            let row = dense(&mut work, rng, "row", &[shape[2], 1]);
+            let wide = work.graph.broadcast(row, fixed(&shape)).unwrap_err();
+            assert!(shape[3] == 1 || wide.code == "graph.shape" || wide.code == "graph.dtype");
+            work.compare(gpu, 0.0, &format!("layout of {shape:?}"));
+        }
+    });
+}
+
+#[test]
+fn reductions_and_rows_by_number() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        let shape = [rng.random_range(1..6), rng.random_range(1..200), rng.random_range(1..30)];
+        let mut work = Work::new();
+        let x = dense(&mut work, rng, "x", &shape);
+        for axis in 0..3 {
+            for op in [Reduction::Sum, Reduction::Max] {
+                let y = work.graph.reduce(op, x, axis).unwrap();
+                work.graph.output(&format!("{op:?}{axis}"), y);
+            }
+        }
+        let best = work.graph.argmax(x).unwrap();
+        work.graph.output("argmax", best);
+        let (n, d, ids) = (rng.random_range(1..40), rng.random_range(1..70), rng.random_range(1..20));
+        let table = dense(&mut work, rng, "table", &[n, d]);
+        let numbers = (0..ids).map(|_| rng.random_range(0..n as u32 + 3)).collect();
+        work.inputs.push(("ids".into(), Value::U32(numbers)));
+        let ids = work.graph.input("ids", [ids], DType::U32);
+        let rows = work.graph.gather(table, ids).unwrap();
+        work.graph.output("gather", rows);
+        let sums = work.graph.scatter_add(ids, rows, n).unwrap();
+        work.graph.output("scatter_add", sums);
+        work.compare(gpu, F32, &format!("reductions of {shape:?}"));
+    });
+}
+
+#[test]
+fn products_of_every_transposition_and_batch() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (b, m, k, n) =
+                (rng.random_range(1..4), rng.random_range(1..20), rng.random_range(1..70), rng.random_range(1..20));
+            let mut work = Work::new();
+            let sa = if ta { [2, b, k, m] } else { [2, b, m, k] };
+            let sb = if tb { [1, b, n, k] } else { [1, b, k, n] };
+            let (l, r) = (dense(&mut work, rng, "l", &sa), dense(&mut work, rng, "r", &sb));
+            let y = work.graph.matmul(l, r, ta, tb).unwrap();
+            work.graph.output("y", y);
+            work.compare(gpu, F32, &format!("matmul {sa:?} {ta} × {sb:?} {tb}"));
+        }
+    });
+}
+
+#[test]
+fn linear_layers_of_every_weight_type() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        for dtype in [DType::F32, DType::F16, DType::Q8_0, DType::Q4_0] {
+            let block = dtype.block().0;
+            for rows in [1, rng.random_range(2..40)] {
+                let columns = if block > 1 { rng.random_range(1..9) * block } else { rng.random_range(1..300) };
+                let n = rng.random_range(1..150);
+                let mut work = Work::new();
+                let many = work.graph.symbol("rows", 48);
+                work.symbols = vec![("rows", rows)];
+                let first = if rows == 1 { Dim::Fixed(1) } else { Dim::Symbol(many) };
+                let x = input(&mut work, rng, "x", &[first, Dim::Fixed(columns)], rows * columns);
+                let w = weight(&mut work, rng, n, columns, dtype);
+                let r = input(&mut work, rng, "r", &[first, Dim::Fixed(n)], rows * n);
+                let plain = work.graph.linear(x, w).unwrap();
+                work.graph.output("linear", plain);
+                let again = work.graph.linear(x, w).unwrap();
+                let sum = work.graph.add(r, again).unwrap();
+                work.graph.output("linear_add", sum);
+                let back = work.graph.linear_transposed(r, w).unwrap();
+                work.graph.output("linear_transposed", back);
+                let int8 = gpu.tier() == lantern_gpu::Tier::Dot && rows == 1 && block > 1;
+                let tolerance = if int8 { INT8_ACTIVATIONS } else { F32 };
+                work.compare(gpu, tolerance, &format!("linear {} [{n}, {columns}] of {rows} rows", dtype.name()));
+            }
+        }
+    });
+}
+
+#[test]
+fn fused_operations_of_odd_sizes() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        for head_dim in [2, 6, 32, 80, 128] {
+            let (rows, kv_heads, group) = (rng.random_range(1..9), rng.random_range(1..4), rng.random_range(1..4));
+            let past = rng.random_range(0..150);
+            let mut work = Work::new();
+            let start = work.graph.symbol("past", 200);
+            let kv_len = work.graph.symbol("kv_len", 210);
+            work.symbols = vec![("past", past), ("kv_len", past + rows)];
+            let q = dense(&mut work, rng, "q", &[rows, kv_heads, group, head_dim]);
+            let cache = [Dim::Symbol(kv_len), Dim::Fixed(kv_heads), Dim::Fixed(head_dim)];
+            let elements = (past + rows) * kv_heads * head_dim;
+            let k = input(&mut work, rng, "k", &cache, elements);
+            let v = input(&mut work, rng, "v", &cache, elements);
+            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start) };
+            let y = work.graph.fused(op, &[q, k, v]).unwrap();
+            work.graph.output("attention", y);
+            let x = dense(&mut work, rng, "x", &[rows, group, head_dim]);
+            let frequencies = dense(&mut work, rng, "f", &[head_dim / 2, 1]);
+            let turned = work.graph.fused(Op::Rope { start: Index::Symbol(start) }, &[x, frequencies]).unwrap();
+            work.graph.output("rope", turned);
+            let columns = rng.random_range(1..600);
+            let (a, b) = (dense(&mut work, rng, "a", &[rows, columns]), dense(&mut work, rng, "b", &[rows, columns]));
+            let scale = dense(&mut work, rng, "scale", &[columns]);
+            let normed = work.graph.fused(Op::RmsNorm { eps: 1e-5 }, &[a, scale]).unwrap();
+            work.graph.output("rms_norm", normed);
+            let soft = work.graph.fused(Op::Softmax, &[a]).unwrap();
+            work.graph.output("softmax", soft);
+            let glu = work.graph.fused(Op::SwiGlu, &[a, b]).unwrap();
+            work.graph.output("swiglu", glu);
+            work.compare(gpu, TRIGONOMETRY, &format!("fused, head_dim {head_dim}, past {past}, rows {rows}"));
+        }
+    });
+}

@@ -1,0 +1,72 @@
+//! Every kernel at every tier gives the right numbers, and one that does not is stepped down from.
+
+mod common;
+
+use std::rc::Rc;
+
+use common::{Work, adapters_and_tiers, each_adapter_and_tier, open};
+use lantern_gpu::{GpuOptions, Kernel, Tier};
+use lantern_graph::{DType, Unary, Value};
+
+#[test]
+fn every_kernel_passes_its_self_test_at_every_tier() {
+    each_adapter_and_tier(|gpu| {
+        pollster::block_on(gpu.prepare(&Kernel::all())).expect("every kernel works at some tier");
+        assert_eq!(gpu.step_downs(), [], "at {}", gpu.tier());
+    });
+}
+
+#[test]
+fn a_broken_kernel_steps_down_a_tier_and_says_so() {
+    for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
+        // A miscompile: right shape, wrong numbers, at this tier only.
+        let patch = |kernel: Kernel, tier: Tier, wgsl: String| match (kernel, tier) {
+            (Kernel::RmsNorm, Tier::Core) => wgsl.replace("x[base + i] * scale", "x[base + i] * scale * 1.01"),
+            _ => wgsl,
+        };
+        let options =
+            GpuOptions { tier: Some(tier), adapter: Some(adapter), patch: Some(Rc::new(patch)), ..Default::default() };
+        let gpu = open(&options).unwrap();
+        pollster::block_on(gpu.prepare(&[Kernel::RmsNorm, Kernel::Softmax])).unwrap();
+        let steps = gpu.step_downs();
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert_eq!((steps[0].kernel.as_str(), steps[0].tier), ("rms_norm", Tier::Core));
+    }
+}
+
+#[test]
+fn a_kernel_that_does_not_compile_steps_down_too() {
+    for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
+        let patch = |kernel: Kernel, tier: Tier, wgsl: String| match (kernel, tier) {
+            (Kernel::Softmax, Tier::Core) => wgsl.replace("exp(", "no_such_function("),
+            _ => wgsl,
+        };
+        let options =
+            GpuOptions { tier: Some(tier), adapter: Some(adapter), patch: Some(Rc::new(patch)), ..Default::default() };
+        let gpu = open(&options).unwrap();
+        pollster::block_on(gpu.prepare(&[Kernel::Softmax])).unwrap();
+        assert_eq!(gpu.step_downs().len(), 1);
+        assert_eq!(gpu.step_downs()[0].kernel, "softmax");
+    }
+}
+
+#[test]
+fn a_kernel_broken_at_every_tier_is_an_error_that_names_it() {
+    for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
+        let patch = |kernel: Kernel, _: Tier, wgsl: String| match kernel {
+            Kernel::Unary(Unary::Exp) => wgsl.replace("exp(v)", "v"),
+            _ => wgsl,
+        };
+        let options =
+            GpuOptions { tier: Some(tier), adapter: Some(adapter), patch: Some(Rc::new(patch)), ..Default::default() };
+        let gpu = open(&options).unwrap();
+        let mut work = Work::new();
+        let x = work.graph.input("x", [4], DType::F32);
+        let y = work.graph.unary(Unary::Exp, x).unwrap();
+        work.graph.output("y", y);
+        work.inputs.push(("x".into(), Value::F32(vec![0.0; 4])));
+        let error = work.run(&gpu).unwrap_err();
+        assert_eq!(error.code, "gpu.kernel");
+        assert!(error.cause.contains("unary_exp"), "{error}");
+    }
+}
