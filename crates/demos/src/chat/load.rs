@@ -1,0 +1,223 @@
+//! From a file to weights on a device. No tensor stands in memory whole on the way.
+
+use std::rc::Rc;
+
+use lantern_graph::{Cancel, DType, Error, Executor, Graph, Result, Session, WeightSpec};
+use lantern_models::llama::Config;
+use lantern_tokenizer::Tokenizer;
+use lantern_weights::{ByteSource, Gguf, TensorInfo, dequantize};
+
+use super::check::{check, find};
+use super::session::ChatSession;
+use super::template::{ChatTemplate, Message};
+use crate::{Progress, Stage};
+
+/// Bytes read at once: what the page's heap holds of a model at any time.
+const CHUNK_BYTES: u64 = 8 << 20;
+
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Most positions a conversation may have; the file's own limit holds too. Each session's caches are made this long.
+    pub context_length: usize,
+    /// Most tokens of a prompt that run at once.
+    pub prefill_chunk: usize,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { context_length: 2048, prefill_chunk: 64 }
+    }
+}
+
+/// A model on a device: shared by every conversation with it.
+pub struct ChatModel<E: Executor> {
+    executor: Rc<E>,
+    weights: Rc<E::Weights>,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    config: Config,
+    decode: Graph,
+    prefill: Graph,
+    prefill_chunk: usize,
+    /// Of weights, by one decode step.
+    decode_weight_bytes: u64,
+}
+
+impl<E: Executor> ChatModel<E> {
+    /// Reads header, tokenizer and weights. `progress` hears of each chunk; `cancel` is heard between chunks.
+    ///
+    /// # Errors
+    /// `gguf.*`, `llama.*`, `tokenizer.*`, `source.*`; the executor's own; `run.cancelled`.
+    pub async fn load(
+        executor: &Rc<E>,
+        source: &impl ByteSource,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let gguf = Gguf::read(source).await?;
+        let checked = check(&gguf, options)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
+        if tokenizer.vocab_size() > checked.config.vocab_size {
+            return Err(Error::new(
+                "llama.tensor",
+                format!(
+                    "the vocabulary has {} tokens and the embedding {} rows",
+                    tokenizer.vocab_size(),
+                    checked.config.vocab_size
+                ),
+                "the file contradicts itself: convert it again",
+            ));
+        }
+        let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer)?;
+
+        let total = checked.weight_bytes;
+        let weights = executor.allocate_weights(&checked.decode.weights)?;
+        let mut done = 0;
+        let mut buffer = Vec::new();
+        for spec in &checked.decode.weights {
+            let tensor = find(&gguf, &spec.name)?;
+            let (rows, row_bytes) = (spec.rows() as u64, tensor.bytes / spec.rows() as u64);
+            let at_once = (CHUNK_BYTES / row_bytes.max(1)).max(1);
+            for first in (0..rows).step_by(at_once as usize) {
+                cancel.check()?;
+                buffer.resize((at_once.min(rows - first) * row_bytes) as usize, 0);
+                source.read(tensor.offset + first * row_bytes, &mut buffer).await?;
+                convert(spec, tensor, &mut buffer)?;
+                executor.write_rows(&weights, &spec.name, first as usize, &buffer).await?;
+                done += at_once.min(rows - first) * row_bytes;
+                progress(Progress { stage: Stage::Weights, done, total });
+            }
+        }
+        progress(Progress { stage: Stage::Upload, done: total, total });
+
+        let embedding_row = checked.decode.weights.iter().find(|w| w.name == "token_embd.weight");
+        let (table, row) = embedding_row.map_or((0, 0), |w| ((w.rows() * w.row_bytes()) as u64, w.row_bytes() as u64));
+        let decode_weight_bytes = if checked.config.tied { total } else { total - table + row };
+        Ok(Self {
+            executor: executor.clone(),
+            weights: Rc::new(weights),
+            tokenizer,
+            template,
+            decode: checked.decode,
+            prefill: checked.prefill,
+            prefill_chunk: options.prefill_chunk.min(checked.config.context_length),
+            config: checked.config,
+            decode_weight_bytes,
+        })
+    }
+
+    /// A conversation: its own caches and plans. `progress` hears of the two plans.
+    ///
+    /// # Errors
+    /// The executor's own; `run.cancelled`.
+    pub async fn session(
+        self: &Rc<Self>,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<ChatSession<E>> {
+        let mut tell = |done| progress(Progress { stage: Stage::Compile, done, total: 2 });
+        tell(0);
+        let mut session = self.executor.session(&self.weights);
+        let decode = session.compile(&self.decode, cancel).await?;
+        tell(1);
+        let prefill = session.compile(&self.prefill, cancel).await?;
+        tell(2);
+        Ok(ChatSession::new(self.clone(), session, decode, prefill))
+    }
+
+    /// The ids of a conversation, by the file's own chat template. A file without one continues texts: then it is the
+    /// messages' texts, a line each, after the file's first token.
+    ///
+    /// # Errors
+    /// `chat.template` when the template fails; `chat.empty_prompt` when no token comes out.
+    pub fn chat_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        let Some(text) = self.template.render(messages)? else {
+            let texts: Vec<_> = messages.iter().map(|m| m.content.as_str()).collect();
+            return self.raw_prompt(&texts.join("\n"));
+        };
+        let mut ids = self.tokenizer.encode(&text, true)?;
+        // Most templates write the first token themselves.
+        if let Some(bos) = self.tokenizer.bos().filter(|bos| self.tokenizer.add_bos() && ids.first() != Some(bos)) {
+            ids.insert(0, bos);
+        }
+        non_empty(ids)
+    }
+
+    /// The ids of a text to be continued: the file's first token (BOS), then the text. The text may be empty where the
+    /// file has such a token. Special tokens in the text are plain text.
+    ///
+    /// # Errors
+    /// `chat.empty_prompt`.
+    pub fn raw_prompt(&self, text: &str) -> Result<Vec<u32>> {
+        let mut ids = self.tokenizer.encode(text, false)?;
+        if let Some(bos) = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() || ids.is_empty()) {
+            ids.insert(0, bos);
+        }
+        non_empty(ids)
+    }
+
+    /// Whether the file says how a conversation is written down.
+    pub fn has_template(&self) -> bool {
+        self.template.is_some()
+    }
+
+    pub fn executor(&self) -> &Rc<E> {
+        &self.executor
+    }
+
+    pub fn weights(&self) -> &Rc<E::Weights> {
+        &self.weights
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The graph that takes one token, in primitives: executors fuse what they have kernels for.
+    pub fn decode_graph(&self) -> &Graph {
+        &self.decode
+    }
+
+    /// The graph that takes a chunk of tokens, in primitives.
+    pub fn prefill_graph(&self) -> &Graph {
+        &self.prefill
+    }
+
+    /// Most tokens it takes.
+    pub fn prefill_chunk(&self) -> usize {
+        self.prefill_chunk
+    }
+
+    /// What a decode step reads with `kv_len` positions in its caches, in bytes as the file stores them: every matrix
+    /// and norm once (of an embedding table that is not also the output, one row), and the keys and values.
+    pub fn bytes_per_token(&self, kv_len: usize) -> u64 {
+        self.decode_weight_bytes + self.config.kv_bytes(kv_len)
+    }
+}
+
+fn non_empty(ids: Vec<u32>) -> Result<Vec<u32>> {
+    if ids.is_empty() {
+        return Err(Error::new("chat.empty_prompt", "the prompt holds no token", "write something"));
+    }
+    Ok(ids)
+}
+
+/// Norms are computed in f32 whatever the file stores; matrices stay as they are.
+fn convert(spec: &WeightSpec, tensor: &TensorInfo, bytes: &mut Vec<u8>) -> Result<()> {
+    let (elements, block_bytes) = spec.dtype.block();
+    let as_stored =
+        Some(elements) == tensor.ggml_type.block_len() && Some(block_bytes) == tensor.ggml_type.block_bytes();
+    if as_stored || spec.dtype != DType::F32 {
+        return Ok(());
+    }
+    let mut values = vec![0f32; spec.shape.iter().product()];
+    dequantize(tensor.ggml_type, bytes, &mut values)?;
+    bytes.clear();
+    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! Chat: a GGUF file, a prompt, an answer token by token.
+//!
+//! [`ChatModel`] holds what is shared (weights, tokenizer, graphs), a [`ChatSession`] what one conversation owns (key
+//! and value caches, plans). Both are freed when dropped.
+
+mod check;
+mod load;
+mod sampler;
+mod session;
+mod template;
+
+pub use check::{Checked, check};
+pub use load::{ChatModel, LoadOptions};
+pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
+pub use template::Message;

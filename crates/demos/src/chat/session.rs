@@ -1,0 +1,331 @@
+//! One conversation: prefill in chunks, decode token by token, stop at any moment.
+
+use std::rc::Rc;
+
+use lantern_graph::{Bindings, Cancel, Error, Executor, Result, Session, Value};
+use lantern_tokenizer::DecodeStream;
+use web_time::Instant;
+
+use super::ChatModel;
+use super::sampler::{sample, uniform};
+
+#[derive(Debug, Clone)]
+pub struct GenerateOptions {
+    pub max_tokens: usize,
+    /// 0: always the likeliest token.
+    pub temperature: f32,
+    pub seed: u64,
+    /// Draws made before: a journal that is replayed goes on with the draw that would have come next.
+    pub first_step: u64,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self { max_tokens: 256, temperature: 0.0, seed: 0, first_step: 0 }
+    }
+}
+
+/// A token as it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub id: u32,
+    /// The text it completes: empty while a character is half there.
+    pub text: String,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    EndOfText,
+    MaxTokens,
+    ContextFull,
+    Cancelled,
+}
+
+#[derive(Debug, Clone)]
+pub struct Generation {
+    /// Without the token that ends a text.
+    pub tokens: Vec<u32>,
+    pub text: String,
+    pub finish: Finish,
+    /// Tokens that ran before the first answer.
+    pub prompt_tokens: usize,
+    /// Until the first token was known.
+    pub prefill_ms: f64,
+    /// From there to the last.
+    pub decode_ms: f64,
+    /// Decode steps that `decode_ms` holds.
+    pub decode_steps: usize,
+    /// GPU dispatches, or operations on the CPU, of a decode step.
+    pub dispatches_per_token: usize,
+    /// [`ChatModel::bytes_per_token`] at the steps' mean context.
+    pub bytes_per_token: u64,
+}
+
+impl Generation {
+    /// Decode steps a second; 0 when there were none.
+    pub fn tokens_per_s(&self) -> f64 {
+        if self.decode_ms > 0.0 { self.decode_steps as f64 * 1e3 / self.decode_ms } else { 0.0 }
+    }
+}
+
+/// Caches and plans of one conversation. What it holds is always whole tokens: a step that was stopped never happened.
+pub struct ChatSession<E: Executor> {
+    model: Rc<ChatModel<E>>,
+    session: E::Session,
+    decode: <E::Session as Session>::Plan,
+    prefill: <E::Session as Session>::Plan,
+    /// Tokens whose keys and values the caches hold.
+    cached: Vec<u32>,
+    /// Given out last, and not run yet.
+    pending: Option<u32>,
+    /// The last run was a decode, not a prefill.
+    decoded_last: bool,
+}
+
+impl<E: Executor> ChatSession<E> {
+    pub(super) fn new(
+        model: Rc<ChatModel<E>>,
+        session: E::Session,
+        decode: <E::Session as Session>::Plan,
+        prefill: <E::Session as Session>::Plan,
+    ) -> Self {
+        Self { model, session, decode, prefill, cached: Vec::new(), pending: None, decoded_last: false }
+    }
+
+    pub fn model(&self) -> &Rc<ChatModel<E>> {
+        &self.model
+    }
+
+    /// Forgets the conversation.
+    pub fn reset(&mut self) {
+        self.cached.clear();
+        self.pending = None;
+    }
+
+    /// Forgets all but what the conversation shares with the start of `ids`; gives how many tokens that is. What is left
+    /// to run is `ids` from there on: a conversation that grew costs its new tokens alone.
+    pub fn keep_prefix(&mut self, ids: &[u32]) -> usize {
+        let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
+        self.cached.truncate(shared);
+        self.pending = None;
+        shared
+    }
+
+    /// Tokens the conversation has: those that ran, and the one given out last.
+    pub fn context(&self) -> Vec<u32> {
+        self.cached.iter().copied().chain(self.pending).collect()
+    }
+
+    /// Runs `prompt` after what the conversation holds, then draws tokens until one ends the text, `max_tokens` are
+    /// there, the context is full, or `cancel` is heard; a stop is no error. With an empty prompt it goes on where it
+    /// stood. `on_token` hears each token as it comes; a last half character is in [`Generation::text`] alone.
+    ///
+    /// A prompt that was stopped is forgotten whole. After a stop between tokens the conversation holds what was given out.
+    ///
+    /// # Errors
+    /// `chat.empty_prompt`, `chat.too_long`, `chat.token`, `chat.temperature`, `chat.logits`; the executor's own.
+    pub async fn generate(
+        &mut self,
+        prompt: &[u32],
+        options: &GenerateOptions,
+        cancel: &Cancel,
+        on_token: &mut dyn FnMut(&Token),
+    ) -> Result<Generation> {
+        if !(options.temperature.is_finite() && options.temperature >= 0.0) {
+            return Err(Error::new(
+                "chat.temperature",
+                format!("the temperature is {}", options.temperature),
+                "give a number from 0 on",
+            ));
+        }
+        let model = self.model.clone();
+        let mut out = Answer::new(model.tokenizer().stream(), self.session.dispatches(&self.decode));
+        let start = Instant::now();
+        match self.prompt(prompt, cancel).await {
+            Ok(ran) => out.generation.prompt_tokens = ran,
+            Err(error) if error.is_cancelled() => return Ok(out.finish(self, Finish::Cancelled)),
+            Err(error) => return Err(error),
+        }
+        let finish = loop {
+            if out.generation.tokens.len() >= options.max_tokens {
+                break Finish::MaxTokens;
+            }
+            let step = options.first_step.wrapping_add(out.generation.tokens.len() as u64);
+            let id = self.draw(options, step).await?;
+            match out.first_token {
+                None => out.generation.prefill_ms = ms(start),
+                Some(at) => out.step(at, self.cached.len()),
+            }
+            out.first_token.get_or_insert_with(Instant::now);
+            // After the last await before the token is given out: a stop heard by now lets none through.
+            if cancel.is_cancelled() {
+                break Finish::Cancelled;
+            }
+            self.pending = Some(id);
+            if self.model.tokenizer().is_end(id) {
+                break Finish::EndOfText;
+            }
+            let token = out.push(id);
+            on_token(&token);
+            if out.generation.tokens.len() >= options.max_tokens {
+                break Finish::MaxTokens;
+            }
+            if self.cached.len() >= self.model.config().context_length {
+                break Finish::ContextFull;
+            }
+            match self.feed(&[id], cancel).await {
+                Ok(()) => self.pending = None,
+                Err(error) if error.is_cancelled() => break Finish::Cancelled,
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(out.finish(self, finish))
+    }
+
+    /// Runs `ids` after what the conversation holds; gives the logits `[vocab_size]` after the last one.
+    ///
+    /// # Errors
+    /// As [`Self::generate`]'s, and `run.cancelled`.
+    pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.prompt(ids, cancel).await?;
+        self.read("logits").await?.into_f32()
+    }
+
+    /// Runs what is pending and the prompt, or nothing of it. Gives how many tokens that was.
+    async fn prompt(&mut self, prompt: &[u32], cancel: &Cancel) -> Result<usize> {
+        let before = self.cached.clone();
+        let mut ids: Vec<u32> = self.pending.into_iter().chain(prompt.iter().copied()).collect();
+        if ids.is_empty() {
+            // The logits it goes on from are gone; the last token gives them again.
+            ids.extend(self.cached.pop());
+        }
+        let checked = self.check_prompt(&ids);
+        let ran = match checked {
+            Ok(()) => self.feed(&ids, cancel).await,
+            Err(error) => Err(error),
+        };
+        match ran {
+            Ok(()) => self.pending = None,
+            Err(error) => {
+                self.cached = before;
+                return Err(error);
+            }
+        }
+        Ok(ids.len())
+    }
+
+    fn check_prompt(&self, ids: &[u32]) -> Result<()> {
+        let config = self.model.config();
+        if ids.is_empty() {
+            return Err(Error::new("chat.empty_prompt", "the prompt holds no token", "write something"));
+        }
+        let room = config.context_length - self.cached.len();
+        if ids.len() > room {
+            return Err(Error::new(
+                "chat.too_long",
+                format!("{} tokens do not fit: {room} of {} positions are free", ids.len(), config.context_length),
+                "shorten the prompt, or begin a new conversation",
+            ));
+        }
+        match ids.iter().find(|id| **id as usize >= config.vocab_size) {
+            Some(id) => Err(Error::new(
+                "chat.token",
+                format!("there is no token {id}: the vocabulary has {}", config.vocab_size),
+                "encode the prompt with this model's own tokenizer",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs tokens chunk by chunk; each chunk counts once it ran whole.
+    async fn feed(&mut self, ids: &[u32], cancel: &Cancel) -> Result<()> {
+        let model = self.model.clone();
+        let most = model.prefill_chunk();
+        for chunk in ids.chunks(most) {
+            cancel.check()?;
+            let (past, rows) = (self.cached.len(), chunk.len());
+            let mut symbols = vec![("past", past), ("kv_len", past + rows)];
+            self.decoded_last = rows == 1;
+            let (graph, plan) = if self.decoded_last {
+                (model.decode_graph(), &self.decode)
+            } else {
+                symbols.extend([("rows", rows), ("last", rows - 1)]);
+                (model.prefill_graph(), &self.prefill)
+            };
+            let bindings = Bindings::new(graph, &symbols)?;
+            self.session.run(plan, &bindings, &[("ids", Value::U32(chunk.to_vec()))], cancel).await?;
+            self.cached.extend_from_slice(chunk);
+        }
+        Ok(())
+    }
+
+    async fn draw(&mut self, options: &GenerateOptions, step: u64) -> Result<u32> {
+        if options.temperature > 0.0 {
+            let logits = self.read("logits").await?.into_f32()?;
+            return sample(&logits, options.temperature, uniform(options.seed, step));
+        }
+        let next = self.read("next").await?.into_u32()?;
+        next.first().copied().ok_or_else(|| Error::new("graph.output", "no token came out", "report this"))
+    }
+
+    async fn read(&mut self, output: &str) -> Result<Value> {
+        let plan = if self.decoded_last { &self.decode } else { &self.prefill };
+        self.session.read(plan, output).await
+    }
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+/// An answer while it grows.
+struct Answer<'t> {
+    generation: Generation,
+    stream: DecodeStream<'t>,
+    first_token: Option<Instant>,
+    /// Summed over the decode steps.
+    kv_len_sum: usize,
+}
+
+impl<'t> Answer<'t> {
+    fn new(stream: DecodeStream<'t>, dispatches_per_token: usize) -> Self {
+        let generation = Generation {
+            tokens: Vec::new(),
+            text: String::new(),
+            finish: Finish::Cancelled,
+            prompt_tokens: 0,
+            prefill_ms: 0.0,
+            decode_ms: 0.0,
+            decode_steps: 0,
+            dispatches_per_token,
+            bytes_per_token: 0,
+        };
+        Self { generation, stream, first_token: None, kv_len_sum: 0 }
+    }
+
+    fn push(&mut self, id: u32) -> Token {
+        let text = self.stream.push(id);
+        self.generation.tokens.push(id);
+        self.generation.text.push_str(&text);
+        Token { id, text }
+    }
+
+    /// A decode step ended in a draw.
+    fn step(&mut self, first_token: Instant, kv_len: usize) {
+        self.generation.decode_ms = ms(first_token);
+        self.generation.decode_steps += 1;
+        self.kv_len_sum += kv_len;
+    }
+
+    fn finish<E: Executor>(mut self, session: &ChatSession<E>, finish: Finish) -> Generation {
+        let rest = self.stream.finish();
+        let g = &mut self.generation;
+        g.text.push_str(&rest);
+        g.finish = finish;
+        // With no decode step, what the next one would read.
+        let mean = self.kv_len_sum.checked_div(g.decode_steps).unwrap_or(session.cached.len() + 1);
+        g.bytes_per_token = session.model.bytes_per_token(mean);
+        self.generation
+    }
+}
