@@ -50,7 +50,7 @@ pub struct Tokenizer {
 }
 
 enum Model {
-    Spm(spm::Spm),
+    Spm(Box<spm::Spm>),
     #[cfg(feature = "byte-level")]
     ByteLevel(Box<byte_level::ByteLevel>),
 }
@@ -73,7 +73,7 @@ impl Tokenizer {
         let model = match (kind, pre) {
             ("llama", _) => {
                 vocab = Vocab::read(meta, false)?;
-                Model::Spm(spm::Spm::read(meta, &vocab)?)
+                Model::Spm(Box::new(spm::Spm::read(meta, &vocab)?))
             }
             #[cfg(feature = "byte-level")]
             ("gpt2", "gpt-2") => {
