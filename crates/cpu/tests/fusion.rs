@@ -1,0 +1,321 @@
+//! The rewrites: what is recognised, what is not, and that both compute the same numbers.
+
+mod common;
+
+use common::{Tensor, assert_close, floats, run, seeded};
+use lantern_cpu::Mode;
+use lantern_graph::{Binary, DType, Dim, Graph, Index, NodeId, Op, Reduction, Unary, Value, fuse};
+use lantern_models::nn;
+
+/// Sums of some hundred terms, in another order or in f64: a few roundings of the largest partial sum.
+const REORDERED: f32 = 5e-6;
+
+fn names(graph: &Graph) -> Vec<&'static str> {
+    graph.nodes.iter().filter(|node| !node.op.is_leaf()).map(|node| node.op.name()).collect()
+}
+
+fn has(graph: &Graph, name: &str) -> bool {
+    names(graph).contains(&name)
+}
+
+/// Fuses to `op`, and both graphs give the same in exact, and the fast kernels too.
+fn same_fused(op: &str, graph: &Graph, symbols: &[(&str, usize)], inputs: &[(&str, Value)]) -> Graph {
+    let fused = fuse(graph);
+    assert!(has(&fused, op), "{op} was not recognised: {:?}", names(&fused));
+    let plain = run(Mode::Exact, graph, symbols, &[], inputs).unwrap();
+    for (how, graph, mode) in [("exact, fused", &fused, Mode::Exact), ("fast", graph, Mode::Fast)] {
+        let outputs = run(mode, graph, symbols, &[], inputs).unwrap();
+        for ((plain, other), (name, _)) in plain.iter().zip(&outputs).zip(&graph.outputs) {
+            let (plain, other) = (plain.clone().into_f32().unwrap(), other.clone().into_f32().unwrap());
+            assert_close(&format!("{op}, {name}, {how}"), &other, &plain, REORDERED);
+        }
+    }
+    fused
+}
+
+#[test]
+fn rms_norm() {
+    let mut rng = seeded(20);
+    for columns in [1, 7, 64, 129] {
+        let (x, w) = (Tensor::random(&mut rng, &[3, columns]), Tensor::random(&mut rng, &[columns]));
+        let mut g = Graph::new();
+        let (nx, nw) = (x.input(&mut g, "x"), w.input(&mut g, "w"));
+        let y = nn::rms_norm(&mut g, nx, nw, 1e-5).unwrap();
+        g.output("y", y);
+        let fused = same_fused("rms_norm", &g, &[], &[("x", x.value()), ("w", w.value())]);
+        assert_eq!(names(&fused), ["rms_norm"]);
+    }
+}
+
+#[test]
+fn softmax() {
+    let mut rng = seeded(21);
+    let mut x = Tensor::random(&mut rng, &[2, 3, 37]);
+    x.data[5] = 90.0; // exp would overflow without the shift
+    x.data[40] = -1e30;
+    let mut g = Graph::new();
+    let nx = x.input(&mut g, "x");
+    let y = nn::softmax(&mut g, nx).unwrap();
+    g.output("y", y);
+    assert_eq!(names(&same_fused("softmax", &g, &[], &[("x", x.value())])), ["softmax"]);
+}
+
+#[test]
+fn swiglu() {
+    let mut rng = seeded(22);
+    let (gate, up) = (Tensor::random(&mut rng, &[3, 41]), Tensor::random(&mut rng, &[3, 41]));
+    let mut g = Graph::new();
+    let (ng, nu) = (gate.input(&mut g, "gate"), up.input(&mut g, "up"));
+    let y = nn::swiglu(&mut g, ng, nu).unwrap();
+    g.output("y", y);
+    assert_eq!(names(&same_fused("swiglu", &g, &[], &[("gate", gate.value()), ("up", up.value())])), ["swiglu"]);
+}
+
+#[test]
+fn rope_at_a_symbol_position() {
+    let mut rng = seeded(23);
+    let x = Tensor::random(&mut rng, &[5, 3, 14]);
+    let mut g = Graph::new();
+    let (rows, start) = (g.symbol("rows", 9), g.symbol("start", 2000));
+    let nx = g.input("x", [Dim::Symbol(rows), Dim::Fixed(3), Dim::Fixed(14)], DType::F32);
+    let frequencies = nn::rope_frequencies(&mut g, 14, 10_000.0).unwrap();
+    let y = nn::rope(&mut g, nx, frequencies, Index::Symbol(start)).unwrap();
+    g.output("y", y);
+    let fused = same_fused("rope", &g, &[("rows", 5), ("start", 1999)], &[("x", x.value())]);
+    assert_eq!(names(&fused), ["rope"]);
+}
+
+/// Grouped queries over a state that is written first, as a decoder does it, in chunks of several lengths.
+#[test]
+fn attention_over_a_written_state() {
+    let mut rng = seeded(24);
+    let (kv_heads, group, head_dim, capacity) = (2, 3, 10, 24);
+    for (rows, start) in [(1, 0), (1, 13), (5, 0), (6, 18)] {
+        let mut g = Graph::new();
+        let (s_rows, s_start, s_len) = (g.symbol("rows", 8), g.symbol("start", capacity), g.symbol("kv_len", capacity));
+        let (heads, dim) = (Dim::Fixed(kv_heads), Dim::Fixed(head_dim));
+        let q = g.input("q", [Dim::Symbol(s_rows), heads, Dim::Fixed(group), dim], DType::F32);
+        let cache = |g: &mut Graph, name: &str| -> NodeId {
+            let new = g.input(name, [Dim::Symbol(s_rows), heads, dim], DType::F32);
+            let past = g.input(&format!("{name}.past"), [capacity, kv_heads, head_dim], DType::F32);
+            // What earlier runs left there stands in as a write of the whole, then of the new rows.
+            let padded = g.slice(past, 0, Index::Fixed(0), s_start).unwrap();
+            let state = g.state(&format!("{name}.state"), &[capacity, kv_heads, head_dim]).unwrap();
+            let zero = g.pad(padded, 0, Index::Fixed(0), capacity).unwrap();
+            let rows = g.pad(new, 0, Index::Symbol(s_start), capacity).unwrap();
+            let whole = g.add(zero, rows).unwrap();
+            let state = g.assign(state, whole).unwrap();
+            g.slice(state, 0, Index::Fixed(0), s_len).unwrap()
+        };
+        let (k, v) = (cache(&mut g, "k"), cache(&mut g, "v"));
+        let y = nn::attention(&mut g, q, k, v, Index::Symbol(s_start)).unwrap();
+        g.output("y", y);
+        let row = kv_heads * head_dim;
+        let mut of = |len: usize| Value::F32(floats(&mut rng, len, -2.0, 2.0));
+        let inputs = [
+            ("q", of(rows * group * row)),
+            ("k", of(rows * row)),
+            ("v", of(rows * row)),
+            ("k.past", of(capacity * row)),
+            ("v.past", of(capacity * row)),
+        ];
+        let fused = same_fused("attention", &g, &[("rows", rows), ("start", start), ("kv_len", start + rows)], &inputs);
+        assert!(!has(&fused, "matmul") && !has(&fused, "softmax"), "{:?}", names(&fused));
+    }
+}
+
+#[test]
+fn linear_add_on_either_side() {
+    let mut rng = seeded(25);
+    for residual_first in [false, true] {
+        let (x, w) = (Tensor::random(&mut rng, &[3, 33]), Tensor::random(&mut rng, &[9, 33]));
+        let r = Tensor::random(&mut rng, &[3, 9]);
+        let mut g = Graph::new();
+        let (nx, nw, nr) = (x.input(&mut g, "x"), w.input(&mut g, "w"), r.input(&mut g, "r"));
+        let product = g.linear(nx, nw).unwrap();
+        let y = if residual_first { g.add(nr, product) } else { g.add(product, nr) }.unwrap();
+        g.output("y", y);
+        let inputs = [("x", x.value()), ("w", w.value()), ("r", r.value())];
+        assert_eq!(names(&same_fused("linear_add", &g, &[], &inputs)), ["linear_add"]);
+    }
+}
+
+/// What a pattern went through may be used elsewhere too: it stays, and is right.
+#[test]
+fn inner_nodes_used_elsewhere_stay() {
+    let mut rng = seeded(26);
+    let (x, w) = (Tensor::random(&mut rng, &[4, 19]), Tensor::random(&mut rng, &[19]));
+    let mut g = Graph::new();
+    let (nx, nw) = (x.input(&mut g, "x"), w.input(&mut g, "w"));
+    let squares = g.mul(nx, nx).unwrap();
+    let sum = g.sum(squares, 1).unwrap();
+    let mean = g.affine(sum, 1.0 / 19.0, 1e-5).unwrap();
+    let scale = g.unary(Unary::Rsqrt, mean).unwrap();
+    let normed = g.mul(nx, scale).unwrap();
+    let y = g.mul(normed, nw).unwrap();
+    let softmax = nn::softmax(&mut g, y).unwrap();
+    let both = g.add(softmax, normed).unwrap();
+    for (name, node) in [("y", y), ("scale", scale), ("both", both)] {
+        g.output(name, node);
+    }
+    let fused = same_fused("rms_norm", &g, &[], &[("x", x.value()), ("w", w.value())]);
+    assert!(has(&fused, "softmax"));
+    assert_eq!(fused.outputs.iter().map(|(name, _)| &name[..]).collect::<Vec<_>>(), ["y", "scale", "both"]);
+}
+
+#[test]
+fn writes_are_kept_and_dead_nodes_dropped() {
+    let mut g = Graph::new();
+    let x = g.input("x", [2, 3], DType::F32);
+    let state = g.state("s", &[5, 3]).unwrap();
+    let doubled = g.affine(x, 2.0, 0.0).unwrap();
+    g.write(state, doubled, Index::Fixed(1)).unwrap();
+    g.unary(Unary::Exp, x).unwrap();
+    assert_eq!(names(&fuse(&g)), ["affine", "write"]);
+}
+
+/// A write between what a pattern reads first and where it ends would be read too early by a fused node.
+#[test]
+fn a_state_written_inside_a_pattern_is_read_as_it_was() {
+    let mut rng = seeded(27);
+    let x = Tensor::random(&mut rng, &[1, 6]);
+    let mut g = Graph::new();
+    let nx = x.input(&mut g, "x");
+    let state = g.state("s", &[1, 6]).unwrap();
+    let gate = g.add(nx, nx).unwrap();
+    let sigmoid = g.unary(Unary::Sigmoid, state).unwrap();
+    let silu = g.mul(state, sigmoid).unwrap();
+    g.assign(state, gate).unwrap();
+    let y = g.mul(silu, nx).unwrap();
+    g.output("y", y);
+    for mode in common::MODES {
+        let y = run(mode, &g, &[], &[], &[("x", x.value())]).unwrap().remove(0);
+        assert_eq!(y, Value::F32(vec![0.0; 6]), "{}: silu(0) is 0", mode.name());
+    }
+}
+
+/// Builds `nn`'s causal attention with one thing changed.
+#[derive(Clone, Copy, PartialEq)]
+enum Change {
+    None,
+    KeysFromOne,
+    ShallowMask,
+    NotStrict,
+    Unscaled,
+    ShiftedScores,
+}
+
+fn attention_with(change: Change) -> Graph {
+    let mut g = Graph::new();
+    let q = g.input("q", [3, 2, 2, 4], DType::F32);
+    let (k, v) = (g.input("k", [5, 2, 4], DType::F32), g.input("v", [5, 2, 4], DType::F32));
+    let mut heads_first = |x: NodeId| {
+        let permuted = g.permute(x, &[1, 0, 2]).unwrap();
+        g.reshape(permuted, [2, 1, 5, 4]).unwrap()
+    };
+    let (keys, values) = (heads_first(k), heads_first(v));
+    let queries = g.permute(q, &[1, 2, 0, 3]).unwrap();
+    let dots = g.matmul(queries, keys, false, true).unwrap();
+    let shift = if change == Change::ShiftedScores { 1.0 } else { 0.0 };
+    let scores = if change == Change::Unscaled { dots } else { g.affine(dots, 0.5, shift).unwrap() };
+    let first = usize::from(change == Change::KeysFromOne);
+    let key_positions = g.range(Index::Fixed(first), 5);
+    let query_positions = g.range(Index::Fixed(2), 3);
+    let query_positions = g.reshape(query_positions, [3, 1]).unwrap();
+    let later = match change {
+        Change::NotStrict => {
+            // Hides the query's own position too.
+            let earlier = g.binary(Binary::Greater, query_positions, key_positions).unwrap();
+            g.affine(earlier, -1.0, 1.0).unwrap()
+        }
+        _ => g.binary(Binary::Greater, key_positions, query_positions).unwrap(),
+    };
+    let mask = g.affine(later, if change == Change::ShallowMask { -4.0 } else { -1e30 }, 0.0).unwrap();
+    let masked = g.add(scores, mask).unwrap();
+    let weights = nn::softmax(&mut g, masked).unwrap();
+    let mixed = g.matmul(weights, values, false, false).unwrap();
+    let y = g.permute(mixed, &[2, 0, 1, 3]).unwrap();
+    g.output("y", y);
+    g
+}
+
+#[test]
+fn near_misses_are_left_alone() {
+    assert!(has(&fuse(&attention_with(Change::None)), "attention"), "the unchanged one is recognised");
+    for change in [Change::KeysFromOne, Change::ShallowMask, Change::NotStrict, Change::Unscaled, Change::ShiftedScores]
+    {
+        assert!(!has(&fuse(&attention_with(change)), "attention"), "change {}", change as u8);
+    }
+
+    // (what, is it still recognised, the graph)
+    let left_alone = |what: &str, name: &str, build: &dyn Fn(&mut Graph) -> NodeId| {
+        let mut g = Graph::new();
+        let y = build(&mut g);
+        g.output("y", y);
+        assert!(!has(&fuse(&g), name), "{what}: {:?}", names(&fuse(&g)));
+    };
+    let square = |g: &mut Graph| g.input("x", [6, 6], DType::F32);
+    for (what, axis, mean, weight) in [
+        ("a sum over the other axis", 0, 1.0 / 6.0, vec![6]),
+        ("not the mean", 1, 1.0 / 5.0, vec![6]),
+        ("a weight per row", 1, 1.0 / 6.0, vec![6, 1]),
+        ("a weight per element", 1, 1.0 / 6.0, vec![6, 6]),
+    ] {
+        left_alone(what, "rms_norm", &|g| {
+            let x = square(g);
+            let squares = g.mul(x, x).unwrap();
+            let sum = g.sum(squares, axis).unwrap();
+            let mean = g.affine(sum, mean, 1e-5).unwrap();
+            let scale = g.unary(Unary::Rsqrt, mean).unwrap();
+            let normed = g.mul(x, scale).unwrap();
+            let dims: Vec<Dim> = weight.iter().map(|n| Dim::Fixed(*n)).collect();
+            let weight = g.input("w", dims, DType::F32);
+            g.mul(normed, weight).unwrap()
+        });
+    }
+    for (what, max_axis, sum_axis) in [("maximum over rows", 0, 1), ("sum over rows", 1, 0)] {
+        left_alone(what, "softmax", &|g| {
+            let x = square(g);
+            let max = g.reduce(Reduction::Max, x, max_axis).unwrap();
+            let shifted = g.sub(x, max).unwrap();
+            let exp = g.unary(Unary::Exp, shifted).unwrap();
+            let sum = g.sum(exp, sum_axis).unwrap();
+            g.div(exp, sum).unwrap()
+        });
+    }
+    left_alone("sigmoid of another gate", "swiglu", &|g| {
+        let (x, other) = (square(g), square(g));
+        let sigmoid = g.unary(Unary::Sigmoid, other).unwrap();
+        let silu = g.mul(x, sigmoid).unwrap();
+        g.mul(silu, other).unwrap()
+    });
+    left_alone("an up that is stretched", "swiglu", &|g| {
+        let (x, up) = (square(g), g.input("up", [1, 6], DType::F32));
+        let silu = nn::silu(g, x).unwrap();
+        g.mul(silu, up).unwrap()
+    });
+    left_alone("a residual that is stretched", "linear_add", &|g| {
+        let (x, w, bias) = (square(g), square(g), g.input("b", [6], DType::F32));
+        let product = g.linear(x, w).unwrap();
+        g.add(product, bias).unwrap()
+    });
+    left_alone("a transposed product", "linear_add", &|g| {
+        let (x, w) = (square(g), square(g));
+        let product = g.linear_transposed(x, w).unwrap();
+        g.add(product, x).unwrap()
+    });
+    left_alone("the first half turned by the second's sign", "rope", &|g| {
+        let x = g.input("x", [3, 2, 4], DType::F32);
+        let frequencies = nn::rope_frequencies(g, 4, 100.0).unwrap();
+        let y = nn::rope(g, x, frequencies, Index::Fixed(0)).unwrap();
+        // Swap the sine's sign in both halves: a rotation the other way.
+        for node in &mut g.nodes {
+            node.op = match node.op {
+                Op::Binary(Binary::Sub) => Op::Binary(Binary::Add),
+                Op::Binary(Binary::Add) => Op::Binary(Binary::Sub),
+                ref op => op.clone(),
+            };
+        }
+        y
+    });
+}
