@@ -98,7 +98,7 @@ export class ChatView {
     this.again = h('button', { type: 'button', class: 'button', part: 'reset', textContent: 'New story', on: { click: () => this.#startAnew() } });
     this.controls = h('section', { class: 'controls', part: 'controls', 'aria-label': 'Controls' },
       h('div', { class: 'field' },
-        h('h3', { textContent: 'Model' }), this.modelName, this.modelFacts,
+        h('p', { class: 'label', textContent: 'Model' }), this.modelName, this.modelFacts,
         h('div', { class: 'row' },
           h('button', { type: 'button', class: 'button', part: 'open', textContent: 'Open a GGUF file…', on: { click: () => this.picker.click() } }), this.picker),
         this.embedded,
@@ -283,7 +283,7 @@ export class ChatView {
     this.where.set(info ? (info.device === 'gpu' ? 'GPU' : 'Processor') : '—', info ? [info.tier, info.adapter].filter(Boolean).join(' · ') : 'decided at the start');
     const notice = info?.notice;
     this.notice.hidden = !notice;
-    if (notice) this.notice.replaceChildren(h('p', {}, `${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
+    if (notice) this.notice.replaceChildren(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
   }
 
   /** @param {Numbers} numbers @param {ModelInfo | null} model */
