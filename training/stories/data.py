@@ -26,6 +26,13 @@ SKIP_BOOKS = ("mark-twain_the-adventures-of-tom-sawyer",)
 UNKIND = re.compile(r"\b(nigger\w*|negro\w*|darky|darkies|coons?|savages?|jew|jews|jewess|jewish|gyps\w+|redskins?)\b", re.I)
 FRONT_MATTER = re.compile(r"(introduction|preface|author.s note|contents|preparer.s note|produced by|end of project gutenberg"
                           r"|the brothers grimm,? (jacob|fairy)|fairy tales|andersen's fairy tales)", re.I)
+CREDITS = """# Stories under CC BY in the training text
+
+From the African Storybook initiative (https://www.africanstorybook.org), by way of https://github.com/global-asp/asp-source,
+licence CC BY (https://creativecommons.org/licenses/by/4.0/). Title: author, as credited there. The text was cleaned and cut into
+tokens; the pictures were not used.
+
+"""
 # A small vocabulary goes further on plain ASCII.
 ASCII = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "—": " - ", "–": "-", "…": "...", "æ": "ae", "Æ": "Ae",
                        "œ": "oe", "\u00a0": " ", "_": "", "⁠": ""})
@@ -140,8 +147,7 @@ def main():
         characters = sum(len(text) for _, text in part)
         summary[name] = {"stories": len(part), "characters": characters, "tokens": len(ids)}
     (options.out / "data.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (options.out / "credits.md").write_text("".join(f"- {title}. Text: {author}\n" for title, author in credits), encoding="utf8")
-    print(json.dumps(summary))
+    (options.out / "credits.md").write_text(CREDITS + "".join(f"- {title}: {author}\n" for title, author in credits), encoding="utf8")
 
 
 if __name__ == "__main__":

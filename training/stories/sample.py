@@ -20,7 +20,7 @@ def main():
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--tokens", type=int, default=200)
     arguments.add_argument("--evaluate", type=Path, metavar="RUN", help="the folder data.py wrote, for its val.bin")
-    options = arguments.parse_args()
+    options = arguments.parse_intermixed_args()
     model, vocabulary = load(options.file)
     if options.evaluate:
         held = np.fromfile(options.evaluate / "val.bin", "<u2")
