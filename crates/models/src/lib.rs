@@ -3,5 +3,6 @@
 //! What must stay true: a model knows no device and no file format. Everything is made of primitives, in the shapes that
 //! `lantern_graph::fuse` recognises, so that one description serves inference and learning.
 
+pub mod adam;
 pub mod llama;
 pub mod nn;
