@@ -2,7 +2,7 @@
 
 struct Params {
     dims: vec4<u32>,
-    from: vec4<u32>,
+    source: vec4<u32>,
     to: vec4<u32>,
     n: u32,
     from_offset: u32,
@@ -27,5 +27,5 @@ fn main(
         return;
     }
     let position = coordinates(i, p.dims);
-    y[p.to_offset + at(position, p.to)] = x[p.from_offset + at(position, p.from)];
+    y[p.to_offset + at(position, p.to)] = x[p.from_offset + at(position, p.source)];
 }

@@ -8,7 +8,7 @@ const LANES: u32 = 16u;
 const COVERS_X: u32 = 4u;
 const COVERS_Y: u32 = 1u;
 
-var<workgroup> partial: array<f32, 64>;
+var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -30,14 +30,14 @@ fn main(
             total += scale8(column, c) * (dot(v[0], a[0]) + dot(v[1], a[1]));
         }
     }
-    partial[local] = total;
+    sums[local] = total;
     for (var half = LANES / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (lane < half) {
-            partial[local] += partial[local + half];
+            sums[local] += sums[local + half];
         }
     }
     if (inside && lane == 0u) {
-        put(row, column, partial[local]);
+        put(row, column, sums[local]);
     }
 }

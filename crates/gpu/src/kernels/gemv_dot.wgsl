@@ -15,7 +15,7 @@ const LANES: u32 = 16u;
 const COVERS_X: u32 = 4u;
 const COVERS_Y: u32 = 1u;
 
-var<workgroup> partial: array<f32, 64>;
+var<workgroup> sums: array<f32, 64>;
 
 fn dot8(row: u32, column: u32, chunk: u32) -> f32 {
     let a = x[row * p.chunks + chunk];
@@ -53,14 +53,14 @@ fn main(
             total += dot8(row, column, c);
         }
     }
-    partial[local] = total;
+    sums[local] = total;
     for (var half = LANES / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (lane < half) {
-            partial[local] += partial[local + half];
+            sums[local] += sums[local + half];
         }
     }
     if (inside && lane == 0u) {
-        put(row, column, partial[local]);
+        put(row, column, sums[local]);
     }
 }

@@ -14,7 +14,7 @@ struct Params {
 const WG: u32 = 128u;
 const COVERS_X: u32 = 1u;
 
-var<workgroup> partial: array<f32, 128>;
+var<workgroup> sums: array<f32, 128>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -28,15 +28,15 @@ fn main(
     for (var i = local; i < p.columns; i += WG) {
         squares += x[base + i] * x[base + i];
     }
-    partial[local] = squares;
+    sums[local] = squares;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (local < half) {
-            partial[local] += partial[local + half];
+            sums[local] += sums[local + half];
         }
     }
     workgroupBarrier();
-    let scale = inverseSqrt(partial[0] / f32(p.columns) + p.eps);
+    let scale = inverseSqrt(sums[0] / f32(p.columns) + p.eps);
     for (var i = local; i < p.columns; i += WG) {
         y[base + i] = x[base + i] * scale * weight[i];
     }

@@ -12,7 +12,7 @@ struct Params {
 const WG: u32 = 128u;
 const COVERS_X: u32 = 1u;
 
-var<workgroup> partial: array<f32, 128>;
+var<workgroup> values: array<f32, 128>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -26,29 +26,29 @@ fn main(
     for (var i = local; i < p.columns; i += WG) {
         most = max(most, x[base + i]);
     }
-    partial[local] = most;
+    values[local] = most;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (local < half) {
-            partial[local] = max(partial[local], partial[local + half]);
+            values[local] = max(values[local], values[local + half]);
         }
     }
     workgroupBarrier();
-    most = partial[0];
+    most = values[0];
     workgroupBarrier();
     var sum = 0.0;
     for (var i = local; i < p.columns; i += WG) {
         sum += exp(x[base + i] - most);
     }
-    partial[local] = sum;
+    values[local] = sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (local < half) {
-            partial[local] += partial[local + half];
+            values[local] += values[local + half];
         }
     }
     workgroupBarrier();
-    sum = partial[0];
+    sum = values[0];
     for (var i = local; i < p.columns; i += WG) {
         y[base + i] = exp(x[base + i] - most) / sum;
     }
