@@ -228,5 +228,9 @@ async fn raw(
     if ms > 0.0 {
         return Ok(ms);
     }
-    Err(Error::new("gpu.clock", format!("{} took no measurable time", kernel.name()), "measure with a larger working set"))
+    Err(Error::new(
+        "gpu.clock",
+        format!("{} took no measurable time", kernel.name()),
+        "measure with a larger working set",
+    ))
 }

@@ -100,7 +100,11 @@ impl Gpu {
             ..Default::default()
         };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
-            Error::new("gpu.device", format!("the graphics device did not open: {e}"), "run on the CPU, or restart the browser")
+            Error::new(
+                "gpu.device",
+                format!("the graphics device did not open: {e}"),
+                "run on the CPU, or restart the browser",
+            )
         })?;
         let trouble = Arc::new(Mutex::new(None));
         listen(&device, &trouble);
@@ -180,7 +184,11 @@ impl Gpu {
 }
 
 fn lost(cause: String) -> Error {
-    Error::new("gpu.lost", cause, "the work can go on with a new device; if this repeats, restart the browser or use the CPU")
+    Error::new(
+        "gpu.lost",
+        cause,
+        "the work can go on with a new device; if this repeats, restart the browser or use the CPU",
+    )
 }
 
 fn listen(device: &wgpu::Device, trouble: &Arc<Mutex<Option<Error>>>) {

@@ -162,23 +162,21 @@ impl Kernel {
     /// The variant written for exactly this tier, if there is one. Every kernel has one for `software`.
     pub fn variant(self, tier: Tier) -> Option<Variant> {
         let plain = |file: &'static str| Some(Variant { file, defines: Vec::new() });
-        let expression = |file: &'static str, text: &str| {
-            Some(Variant { file, defines: vec![("EXPRESSION", text.to_owned())] })
-        };
+        let expression =
+            |file: &'static str, text: &str| Some(Variant { file, defines: vec![("EXPRESSION", text.to_owned())] });
         let weight = |file: &'static str, format: Format, aligned: bool, more: Defines| {
             let mut defines = vec![("FORMAT", format.name().to_owned())];
             defines.extend(aligned.then(|| ("ALIGNED", String::new())));
             defines.extend(more);
             Some(Variant { file, defines })
         };
-        let head_dim = |file: &'static str, n: usize| Some(Variant { file, defines: vec![("HEAD_DIM", n.to_string())] });
+        let head_dim =
+            |file: &'static str, n: usize| Some(Variant { file, defines: vec![("HEAD_DIM", n.to_string())] });
         match (self, tier) {
             (Kernel::Linear { format, many, residual, aligned }, tier) => {
                 let residual = residual.then(|| ("RESIDUAL", String::new()));
                 match (tier, many) {
-                    (Tier::Software, false) => {
-                        weight("linear_software.wgsl", format, aligned, one_row(residual))
-                    }
+                    (Tier::Software, false) => weight("linear_software.wgsl", format, aligned, one_row(residual)),
                     (Tier::Software, true) => {
                         let mut defines = vec![("ROWS", "4".to_owned()), ("MANY", String::new())];
                         defines.extend(residual);

@@ -157,7 +157,14 @@ impl<'a> Lowering<'a> {
     }
 
     /// A step of one kernel whose grid is the number of results.
-    fn simple(&mut self, id: NodeId, kernel: Kernel, storage: Vec<Slot>, params: Vec<Param>, grid: Count) -> Result<()> {
+    fn simple(
+        &mut self,
+        id: NodeId,
+        kernel: Kernel,
+        storage: Vec<Slot>,
+        params: Vec<Param>,
+        grid: Count,
+    ) -> Result<()> {
         let pipeline = self.gpu.chosen(kernel)?;
         self.step(id, pipeline, storage, params, vec![grid]);
         Ok(())
@@ -217,7 +224,15 @@ impl<'a> Lowering<'a> {
                 let mut start = 0;
                 for &part in inputs {
                     let from = self.shape(part).clone();
-                    self.copy(id, part, out, &from, strides(&from), (Index::Fixed(0), 0), (shape, *axis, Index::Fixed(start)))?;
+                    self.copy(
+                        id,
+                        part,
+                        out,
+                        &from,
+                        strides(&from),
+                        (Index::Fixed(0), 0),
+                        (shape, *axis, Index::Fixed(start)),
+                    )?;
                     start += fixed(from.0[*axis], "a concatenated axis")?;
                 }
                 Ok(out)
@@ -279,7 +294,8 @@ impl<'a> Lowering<'a> {
         params.extend(pad(&from_strides));
         params.extend(pad(&to_strides));
         let one = Count { factor: 1, symbols: Vec::new() };
-        let offset = |index, strides: &[Count], axis: usize| Param::Offset(index, strides.get(axis).unwrap_or(&one).clone());
+        let offset =
+            |index, strides: &[Count], axis: usize| Param::Offset(index, strides.get(axis).unwrap_or(&one).clone());
         params.push(block.count().into());
         params.push(offset(start, &from_strides, axis));
         params.push(offset(to_start, &to_strides, to_axis));

@@ -15,7 +15,13 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    pub fn new(device: &wgpu::Device, total: &Rc<Cell<u64>>, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
+    pub fn new(
+        device: &wgpu::Device,
+        total: &Rc<Cell<u64>>,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Buffer {
         // Bindings must not be empty and copies come in words.
         let bytes = bytes.next_multiple_of(16).max(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
@@ -68,7 +74,8 @@ pub const ALIGNMENT: u64 = 256;
 /// one is put into an arena that none of the read ones, and none of the others written, is in (one dispatch may write two).
 /// Temporaries are placed in the order of their first write, each in the first gap that fits for its whole lifetime.
 pub fn place(lifetimes: &[Lifetime], dispatches: &[(Vec<usize>, Vec<usize>)], largest_arena: u64) -> Layout {
-    let mut layout = Layout { places: vec![Place { arena: usize::MAX, offset: 0 }; lifetimes.len()], arenas: Vec::new() };
+    let mut layout =
+        Layout { places: vec![Place { arena: usize::MAX, offset: 0 }; lifetimes.len()], arenas: Vec::new() };
     let mut order: Vec<usize> = (0..lifetimes.len()).collect();
     order.sort_by_key(|&t| lifetimes[t].first);
     for &temporary in &order {

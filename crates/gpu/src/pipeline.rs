@@ -59,7 +59,11 @@ impl Gpu {
     /// The variant a prepared kernel runs with.
     pub(crate) fn chosen(&self, kernel: Kernel) -> Result<Rc<Pipeline>> {
         self.0.chosen.borrow().get(&kernel).cloned().ok_or_else(|| {
-            Error::new("gpu.kernel", format!("{} was not prepared", kernel.name()), "this is a mistake; please report it")
+            Error::new(
+                "gpu.kernel",
+                format!("{} was not prepared", kernel.name()),
+                "this is a mistake; please report it",
+            )
         })
     }
 
@@ -119,7 +123,8 @@ impl Gpu {
         let warm = crate::web::compile(device, &shader.wgsl, &shader.bindings).await.map_err(failed)?;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let entries: Vec<_> = shader.bindings.iter().enumerate().map(|(i, b)| layout_entry(i as u32, *b)).collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: None,
             bind_group_layouts: &[Some(&layout)],

@@ -3,7 +3,9 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Index, NodeId, Op, Result, Session, Unary, Value};
+use lantern_graph::{
+    Bindings, Cancel, DType, Error, Executor, Graph, Index, NodeId, Op, Result, Session, Unary, Value,
+};
 
 use crate::caps::Tier;
 use crate::device::Gpu;
@@ -71,7 +73,10 @@ fn relative_error(got: &Value, expected: &Value) -> f32 {
         (Value::F32(a), Value::F32(b)) if a.len() == b.len() => {
             let scale = b.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
             // `max` drops NaN; a NaN difference counts as infinite.
-            a.iter().zip(b).map(|(a, b)| (a - b).abs() / scale).fold(0.0, |m, d| if d.is_nan() { f32::INFINITY } else { m.max(d) })
+            a.iter()
+                .zip(b)
+                .map(|(a, b)| (a - b).abs() / scale)
+                .fold(0.0, |m, d| if d.is_nan() { f32::INFINITY } else { m.max(d) })
         }
         _ => f32::INFINITY,
     }

@@ -184,8 +184,11 @@ impl GpuSession {
                         None => return Err(miscounted(step)),
                     },
                 };
-                let resource =
-                    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) });
+                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer,
+                    offset,
+                    size: wgpu::BufferSize::new(size),
+                });
                 entries.push(wgpu::BindGroupEntry { binding: binding as u32, resource });
             }
             if storage.next().is_some() {
@@ -197,8 +200,12 @@ impl GpuSession {
                 entries: &entries,
             }));
         }
-        let dispatches =
-            lowered.steps.into_iter().zip(bind_groups).map(|(step, bind_group)| Dispatch { step, bind_group }).collect();
+        let dispatches = lowered
+            .steps
+            .into_iter()
+            .zip(bind_groups)
+            .map(|(step, bind_group)| Dispatch { step, bind_group })
+            .collect();
         self.gpu.check()?;
         Ok(Plan {
             graph: graph.clone(),
@@ -280,7 +287,8 @@ impl GpuSession {
         slice.map_async(wgpu::MapMode::Read, move |result| sender.send(result.is_ok()));
         let mapped = receiver.receive(&inner.device).await == Some(true);
         self.gpu.check()?;
-        let unread = || Error::new("gpu.lost", "the graphics device gave no answer", "the work can go on with a new device");
+        let unread =
+            || Error::new("gpu.lost", "the graphics device gave no answer", "the work can go on with a new device");
         if !mapped {
             return Err(unread());
         }
@@ -378,7 +386,12 @@ impl GpuSession {
             };
             let wanted = spec.shape.count().eval(bindings) * 4;
             if bytes.len() != wanted {
-                return Err(bad(format!("the input {} has {} elements, not {}", spec.name, bytes.len() / 4, wanted / 4)));
+                return Err(bad(format!(
+                    "the input {} has {} elements, not {}",
+                    spec.name,
+                    bytes.len() / 4,
+                    wanted / 4
+                )));
             }
             queue.write_buffer(buffer, 0, bytes);
         }
@@ -515,7 +528,8 @@ impl Session for GpuSession {
     }
 
     async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {
-        let missing = |cause: String| Error::new("graph.output", cause, "run the plan, then read an output it declares");
+        let missing =
+            |cause: String| Error::new("graph.output", cause, "run the plan, then read an output it declares");
         let found = plan.outputs.get(output).ok_or_else(|| missing(format!("the graph has no output {output}")))?;
         let bindings = plan.last.borrow().clone().ok_or_else(|| missing(format!("{output} was read before a run")))?;
         let bytes = found.shape.count().eval(&bindings) as u64 * 4;

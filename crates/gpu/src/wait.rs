@@ -1,11 +1,10 @@
 //! Awaiting the GPU: a callback from wgpu turned into a future.
 //!
-//! Natively somebody must poll the device; the future's first poll does, blocking until the queue is idle. In the page
-//! the browser calls back by itself.
+//! Natively somebody must poll the device: the receiver does, blocking until it is answered. In the page the browser calls
+//! back by itself and wakes the future.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 struct Shared<T> {
     value: Option<T>,
@@ -38,14 +37,22 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
+    /// `None` when the device cannot be waited for any more.
+    #[cfg(not(target_arch = "wasm32"))]
     pub async fn receive(self, device: &wgpu::Device) -> Option<T> {
-        #[cfg(not(target_arch = "wasm32"))]
-        if device.poll(wgpu::PollType::wait_indefinitely()).is_err() {
-            return None;
+        loop {
+            // One wait may end before the callback ran, on a driver that is slow to answer.
+            device.poll(wgpu::PollType::wait_indefinitely()).ok()?;
+            if let Some(value) = self.0.lock().ok()?.value.take() {
+                return Some(value);
+            }
         }
-        #[cfg(target_arch = "wasm32")]
-        let _ = device;
-        poll_fn(|context| match self.0.lock() {
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub async fn receive(self, _: &wgpu::Device) -> Option<T> {
+        use std::task::Poll;
+        std::future::poll_fn(|context| match self.0.lock() {
             Ok(mut shared) => match shared.value.take() {
                 Some(value) => Poll::Ready(Some(value)),
                 None => {

@@ -63,7 +63,10 @@ impl GpuWeights {
             if row_bytes > limit {
                 return Err(Error::new(
                     "gpu.too_large",
-                    format!("a row of {} takes {row_bytes} bytes, over this adapter's binding limit of {limit}", spec.name),
+                    format!(
+                        "a row of {} takes {row_bytes} bytes, over this adapter's binding limit of {limit}",
+                        spec.name
+                    ),
                     "use the CPU or another adapter",
                 ));
             }
@@ -139,8 +142,7 @@ impl GpuWeight {
             Format::F32 => queue.write_buffer(&shard.words, words_at, bytes),
             Format::F16 => queue.write_buffer(&shard.words, words_at, &pad_halves(bytes, columns)),
             Format::Q8 | Format::Q4 => {
-                let (words, halves) =
-                    if self.format == Format::Q8 { split_q8_0(bytes) } else { split_q4_0(bytes) };
+                let (words, halves) = if self.format == Format::Q8 { split_q8_0(bytes) } else { split_q4_0(bytes) };
                 queue.write_buffer(&shard.words, words_at, bytemuck::cast_slice(&words));
                 if let Some(scales) = &shard.scales {
                     self.write_scales(queue, index, scales, row * columns / 32, &halves);

@@ -4,7 +4,7 @@ mod common;
 
 use std::rc::Rc;
 
-use common::{Work, adapters_and_tiers, each_adapter_and_tier, open};
+use common::{Work, adapters_and_tiers, each_adapter_and_tier, one_device, open};
 use lantern_gpu::{GpuOptions, Kernel, Tier};
 use lantern_graph::{DType, Unary, Value};
 
@@ -18,6 +18,7 @@ fn every_kernel_passes_its_self_test_at_every_tier() {
 
 #[test]
 fn a_broken_kernel_steps_down_a_tier_and_says_so() {
+    let _device = one_device();
     for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
         // A miscompile: right shape, wrong numbers, at this tier only.
         let patch = |kernel: Kernel, tier: Tier, wgsl: String| match (kernel, tier) {
@@ -36,6 +37,7 @@ fn a_broken_kernel_steps_down_a_tier_and_says_so() {
 
 #[test]
 fn a_kernel_that_does_not_compile_steps_down_too() {
+    let _device = one_device();
     for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
         let patch = |kernel: Kernel, tier: Tier, wgsl: String| match (kernel, tier) {
             (Kernel::Softmax, Tier::Core) => wgsl.replace("exp(", "no_such_function("),
@@ -52,6 +54,7 @@ fn a_kernel_that_does_not_compile_steps_down_too() {
 
 #[test]
 fn a_kernel_broken_at_every_tier_is_an_error_that_names_it() {
+    let _device = one_device();
     for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
         let patch = |kernel: Kernel, _: Tier, wgsl: String| match kernel {
             Kernel::Unary(Unary::Exp) => wgsl.replace("exp(v)", "v"),

@@ -315,7 +315,9 @@ impl Graph {
     pub fn fused(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
         let like = match (&op, inputs.len()) {
             (Op::LinearAdd, 3) => inputs[2],
-            (Op::Softmax, 1) | (Op::RmsNorm { .. } | Op::Rope { .. } | Op::SwiGlu, 2) | (Op::Attention { .. }, 3) => inputs[0],
+            (Op::Softmax, 1) | (Op::RmsNorm { .. } | Op::Rope { .. } | Op::SwiGlu, 2) | (Op::Attention { .. }, 3) => {
+                inputs[0]
+            }
             (op, n) => return Err(shape_error("fused", format!("{} of {n} inputs", op.name()))),
         };
         Ok(self.push(op, inputs, self.shape(like).clone(), DType::F32))

@@ -2,12 +2,20 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard};
 
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
 use lantern_graph::{Bindings, Cancel, Executor, Graph, Oracle, Result, Session, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+
+/// One device at a time: software drivers with several devices in one process wait for each other for ever.
+static ONE_DEVICE: Mutex<()> = Mutex::new(());
+
+pub fn one_device() -> MutexGuard<'static, ()> {
+    ONE_DEVICE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 pub fn oracle() -> Rc<dyn Oracle> {
     Rc::new(Cpu::new(Mode::Exact))
@@ -35,6 +43,7 @@ pub fn adapters_and_tiers() -> Vec<(String, Tier)> {
 }
 
 pub fn each_adapter_and_tier(mut test: impl FnMut(&Gpu)) {
+    let _device = one_device();
     for (name, tier) in adapters_and_tiers() {
         println!("{name}, tier {tier}");
         let options = GpuOptions { tier: Some(tier), adapter: Some(name), ..Default::default() };
