@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { GOLDEN, MODEL_FILE, ask, certainTokens, launch, options, state, visit } from './harness.mjs';
+import { GOLDEN, MODEL_FILE, ask, assertGolden, launch, options, state, visit } from './harness.mjs';
 
 // Activations in 8 bits (the processor) and other orders of summing (the GPU) may turn a choice closer than this.
 const BOUND = 0.05;
@@ -36,9 +36,7 @@ for (const { query, device, tier } of DEVICES) {
     assert.equal(result.device, device);
     if (tier) assert.equal(result.tier, tier);
     assert.equal(result.promptTokens, GOLDEN.prompt_ids.length);
-    const certain = certainTokens(BOUND).slice(0, 32);
-    assert.ok(certain.length >= 4, 'the golden case is too undecided to test with');
-    assert.deepEqual(result.tokens.slice(0, certain.length), certain);
+    t.diagnostic(`${assertGolden(result.tokens, BOUND)} of ${result.tokens.length} tokens are the golden ones`);
 
     const seen = await page.evaluate(() => globalThis.seen);
     assert.equal(seen.length, result.tokens.length, 'one event for each token');
@@ -64,13 +62,21 @@ test('the same seed and words give the same story, another seed another', option
   await close();
 });
 
-test('typing and pressing the button answers', options, async () => {
+test('typing and pressing the button answers; the stop button stops', options, async () => {
   const { page, close } = await visit(chromium, 'chat.html?device=cpu');
+  const finish = page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const chat = document.querySelector('lantern-chat');
+        chat.addEventListener('lantern-token', () => chat.shadowRoot.querySelector('[part=stop]').click(), { once: true });
+        chat.addEventListener('lantern-result', ({ detail }) => resolve(detail.finish));
+      }),
+  );
   await page.locator('lantern-chat [part=input]').fill('The old lamp');
   await page.locator('lantern-chat [part=send]').click();
-  await state(page, 'running');
-  await page.locator('lantern-chat [part=stop]').click();
+  assert.equal(await finish, 'cancelled');
   await state(page, 'ready');
+  assert.match(await page.locator('lantern-chat [part=text]').innerText(), /The old lamp/);
   await close();
 });
 
@@ -150,7 +156,7 @@ test('a file that is no GGUF, and one cut short: code, cause and remedy, and the
     assert.match(failure.code, /^[a-z]+\.[a-z-]+$/, name);
     assert.ok(failure.cause && failure.remedy, name);
     const shown = await page.locator('lantern-chat [part=error]').innerText();
-    for (const part of [failure.code, failure.cause, failure.remedy]) assert.ok(shown.includes(part), `${name}: the page shows "${part}"`);
+    for (const part of [failure.code, failure.cause, failure.remedy]) assert.ok(shown.toLowerCase().includes(part.toLowerCase()), `${name}: the page shows "${part}"`);
   }
   await page.evaluate(() => document.querySelector('lantern-chat').open(null));
   assert.ok((await ask(page, 'The miller', { 'max-tokens': '16' })).tokens.length > 0);
