@@ -1,4 +1,5 @@
-// Chat, from typed words to an answer: on the processor, on the GPU's plainest kernels, and on those it chooses itself.
+// Chat, from typed words to an answer: on the processor, on every tier of the GPU this browser has, and on the one
+// it chooses itself.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -15,6 +16,8 @@ after(() => chromium?.close());
 const DEVICES = [
   { query: 'device=cpu', device: 'cpu' },
   { query: 'device=gpu&tier=software', device: 'gpu', tier: 'software' },
+  { query: 'device=gpu&tier=core', device: 'gpu', tier: 'core' },
+  { query: 'device=gpu&tier=subgroups', device: 'gpu', tier: 'subgroups' },
   { query: 'device=gpu', device: 'gpu' },
 ];
 

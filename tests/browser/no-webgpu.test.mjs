@@ -33,6 +33,17 @@ for (const [what, prepare] of [['no adapter', undefined], ['no WebGPU at all', w
   });
 }
 
+test('a GPU that is the processor in disguise: the processor answers directly, and the page says so', options, async () => {
+  const disguised = await launch();
+  const { page, close } = await visit(disguised, 'chat.html');
+  await state(page, 'ready');
+  const result = await ask(page, 'Once upon a time', { 'max-tokens': '16' });
+  assert.equal(result.device, 'cpu');
+  assert.match(await page.locator('lantern-chat [part=notice]').innerText(), /emulated in software/);
+  await close();
+  await disguised.close();
+});
+
 test('?device=gpu is not silently the processor', options, async () => {
   const { page, close } = await visit(chromium, 'chat.html?device=gpu');
   await page.waitForFunction(() => document.querySelector('lantern-chat').state === 'failed');

@@ -36,3 +36,34 @@ for (const [sampling, attributes] of Object.entries({ greedy: { temperature: '0'
     await close();
   });
 }
+
+/** As a trap in WebAssembly does: an error nobody catches, after every eighth token. */
+async function trapOften(page) {
+  await page.route('**/lantern/worker.js', async (route) => {
+    const response = await route.fetch();
+    const trap = `
+      let tokens = 0;
+      const post = self.postMessage.bind(self);
+      self.postMessage = (message) => {
+        post(message);
+        if (message.type === 'token' && ++tokens === 8) setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
+      };`;
+    await route.fulfill({ response, body: `${trap}\n${await response.text()}` });
+  });
+}
+
+test('a trap in the engine takes the same road, and no panic reaches the visitor', options, async (t) => {
+  const plain = await visit(chromium, 'chat.html?device=cpu');
+  await state(plain.page, 'ready');
+  const undisturbed = await ask(plain.page, 'Once upon a time', { 'max-tokens': '32' });
+  await plain.close();
+
+  const trapped = await visit(chromium, 'chat.html?device=cpu', { prepare: trapOften });
+  await state(trapped.page, 'ready');
+  const disturbed = await ask(trapped.page, 'Once upon a time', { 'max-tokens': '32' });
+  t.diagnostic(`${disturbed.recoveries} recoveries`);
+  assert.ok(disturbed.recoveries >= 1);
+  assert.deepEqual(disturbed.tokens, undisturbed.tokens);
+  assert.equal(await trapped.page.locator('lantern-chat [part=error]').isVisible(), false);
+  await trapped.close();
+});
