@@ -1,0 +1,147 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[derive(Parser)]
+#[command(name = "lantern", version, about = "Runs models from GGUF files, on the GPU or the processor")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Answer a prompt
+    Chat(Chat),
+    /// Say what a GGUF file holds, and whether this version can run it
+    Inspect(Inspect),
+    /// Turn standard input, verbatim, into token ids: {"ids": […]}
+    Tokenize(Tokenize),
+    /// List the processor and every graphics adapter, with tiers and limits
+    Devices(Json),
+    /// Find the first operation at which an executor parts from the reference, and by how much
+    Diff(Diff),
+    /// Measure
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+    /// List every shader's WGSL, as JSON: what the tests compile in a browser
+    Shaders(Json),
+}
+
+#[derive(Subcommand)]
+pub enum Bench {
+    /// GB/s and GFLOP/s of each kernel, against this adapter's copy bandwidth and a register-only kernel
+    Kernels(BenchKernels),
+}
+
+#[derive(Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Inspect {
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
+pub struct Tokenize {
+    /// GGUF file; the vocabulary alone suffices
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Take special tokens in the text as plain text
+    #[arg(long)]
+    pub no_special: bool,
+    /// The output is JSON with and without this
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Chat {
+    /// GGUF file
+    #[arg(long)]
+    pub model: PathBuf,
+    #[arg(long)]
+    pub prompt: String,
+    /// No chat template, only the file's first token (BOS); the prompt may be empty
+    #[arg(long)]
+    pub raw: bool,
+    #[arg(long, default_value_t = 256)]
+    pub max_tokens: usize,
+    /// 0: always the likeliest token
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f32,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Most tokens a conversation may have; the file's own limit holds too
+    #[arg(long, default_value_t = 2048)]
+    pub context: usize,
+    #[command(flatten)]
+    pub device: Device,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
+pub struct Diff {
+    /// GGUF file
+    #[arg(long)]
+    pub model: PathBuf,
+    #[arg(long)]
+    pub prompt: String,
+    /// Largest difference allowed, relative to the operation's largest value [default: 0.001; 0.1 where activations are
+    /// rounded to int8]
+    #[arg(long)]
+    pub bound: Option<f32>,
+    #[command(flatten)]
+    pub device: Device,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
+pub struct BenchKernels {
+    /// software, core, subgroups or dot
+    #[arg(long)]
+    pub tier: Option<String>,
+    /// Part of the graphics adapter's name
+    #[arg(long)]
+    pub adapter: Option<String>,
+    /// Bytes of weights a matrix-vector product reads, in MiB: beyond the adapter's caches
+    #[arg(long, default_value_t = 256)]
+    pub working_set_mib: u64,
+    /// Runs of each kernel; the median counts
+    #[arg(long, default_value_t = 9)]
+    pub runs: usize,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
+pub struct Device {
+    /// auto: a GPU where there is a real one, else the processor
+    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    pub device: Kind,
+    /// On the CPU exact or fast; on a GPU software, core, subgroups or dot
+    #[arg(long)]
+    pub tier: Option<String>,
+    /// Part of the graphics adapter's name
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Auto,
+    Cpu,
+    Gpu,
+}

@@ -1,0 +1,57 @@
+//! Opening the device that was asked for.
+
+use std::rc::Rc;
+
+use lantern_cpu::{Cpu, Mode};
+use lantern_gpu::{Gpu, GpuOptions, Tier};
+use lantern_graph::{Error, Result};
+
+use crate::args::{Device as Args, Kind};
+
+pub enum Device {
+    Cpu(Rc<Cpu>),
+    Gpu(Rc<Gpu>),
+}
+
+/// The reference.
+pub fn exact() -> Rc<Cpu> {
+    Rc::new(Cpu::new(Mode::Exact))
+}
+
+/// # Errors
+/// `device.tier` when the device has no such tier; the GPU's own.
+pub async fn open(args: &Args) -> Result<Device> {
+    let tier = args.tier.as_deref();
+    let of_gpus = tier.is_some_and(|name| name.parse::<Tier>().is_ok());
+    let kind = match args.device {
+        // A tier's name, or an adapter's, says which device is meant.
+        Kind::Auto if of_gpus || args.adapter.is_some() => Kind::Gpu,
+        Kind::Auto if tier.is_none() && Gpu::adapters().await.iter().any(|a| !a.caps.is_cpu) => Kind::Gpu,
+        Kind::Auto => Kind::Cpu,
+        kind => kind,
+    };
+    if kind == Kind::Cpu {
+        return Ok(Device::Cpu(Rc::new(Cpu::new(cpu_mode(tier)?))));
+    }
+    gpu(tier, args.adapter.clone()).await.map(Device::Gpu)
+}
+
+/// # Errors
+/// `device.tier` when no GPU has such a tier; the GPU's own.
+pub async fn gpu(tier: Option<&str>, adapter: Option<String>) -> Result<Rc<Gpu>> {
+    let parse = |name: &str| name.parse().map_err(|_| no_tier(name, "a GPU", "software, core, subgroups or dot"));
+    let options = GpuOptions { tier: tier.map(parse).transpose()?, adapter, ..GpuOptions::default() };
+    Ok(Rc::new(Gpu::new(&options, exact()).await?))
+}
+
+fn cpu_mode(tier: Option<&str>) -> Result<Mode> {
+    match tier {
+        None | Some("fast") => Ok(Mode::Fast),
+        Some("exact") => Ok(Mode::Exact),
+        Some(name) => Err(no_tier(name, "the processor", "exact or fast")),
+    }
+}
+
+fn no_tier(name: &str, whose: &str, choice: &str) -> Error {
+    Error::new("device.tier", format!("{whose} has no tier {name:?}"), format!("choose {choice}"))
+}

@@ -1,0 +1,102 @@
+//! `lantern inspect`.
+
+use lantern_demos::chat::{Checked, LoadOptions, check};
+use lantern_graph::Result;
+use lantern_tokenizer::Tokenizer;
+use lantern_weights::{FileSource, Gguf, TensorInfo, Value};
+use serde_json::{Value as Json, json};
+
+use crate::args::Inspect;
+use crate::output;
+
+/// Longer arrays (vocabularies) are told by their length and their start.
+const SHOWN: usize = 16;
+
+pub async fn run(args: &Inspect) -> Result<()> {
+    let source = FileSource::open(&args.file)?;
+    let gguf = Gguf::read(&source).await?;
+    let runs = runs(&gguf);
+    if args.json.json { print_json(&gguf, &runs) } else { print_text(&gguf, &runs) }
+}
+
+/// What `lantern chat` would say to it, short of reading the weights.
+fn runs(gguf: &Gguf) -> Result<Checked> {
+    let checked = check(gguf, &LoadOptions { context_length: usize::MAX, ..LoadOptions::default() })
+        // The whole context may be too long for memory; that it can be shortened is not worth a refusal here.
+        .or_else(|error| match error.code {
+            "llama.context" => check(gguf, &LoadOptions::default()),
+            _ => Err(error),
+        })?;
+    Tokenizer::from_gguf(&gguf.metadata)?;
+    Ok(checked)
+}
+
+fn total_bytes(gguf: &Gguf) -> u64 {
+    gguf.tensors.iter().map(|t| t.bytes).sum()
+}
+
+fn parameters(gguf: &Gguf) -> u64 {
+    gguf.tensors.iter().map(TensorInfo::elements).sum()
+}
+
+fn print_json(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
+    let metadata: serde_json::Map<String, Json> =
+        gguf.metadata.iter().map(|(key, value)| (key.to_owned(), to_json(value))).collect();
+    let tensors: Vec<Json> = gguf
+        .tensors
+        .iter()
+        .map(|t| json!({"name": t.name, "type": t.ggml_type.name(), "shape": t.shape, "bytes": t.bytes}))
+        .collect();
+    let error = runs.as_ref().err().map(|e| json!({"code": e.code, "cause": e.cause, "remedy": e.remedy}));
+    output::json(&json!({
+        "version": gguf.version,
+        "metadata": metadata,
+        "tensors": tensors,
+        "totals": {"tensors": gguf.tensors.len(), "bytes": total_bytes(gguf), "parameters": parameters(gguf)},
+        "runs": error.is_none(),
+        "error": error,
+    }))
+}
+
+fn print_text(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
+    let mut text = format!("GGUF version {}\n\nmetadata\n", gguf.version);
+    for (key, value) in gguf.metadata.iter() {
+        text += &format!("  {key} = {}\n", to_json(value));
+    }
+    text += "\ntensors (row-major, outermost dimension first)\n";
+    for t in &gguf.tensors {
+        text += &format!("  {:<28} {:<5} {:<16} {} bytes\n", t.name, t.ggml_type.name(), shape(t), t.bytes);
+    }
+    text +=
+        &format!("\n{} tensors, {} parameters, {} bytes\n", gguf.tensors.len(), parameters(gguf), total_bytes(gguf));
+    text += &match runs {
+        Ok(_) => "this version can run it\n".to_owned(),
+        Err(error) => format!("this version cannot run it: {error}\n"),
+    };
+    output::text(&text)
+}
+
+fn shape(tensor: &TensorInfo) -> String {
+    format!("{:?}", tensor.shape)
+}
+
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::U8(v) => json!(v),
+        Value::I8(v) => json!(v),
+        Value::U16(v) => json!(v),
+        Value::I16(v) => json!(v),
+        Value::U32(v) => json!(v),
+        Value::I32(v) => json!(v),
+        Value::U64(v) => json!(v),
+        Value::I64(v) => json!(v),
+        Value::F32(v) => json!(v),
+        Value::F64(v) => json!(v),
+        Value::Bool(v) => json!(v),
+        Value::String(v) => json!(v),
+        Value::Array(values) if values.len() > SHOWN => {
+            json!({"length": values.len(), "first": values[..SHOWN].iter().map(to_json).collect::<Vec<_>>()})
+        }
+        Value::Array(values) => values.iter().map(to_json).collect(),
+    }
+}

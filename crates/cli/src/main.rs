@@ -1,0 +1,61 @@
+//! `lantern`: everything the pages do, natively, on any adapter: the way to test, measure and script.
+//!
+//! Results go to standard output, as text or with `--json`; what goes wrong is one line on standard error and a
+//! non-zero exit.
+
+mod args;
+mod bench;
+mod chat;
+mod device;
+mod devices;
+mod diff;
+mod inspect;
+mod output;
+mod shaders;
+mod tokenize;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lantern_graph::Result;
+
+use args::{Bench, Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            output::complain(&format!("usage: {first} (see lantern --help)"));
+            return ExitCode::from(2);
+        }
+        // --help and --version.
+        Err(help) => return exit(output::text(&help.to_string())),
+    };
+    exit(pollster::block_on(run(&cli.command)))
+}
+
+fn exit(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read us has seen enough: `lantern … | head` is no failure.
+        Err(error) if error.code == output::CLOSED => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Chat(args) => chat::run(args).await,
+        Command::Inspect(args) => inspect::run(args).await,
+        Command::Tokenize(args) => tokenize::run(args).await,
+        Command::Devices(args) => devices::run(args).await,
+        Command::Diff(args) => diff::run(args).await,
+        Command::Bench { what: Bench::Kernels(args) } => bench::kernels(args).await,
+        Command::Shaders(args) => shaders::run(args),
+    }
+}

@@ -1,0 +1,314 @@
+//! The binary itself: what it prints, what it refuses, and how it ends.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use lantern_weights::{GgmlType, GgufWriter, Value};
+use serde_json::Value as Json;
+
+fn lantern(args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lantern"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input may be gone by now.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn json(args: &[&str], input: &[u8]) -> Json {
+    let output = lantern(args, input);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A failure is one line on standard error, of the form `error: code: cause (remedy)`, and nothing on standard output.
+fn fails(args: &[&str], input: &[u8], code: &str, cause: &str) {
+    let output = lantern(args, input);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{args:?} succeeded");
+    assert!(output.stdout.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
+    assert!(said.starts_with(&format!("error: {code}: ")) && said.contains(cause), "{args:?}: {said}");
+    assert!(said.trim_end().ends_with(')') && !said.contains("panicked"), "{args:?}: {said}");
+}
+
+/// A file of its own for each test.
+fn write(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A Llama whose every answer is the same token, over a vocabulary of single characters.
+fn tiny(matrices: GgmlType) -> GgufWriter {
+    let (vocab, width, feed_forward) = (40, 32, 64);
+    let mut w = GgufWriter::new(3);
+    let mut put = |key: &str, value: Value| {
+        w.metadata(key, value).unwrap();
+    };
+    put("general.architecture", Value::String("llama".into()));
+    for (key, n) in [
+        ("context_length", 64),
+        ("embedding_length", width),
+        ("block_count", 1),
+        ("feed_forward_length", feed_forward),
+        ("attention.head_count", 2),
+    ] {
+        put(&format!("llama.{key}"), Value::U32(n as u32));
+    }
+    put("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
+    let letters = ('a'..='z').map(String::from);
+    let pieces = ["<unk>", "<s>", "</s>", "\u{2581}"].map(String::from).into_iter().chain(letters);
+    let mut pieces: Vec<Value> = pieces.map(Value::String).collect();
+    pieces.extend((pieces.len()..vocab).map(|i| Value::String(format!("unused{i}"))));
+    let kinds = (0..vocab).map(|i| Value::I32([2, 3, 3].get(i).copied().unwrap_or(1)));
+    put("tokenizer.ggml.model", Value::String("llama".into()));
+    put("tokenizer.ggml.tokens", Value::Array(pieces));
+    put("tokenizer.ggml.scores", Value::Array((0..vocab).map(|i| Value::F32(-(i as f32))).collect()));
+    put("tokenizer.ggml.token_type", Value::Array(kinds.collect()));
+
+    let mut tensor = |name: &str, shape: &[usize], value: &dyn Fn(usize) -> f32| {
+        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+        let ggml = if shape.len() == 1 { GgmlType::F32 } else { matrices };
+        w.tensor_f32(name, shape, ggml, &values).unwrap();
+    };
+    let ones = |_: usize| 1.0;
+    let zeros = |_: usize| 0.0;
+    tensor("token_embd.weight", &[vocab, width], &ones);
+    tensor("blk.0.attn_norm.weight", &[width], &ones);
+    for name in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+        tensor(&format!("blk.0.{name}.weight"), &[width, width], &zeros);
+    }
+    tensor("blk.0.ffn_norm.weight", &[width], &ones);
+    tensor("blk.0.ffn_gate.weight", &[feed_forward, width], &zeros);
+    tensor("blk.0.ffn_up.weight", &[feed_forward, width], &zeros);
+    tensor("blk.0.ffn_down.weight", &[width, feed_forward], &zeros);
+    tensor("output_norm.weight", &[width], &ones);
+    // Row 11 is "h".
+    tensor("output.weight", &[vocab, width], &|i| if i / width == 11 { 1.0 } else { 0.0 });
+    w
+}
+
+#[test]
+fn chat_answers_in_text_and_in_json() {
+    let file = write("chat.gguf", &tiny(GgmlType::Q8_0).finish().unwrap());
+    let base = ["chat", "--model", path(&file), "--raw", "--prompt", "abc", "--max-tokens", "5", "--device", "cpu"];
+    let output = lantern(&base, b"");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "hhhhh\n");
+    for tier in ["exact", "fast"] {
+        let answer = json(&[&base[..], &["--tier", tier, "--json"]].concat(), b"");
+        assert_eq!(answer["tokens"], serde_json::json!([11, 11, 11, 11, 11]));
+        assert_eq!(answer["text"], "hhhhh");
+        assert_eq!((answer["device"].as_str(), answer["tier"].as_str()), (Some("cpu"), Some(tier)));
+        // The first token, the space before a text, three letters.
+        assert_eq!(answer["prompt_tokens"], 5);
+        for key in ["prefill_ms", "decode_ms", "tokens_per_s", "dispatches_per_token", "bytes_per_token"] {
+            assert!(answer[key].as_f64().unwrap() > 0.0, "{key}: {answer}");
+        }
+        assert_eq!(answer["finish"], "max_tokens");
+    }
+    // An empty prompt is the first token alone.
+    let empty =
+        ["chat", "--model", path(&file), "--raw", "--prompt", "", "--max-tokens", "1", "--device", "cpu", "--json"];
+    assert_eq!(json(&empty, b"")["prompt_tokens"], 1);
+}
+
+#[test]
+fn a_seed_repeats_its_text_and_another_seed_another() {
+    // Every token is equally likely.
+    let mut w = tiny(GgmlType::F32);
+    w.metadata("test.note", Value::Bool(true)).unwrap();
+    let file = write("seed.gguf", &w.finish().unwrap());
+    let say = |seed: &str| {
+        let args = [
+            "chat",
+            "--model",
+            path(&file),
+            "--prompt",
+            "a",
+            "--temperature",
+            "50",
+            "--seed",
+            seed,
+            "--device",
+            "cpu",
+            "--json",
+        ];
+        json(&args, b"")["tokens"].clone()
+    };
+    assert_eq!(say("7"), say("7"));
+    assert_ne!(say("7"), say("8"));
+}
+
+#[test]
+fn what_cannot_be_done_is_one_clear_line() {
+    let good = write("errors.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let good = path(&good);
+    let noise = write("noise.gguf", b"<html><body>404</body></html>");
+    let noise = path(&noise);
+    let mut w = tiny(GgmlType::F32);
+    w.tensor("blk.1.attn_q.weight", &[2, 256], GgmlType::Q4K, vec![0; 288]);
+    let q4_k = write("q4_k.gguf", &w.finish().unwrap());
+    let q4_k = path(&q4_k);
+    let whole = tiny(GgmlType::F32).finish().unwrap();
+    let cut = write("cut.gguf", &whole[..whole.len() / 2]);
+    let cut = path(&cut);
+
+    fails(&["chat", "--model", "/nowhere/a.gguf", "--prompt", "a"], b"", "source.open", "/nowhere/a.gguf");
+    fails(&["chat", "--model", noise, "--prompt", "a", "--device", "cpu"], b"", "gguf.magic", "web page");
+    fails(
+        &["chat", "--model", q4_k, "--prompt", "a", "--device", "cpu"],
+        b"",
+        "gguf.type",
+        "blk.1.attn_q.weight is Q4_K",
+    );
+    fails(&["chat", "--model", cut, "--prompt", "a", "--device", "cpu"], b"", "gguf.tensor", "end");
+    fails(&["chat", "--model", good, "--prompt", "", "--device", "cpu"], b"", "chat.empty_prompt", "empty");
+    let long = "a".repeat(70);
+    fails(&["chat", "--model", good, "--prompt", &long, "--device", "cpu"], b"", "chat.too_long", "64");
+    let chat = ["chat", "--model", good, "--prompt", "a"];
+    fails(&[&chat[..], &["--device", "cpu", "--tier", "dot"]].concat(), b"", "device.tier", "\"dot\"");
+    fails(&[&chat[..], &["--device", "gpu", "--tier", "exact"]].concat(), b"", "device.tier", "\"exact\"");
+    fails(&[&chat[..], &["--tier", "warp"]].concat(), b"", "device.tier", "\"warp\"");
+    fails(&[&chat[..], &["--device", "cpu", "--temperature=-1"]].concat(), b"", "chat.temperature", "-1");
+    fails(&[&chat[..], &["--device", "tpu"]].concat(), b"", "usage", "tpu");
+    fails(&["chat", "--prompt", "a"], b"", "usage", "required");
+    fails(&["inspect", noise], b"", "gguf.magic", "web page");
+    fails(&["inspect", "/nowhere/a.gguf", "--json"], b"", "source.open", "/nowhere");
+    fails(&["tokenize", "--model", good], b"abc\xff", "input.utf8", "byte 3");
+    fails(&[], b"", "usage", "");
+}
+
+#[test]
+fn inspect_lists_what_is_there_and_whether_it_runs() {
+    let file = write("inspect.gguf", &tiny(GgmlType::Q4_0).finish().unwrap());
+    let found = json(&["inspect", path(&file), "--json"], b"");
+    assert_eq!((&found["version"], &found["runs"], &found["error"]), (&Json::from(3), &Json::Bool(true), &Json::Null));
+    assert_eq!(found["metadata"]["llama.embedding_length"], 32);
+    assert_eq!(found["metadata"]["tokenizer.ggml.tokens"]["length"], 40);
+    let tensors = found["tensors"].as_array().unwrap();
+    assert_eq!(found["totals"]["tensors"].as_u64().unwrap() as usize, tensors.len());
+    let up = tensors.iter().find(|t| t["name"] == "blk.0.ffn_up.weight").unwrap();
+    assert_eq!(
+        up,
+        &serde_json::json!({"name": "blk.0.ffn_up.weight", "type": "Q4_0", "shape": [64, 32], "bytes": 1152})
+    );
+    let total: u64 = tensors.iter().map(|t| t["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(found["totals"]["bytes"], total);
+
+    let mut w = tiny(GgmlType::F32);
+    w.tensor("blk.1.attn_q.weight", &[2, 256], GgmlType::Q6K, vec![0; 420]);
+    let file = write("inspect_q6.gguf", &w.finish().unwrap());
+    let found = json(&["inspect", path(&file), "--json"], b"");
+    assert_eq!((&found["runs"], &found["error"]["code"]), (&Json::Bool(false), &Json::from("gguf.type")));
+    let text = String::from_utf8(lantern(&["inspect", path(&file)], b"").stdout).unwrap();
+    assert!(text.contains("Q6_K") && text.contains("cannot run it: gguf.type"), "{text}");
+}
+
+#[test]
+fn tokenize_takes_its_input_as_it_is() {
+    let file = write("tokenize.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let ids =
+        |input: &str, more: &[&str]| json(&[&["tokenize", "--model", path(&file)], more].concat(), input.as_bytes());
+    assert_eq!(ids("ab", &[]), serde_json::json!({"ids": [3, 4, 5]}));
+    assert_eq!(ids("ab", &["--json"]), serde_json::json!({"ids": [3, 4, 5]}));
+    assert_eq!(ids("", &[]), serde_json::json!({"ids": []}));
+    assert_eq!(ids("</s>", &[]), serde_json::json!({"ids": [2]}));
+    let plain = ids("</s>", &["--no-special"]);
+    assert!(plain["ids"].as_array().unwrap().len() > 1, "{plain}");
+    // The line's end is part of the text.
+    assert_ne!(ids("ab\n", &[]), ids("ab", &[]));
+}
+
+#[test]
+fn devices_name_the_processor_first() {
+    let all = json(&["devices", "--json"], b"");
+    let first = &all.as_array().unwrap()[0];
+    assert_eq!((&first["device"], &first["tiers"]), (&Json::from("cpu"), &serde_json::json!(["exact", "fast"])));
+    for gpu in &all.as_array().unwrap()[1..] {
+        assert!(gpu["max_binding_bytes"].as_u64().unwrap() > 0 && gpu["tiers"].is_array(), "{gpu}");
+    }
+    let text = String::from_utf8(lantern(&["devices"], b"").stdout).unwrap();
+    assert!(text.starts_with("cpu ") && text.contains("exact, fast"), "{text}");
+}
+
+#[test]
+fn diff_finds_no_difference_where_there_is_none_and_says_where_there_is_one() {
+    let file = write("diff.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let base = ["diff", "--model", path(&file), "--prompt", "abc", "--device", "cpu", "--tier", "fast"];
+    let found = json(&[&base[..], &["--json"]].concat(), b"");
+    assert_eq!(found["first"], Json::Null);
+    assert!(found["operations"].as_u64().unwrap() > 20, "{found}");
+    let text = String::from_utf8(lantern(&base, b"").stdout).unwrap();
+    assert!(text.contains("they do not part") && text.contains("prefill"), "{text}");
+
+    // Activations rounded to int8 cannot hold a bound of nothing.
+    let file = write("diff_q8.gguf", &tiny(GgmlType::Q4_0).finish().unwrap());
+    let args = ["diff", "--model", path(&file), "--prompt", "abc", "--tier", "fast", "--bound=-1", "--json"];
+    let output = lantern(&args, b"");
+    let found: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && said.starts_with("error: diff.parted: ") && said.lines().count() == 1,
+        "{said}"
+    );
+    assert_eq!((&found["first"]["phase"], &found["first"]["scope"]), (&Json::from("prefill"), &Json::from("embed")));
+}
+
+#[test]
+fn shaders_are_listed_with_their_text() {
+    let all = json(&["shaders", "--json"], b"");
+    let all = all.as_array().unwrap();
+    assert!(!all.is_empty());
+    for shader in all {
+        let wgsl = shader["wgsl"].as_str().unwrap();
+        assert!(wgsl.contains("@compute") && shader["f16"].is_boolean() && shader["subgroups"].is_boolean());
+    }
+}
+
+/// One run over a small working set: the figures mean nothing, their presence does.
+#[test]
+fn bench_kernels_gives_every_figure() {
+    let adapters = json(&["devices", "--json"], b"");
+    if adapters.as_array().unwrap().len() == 1 {
+        return fails(&["bench", "kernels"], b"", "gpu.adapter", "");
+    }
+    let report = json(&["bench", "kernels", "--working-set-mib", "1", "--runs", "1", "--json"], b"");
+    assert!(report["copy_gb_per_s"].as_f64().unwrap() > 0.0 && report["fma_gflop_per_s"].as_f64().unwrap() > 0.0);
+    let kernels = report["kernels"].as_array().unwrap();
+    assert!(kernels.len() >= 8);
+    for kernel in kernels {
+        assert!(
+            kernel["gb_per_s"].as_f64().unwrap() > 0.0 && kernel["gflop_per_s"].as_f64().unwrap() > 0.0,
+            "{kernel}"
+        );
+    }
+    fails(&["bench", "kernels", "--runs", "0"], b"", "bench.options", "0 runs");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let file = write("pipe.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let args = ["chat", "--model", path(&file), "--prompt", "a", "--device", "cpu", "--max-tokens", "50"];
+    for args in [&args[..], &["--help"], &["inspect", path(&file)]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lantern"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{args:?}: {said}");
+    }
+}

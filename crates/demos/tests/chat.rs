@@ -1,0 +1,328 @@
+//! What a conversation promises, on a small model with random weights.
+
+mod common;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use common::{SMALL, Sizes, load, open, random_ids, random_model, relative_error};
+use lantern_cpu::{Cpu, Mode};
+use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions};
+use lantern_graph::{Bindings, Cancel, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
+use pollster::block_on;
+
+fn cpu() -> Rc<Cpu> {
+    Rc::new(Cpu::new(Mode::Exact))
+}
+
+fn options(max_tokens: usize) -> GenerateOptions {
+    GenerateOptions { max_tokens, ..GenerateOptions::default() }
+}
+
+fn generate<E: Executor>(
+    session: &mut ChatSession<E>,
+    prompt: &[u32],
+    options: &GenerateOptions,
+) -> Result<Generation> {
+    block_on(session.generate(prompt, options, &Cancel::new(), &mut |_| {}))
+}
+
+#[test]
+fn prefill_in_chunks_is_the_same_as_token_by_token() {
+    let seed = 1;
+    let bytes = random_model(SMALL, seed);
+    let prompt = random_ids(SMALL.vocab, 71, seed);
+    let run = |chunk: usize| {
+        let mut session =
+            open(&cpu(), &bytes, &LoadOptions { prefill_chunk: chunk, ..LoadOptions::default() }).unwrap();
+        let logits = block_on(session.logits(&prompt, &Cancel::new())).unwrap();
+        (logits, generate(&mut session, &[], &options(20)).unwrap().tokens)
+    };
+    let (logits, tokens) = run(1);
+    for chunk in [3, 7, 64, 4096] {
+        let (theirs, answer) = run(chunk);
+        let error = relative_error(&logits, &theirs);
+        // The sums run in another order, no more.
+        assert!(error < 1e-5, "chunks of {chunk}: {error}");
+        assert_eq!(answer, tokens, "chunks of {chunk}");
+    }
+}
+
+#[test]
+fn prefill_on_a_gpu_is_the_same_as_token_by_token() {
+    let seed = 20;
+    let bytes = random_model(SMALL, seed);
+    let prompt = random_ids(SMALL.vocab, 71, seed);
+    common::each_gpu(|gpu, tier| {
+        let run = |chunk: usize| {
+            let options = LoadOptions { prefill_chunk: chunk, ..LoadOptions::default() };
+            block_on(open(gpu, &bytes, &options).unwrap().logits(&prompt, &Cancel::new())).unwrap()
+        };
+        let logits = run(1);
+        for chunk in [7, 64] {
+            let error = relative_error(&logits, &run(chunk));
+            assert!(error < 1e-4, "tier {tier}, chunks of {chunk}: {error}");
+        }
+    });
+}
+
+#[test]
+fn a_conversation_goes_on_where_it_stood() {
+    let bytes = random_model(SMALL, 2);
+    let (first, second) = (random_ids(SMALL.vocab, 9, 3), random_ids(SMALL.vocab, 5, 4));
+    let mut session = open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+    let answer = generate(&mut session, &first, &options(6)).unwrap();
+    let all: Vec<u32> = [first.as_slice(), &answer.tokens, &second].concat();
+    let next = generate(&mut session, &second, &options(6)).unwrap();
+    // Its last token had not run yet.
+    assert_eq!(next.prompt_tokens, second.len() + 1);
+
+    let mut fresh = open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+    assert_eq!(generate(&mut fresh, &all, &options(6)).unwrap().tokens, next.tokens);
+
+    // A page that writes the whole conversation down anew pays for what is new.
+    let mut longer = all.clone();
+    longer.extend(&next.tokens);
+    longer.extend(&first);
+    assert_eq!(fresh.keep_prefix(&longer), all.len() + next.tokens.len() - 1);
+    let kept = fresh.context().len();
+    let shortcut = generate(&mut fresh, &longer[kept..], &options(4)).unwrap();
+    fresh.reset();
+    assert!(fresh.context().is_empty());
+    assert_eq!(generate(&mut fresh, &longer, &options(4)).unwrap().tokens, shortcut.tokens);
+}
+
+#[test]
+fn a_replayed_journal_draws_what_would_have_come() {
+    let bytes = random_model(SMALL, 5);
+    let prompt = random_ids(SMALL.vocab, 6, 6);
+    let warm = |max_tokens, first_step| GenerateOptions { max_tokens, temperature: 1.0, seed: 9, first_step };
+    let fresh = || open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+    let whole = generate(&mut fresh(), &prompt, &warm(24, 0)).unwrap().tokens;
+    let replay: Vec<u32> = [prompt.as_slice(), &whole[..10]].concat();
+    let rest = generate(&mut fresh(), &replay, &warm(14, 10)).unwrap().tokens;
+    assert_eq!(rest, whole[10..]);
+    let other = GenerateOptions { seed: 10, ..warm(24, 0) };
+    assert_ne!(generate(&mut fresh(), &prompt, &other).unwrap().tokens, whole);
+}
+
+#[test]
+fn the_context_fills_to_its_last_position_and_says_so() {
+    let sizes = Sizes { context: 24, ..SMALL };
+    let bytes = random_model(sizes, 7);
+    let mut session = open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+    let prompt = random_ids(sizes.vocab, 20, 8);
+    let answer = generate(&mut session, &prompt, &options(100)).unwrap();
+    // Four of them ran; the fifth was drawn from the last position.
+    assert_eq!((answer.finish, answer.tokens.len()), (Finish::ContextFull, 5));
+    let error = generate(&mut session, &[5], &options(1)).unwrap_err();
+    assert!(error.code == "chat.too_long" && error.cause.contains("0 of 24"), "{error}");
+    // A refusal changes nothing.
+    assert_eq!(session.context().len(), 25);
+    session.reset();
+    let error = generate(&mut session, &random_ids(sizes.vocab, 25, 8), &options(1)).unwrap_err();
+    assert!(error.code == "chat.too_long" && error.cause.contains("25 tokens"), "{error}");
+}
+
+#[test]
+fn a_shorter_context_may_be_asked_for() {
+    let bytes = random_model(SMALL, 7);
+    let model = load(&cpu(), &bytes, &LoadOptions { context_length: 10, ..LoadOptions::default() }).unwrap();
+    assert_eq!((model.config().context_length, model.prefill_chunk()), (10, 10));
+}
+
+#[test]
+fn what_cannot_be_run_is_refused() {
+    let bytes = random_model(SMALL, 10);
+    let mut session = open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+    assert_eq!(generate(&mut session, &[], &options(3)).unwrap_err().code, "chat.empty_prompt");
+    let error = generate(&mut session, &[4, 101], &options(3)).unwrap_err();
+    assert!(error.code == "chat.token" && error.cause.contains("101"), "{error}");
+    for temperature in [-1.0, f32::NAN, f32::INFINITY] {
+        let options = GenerateOptions { temperature, ..options(3) };
+        assert_eq!(generate(&mut session, &[4], &options).unwrap_err().code, "chat.temperature");
+    }
+    assert!(session.context().is_empty());
+    let none = generate(&mut session, &[4], &options(0)).unwrap();
+    assert_eq!((none.finish, none.tokens.len()), (Finish::MaxTokens, 0));
+}
+
+#[test]
+fn costs_are_counted() {
+    let untied = open(&cpu(), &random_model(SMALL, 11), &LoadOptions::default()).unwrap();
+    let model = untied.model();
+    let blocks = 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 160 + 2 * 64) * 4;
+    let output = (101 * 64 + 64) * 4;
+    let keys_and_values = |n: u64| 2 * 2 * 32 * 4 * n;
+    assert_eq!(model.bytes_per_token(10), (blocks + output + 64 * 4) as u64 + keys_and_values(10));
+    let tied = Sizes { tied: true, ..SMALL };
+    let tied = open(&cpu(), &random_model(tied, 11), &LoadOptions::default()).unwrap();
+    assert_eq!(tied.model().bytes_per_token(0), (blocks + output) as u64);
+
+    let mut session = untied;
+    let answer = generate(&mut session, &[5, 6, 7], &options(3)).unwrap();
+    assert_eq!((answer.prompt_tokens, answer.decode_steps), (3, 2));
+    // The steps saw 4 and 5 positions.
+    assert_eq!(answer.bytes_per_token, session.model().bytes_per_token(4));
+    assert!(answer.dispatches_per_token > 0 && answer.prefill_ms > 0.0 && answer.tokens_per_s() > 0.0);
+}
+
+#[test]
+fn conversations_share_weights_and_nothing_else() {
+    let executor = cpu();
+    let bytes = random_model(SMALL, 12);
+    let empty = executor.memory_bytes();
+    let model = load(&executor, &bytes, &LoadOptions::default()).unwrap();
+    let loaded = executor.memory_bytes();
+    let cancel = Cancel::new();
+    let mut one = block_on(model.session(&mut |_| {}, &cancel)).unwrap();
+    let mut two = block_on(model.session(&mut |_| {}, &cancel)).unwrap();
+    assert!(loaded > empty && executor.memory_bytes() > loaded);
+
+    let prompt = random_ids(SMALL.vocab, 8, 13);
+    let expected = generate(&mut one, &prompt, &options(10)).unwrap().tokens;
+    one.reset();
+    let half = generate(&mut one, &prompt, &options(5)).unwrap().tokens;
+    generate(&mut two, &random_ids(SMALL.vocab, 30, 14), &options(10)).unwrap();
+    let rest = generate(&mut one, &[], &options(5)).unwrap().tokens;
+    assert_eq!([half, rest].concat(), expected);
+
+    drop((one, two));
+    assert_eq!(executor.memory_bytes(), loaded);
+    drop(model);
+    assert_eq!(executor.memory_bytes(), empty);
+}
+
+/// The CPU, which stops a run once it has done all its work: a stop may come when rows have been written already.
+struct Tripwire {
+    cpu: Cpu,
+    /// Runs until the stop.
+    left: Rc<Cell<usize>>,
+}
+
+struct TripwireSession {
+    inner: <Cpu as Executor>::Session,
+    left: Rc<Cell<usize>>,
+}
+
+impl Executor for Tripwire {
+    type Weights = <Cpu as Executor>::Weights;
+    type Session = TripwireSession;
+
+    fn describe(&self) -> Description {
+        self.cpu.describe()
+    }
+
+    fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<Self::Weights> {
+        self.cpu.allocate_weights(specs)
+    }
+
+    async fn write_rows(&self, weights: &Self::Weights, name: &str, first: usize, bytes: &[u8]) -> Result<()> {
+        self.cpu.write_rows(weights, name, first, bytes).await
+    }
+
+    fn session(&self, weights: &Rc<Self::Weights>) -> TripwireSession {
+        TripwireSession { inner: self.cpu.session(weights), left: self.left.clone() }
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.cpu.memory_bytes()
+    }
+}
+
+impl Session for TripwireSession {
+    type Plan = <<Cpu as Executor>::Session as Session>::Plan;
+
+    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Self::Plan> {
+        self.inner.compile(graph, cancel).await
+    }
+
+    async fn run(
+        &mut self,
+        plan: &Self::Plan,
+        bindings: &Bindings,
+        inputs: &[(&str, Value)],
+        cancel: &Cancel,
+    ) -> Result<()> {
+        self.inner.run(plan, bindings, inputs, cancel).await?;
+        match self.left.get() {
+            0 => Err(Error::cancelled()),
+            left => {
+                self.left.set(left - 1);
+                Ok(())
+            }
+        }
+    }
+
+    async fn read(&mut self, plan: &Self::Plan, output: &str) -> Result<Value> {
+        self.inner.read(plan, output).await
+    }
+
+    async fn read_state(&mut self, name: &str) -> Result<Value> {
+        self.inner.read_state(name).await
+    }
+
+    fn write_state(&mut self, name: &str, value: &Value) -> Result<()> {
+        self.inner.write_state(name, value)
+    }
+
+    fn dispatches(&self, plan: &Self::Plan) -> usize {
+        self.inner.dispatches(plan)
+    }
+}
+
+#[test]
+fn a_stop_at_any_run_leaves_whole_tokens() {
+    let bytes = random_model(SMALL, 15);
+    let (prompt, next) = (random_ids(SMALL.vocab, 20, 16), random_ids(SMALL.vocab, 7, 17));
+    let left = Rc::new(Cell::new(usize::MAX));
+    let tripwire = Rc::new(Tripwire { cpu: Cpu::new(Mode::Exact), left: left.clone() });
+    let load_options = LoadOptions { prefill_chunk: 8, ..LoadOptions::default() };
+    let mut session = open(&tripwire, &bytes, &load_options).unwrap();
+    let whole = generate(&mut session, &prompt, &options(12)).unwrap().tokens;
+
+    // 20 tokens are 3 runs; then each token is one.
+    for stop in 0..10 {
+        session.reset();
+        left.set(stop);
+        let stopped = generate(&mut session, &prompt, &options(12)).unwrap();
+        left.set(usize::MAX);
+        assert_eq!(stopped.finish, Finish::Cancelled);
+        if stop < 3 {
+            assert!(stopped.tokens.is_empty() && session.context().is_empty(), "run {stop}: the prompt is forgotten");
+        } else {
+            assert_eq!(stopped.tokens, whole[..stop - 2], "run {stop}");
+            assert_eq!(session.context(), [&prompt, &stopped.tokens[..]].concat(), "run {stop}");
+        }
+        // Going on is as if nothing had been stopped.
+        let told: Vec<u32> = if stop < 3 { [prompt.as_slice(), &next].concat() } else { next.clone() };
+        let before = session.context();
+        let answer = generate(&mut session, &told, &options(5)).unwrap().tokens;
+        let mut fresh = open(&cpu(), &bytes, &load_options).unwrap();
+        let all: Vec<u32> = [before.as_slice(), &told].concat();
+        assert_eq!(answer, generate(&mut fresh, &all, &options(5)).unwrap().tokens, "run {stop}");
+    }
+}
+
+#[test]
+fn after_a_stop_no_token_comes() {
+    let bytes = random_model(SMALL, 18);
+    let mut session = open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+    let prompt = random_ids(SMALL.vocab, 4, 19);
+    let whole = generate(&mut session, &prompt, &options(10)).unwrap().tokens;
+    session.reset();
+    let cancel = Cancel::new();
+    let mut heard = Vec::new();
+    let stopped = block_on(session.generate(&prompt, &options(10), &cancel, &mut |token| {
+        heard.push(token.id);
+        if heard.len() == 4 {
+            cancel.cancel();
+        }
+    }))
+    .unwrap();
+    assert_eq!((stopped.finish, stopped.tokens.as_slice()), (Finish::Cancelled, &whole[..4]));
+    assert_eq!(heard, whole[..4]);
+    // Asked before it began.
+    let none = block_on(session.generate(&prompt, &options(10), &cancel, &mut |_| panic!("a token"))).unwrap();
+    assert_eq!((none.finish, none.tokens.len()), (Finish::Cancelled, 0));
+}

@@ -1,0 +1,309 @@
+//! Small models with random weights, the data's real one, and candle-transformers' dense Llama to hold them against.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::llama as dense;
+use lantern_cpu::{Cpu, Mode};
+use lantern_demos::chat::{ChatModel, ChatSession, LoadOptions};
+use lantern_gpu::{Gpu, GpuOptions, Tier};
+use lantern_graph::{Cancel, Executor, Result};
+use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, Value, dequantize};
+use pollster::block_on;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// `LANTERN_DATA`, or the folder beside the repository. Says so when there is none.
+pub fn data(path: &str) -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+    let folder = std::env::var_os("LANTERN_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    let path = folder.join(path);
+    if !path.exists() {
+        eprintln!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+pub fn stories(file: &str) -> Option<Vec<u8>> {
+    data("weights/stories260K").map(|folder| std::fs::read(folder.join(file)).unwrap())
+}
+
+pub fn golden_ids() -> Option<Vec<u32>> {
+    let bytes = stories("golden_greedy.json")?;
+    let golden: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    Some(golden["greedy_ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect())
+}
+
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    pub vocab: usize,
+    pub hidden: usize,
+    pub feed_forward: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub context: usize,
+    pub tied: bool,
+    pub matrices: GgmlType,
+}
+
+pub const SMALL: Sizes = Sizes {
+    vocab: 101,
+    hidden: 64,
+    feed_forward: 160,
+    layers: 2,
+    heads: 4,
+    kv_heads: 2,
+    context: 96,
+    tied: false,
+    matrices: GgmlType::F32,
+};
+
+/// A GGUF with random weights, prepared but not finished, so that a test can spoil it.
+pub fn random_writer(sizes: Sizes, seed: u64) -> GgufWriter {
+    let mut w = GgufWriter::new(3);
+    metadata(&mut w, sizes);
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let Sizes { hidden, feed_forward, heads, kv_heads, .. } = sizes;
+    let kv_width = hidden / heads * kv_heads;
+    matrix(&mut w, &mut rng, "token_embd.weight", [sizes.vocab, hidden], sizes.matrices);
+    for i in 0..sizes.layers {
+        let name = |part: &str| format!("blk.{i}.{part}.weight");
+        norm(&mut w, &mut rng, &name("attn_norm"), hidden);
+        matrix(&mut w, &mut rng, &name("attn_q"), [hidden, hidden], sizes.matrices);
+        matrix(&mut w, &mut rng, &name("attn_k"), [kv_width, hidden], sizes.matrices);
+        matrix(&mut w, &mut rng, &name("attn_v"), [kv_width, hidden], sizes.matrices);
+        matrix(&mut w, &mut rng, &name("attn_output"), [hidden, hidden], sizes.matrices);
+        norm(&mut w, &mut rng, &name("ffn_norm"), hidden);
+        matrix(&mut w, &mut rng, &name("ffn_gate"), [feed_forward, hidden], sizes.matrices);
+        matrix(&mut w, &mut rng, &name("ffn_up"), [feed_forward, hidden], sizes.matrices);
+        matrix(&mut w, &mut rng, &name("ffn_down"), [hidden, feed_forward], sizes.matrices);
+    }
+    norm(&mut w, &mut rng, "output_norm.weight", hidden);
+    if !sizes.tied {
+        matrix(&mut w, &mut rng, "output.weight", [sizes.vocab, hidden], sizes.matrices);
+    }
+    w
+}
+
+pub fn random_model(sizes: Sizes, seed: u64) -> Vec<u8> {
+    println!("random weights, seed {seed}");
+    random_writer(sizes, seed).finish().unwrap()
+}
+
+fn metadata(w: &mut GgufWriter, sizes: Sizes) {
+    let mut put = |key: &str, value: Value| {
+        w.metadata(key, value).unwrap();
+    };
+    let n = |n: usize| Value::U32(n as u32);
+    put("general.architecture", Value::String("llama".into()));
+    put("llama.context_length", n(sizes.context));
+    put("llama.embedding_length", n(sizes.hidden));
+    put("llama.block_count", n(sizes.layers));
+    put("llama.feed_forward_length", n(sizes.feed_forward));
+    put("llama.attention.head_count", n(sizes.heads));
+    put("llama.attention.head_count_kv", n(sizes.kv_heads));
+    put("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
+    put("llama.rope.dimension_count", n(sizes.hidden / sizes.heads));
+    let special = ["<unk>", "<s>", "</s>"];
+    let pieces = (0..sizes.vocab).map(|i| special.get(i).map_or(format!("\u{2581}t{i}"), |s| s.to_string()));
+    put("tokenizer.ggml.model", Value::String("llama".into()));
+    put("tokenizer.ggml.tokens", Value::Array(pieces.map(Value::String).collect()));
+    put("tokenizer.ggml.scores", Value::Array((0..sizes.vocab).map(|i| Value::F32(-(i as f32))).collect()));
+    let kind = |i: usize| Value::I32([2, 3, 3].get(i).copied().unwrap_or(1));
+    put("tokenizer.ggml.token_type", Value::Array((0..sizes.vocab).map(kind).collect()));
+}
+
+/// Of such a spread that activations keep theirs.
+fn matrix(w: &mut GgufWriter, rng: &mut SmallRng, name: &str, shape: [usize; 2], ggml: GgmlType) {
+    let spread = (3.0 / shape[1] as f32).sqrt();
+    let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| rng.random_range(-spread..spread)).collect();
+    w.tensor_f32(name, &shape, ggml, &values).unwrap();
+}
+
+fn norm(w: &mut GgufWriter, rng: &mut SmallRng, name: &str, width: usize) {
+    let values: Vec<f32> = (0..width).map(|_| rng.random_range(0.7..1.3)).collect();
+    w.tensor_f32(name, &[width], GgmlType::F32, &values).unwrap();
+}
+
+pub fn random_ids(vocab: usize, count: usize, seed: u64) -> Vec<u32> {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    // Past the special tokens.
+    (0..count).map(|_| rng.random_range(3..vocab as u32)).collect()
+}
+
+pub fn load<E: Executor>(executor: &Rc<E>, bytes: &[u8], options: &LoadOptions) -> Result<Rc<ChatModel<E>>> {
+    let source = MemorySource::new(bytes);
+    block_on(ChatModel::load(executor, &source, options, &mut |_| {}, &Cancel::new())).map(Rc::new)
+}
+
+pub fn open<E: Executor>(executor: &Rc<E>, bytes: &[u8], options: &LoadOptions) -> Result<ChatSession<E>> {
+    block_on(load(executor, bytes, options)?.session(&mut |_| {}, &Cancel::new()))
+}
+
+/// The logits after each of `ids`, each token given whatever was predicted.
+pub fn teacher_forced<E: Executor>(executor: &Rc<E>, bytes: &[u8], ids: &[u32]) -> Vec<Vec<f32>> {
+    let mut session = open(executor, bytes, &LoadOptions::default()).unwrap();
+    let cancel = Cancel::new();
+    ids.iter().map(|id| block_on(session.logits(&[*id], &cancel)).unwrap()).collect()
+}
+
+/// candle-transformers' dense Llama on the dequantized weights of a file.
+pub struct Dense {
+    model: dense::Llama,
+    cache: dense::Cache,
+    at: usize,
+}
+
+impl Dense {
+    pub fn new(bytes: &[u8]) -> Self {
+        let source = MemorySource::new(bytes);
+        let gguf = block_on(Gguf::read(&source)).unwrap();
+        let config = their_config(&gguf);
+        let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
+        let mut tensors = HashMap::new();
+        for tensor in &gguf.tensors {
+            let raw = &bytes[tensor.offset as usize..(tensor.offset + tensor.bytes) as usize];
+            let mut values = vec![0f32; tensor.elements() as usize];
+            dequantize(tensor.ggml_type, raw, &mut values).unwrap();
+            let rotated =
+                [("attn_q.", heads), ("attn_k.", kv_heads)].into_iter().find(|(p, _)| tensor.name.contains(p));
+            if let Some((_, heads)) = rotated {
+                values = pairs_to_halves(&values, &tensor.shape, heads);
+            }
+            let values = Tensor::from_vec(values, tensor.shape.as_slice(), &Device::Cpu).unwrap();
+            tensors.insert(their_name(&tensor.name), values);
+        }
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let model = dense::Llama::load(weights, &config).unwrap();
+        let cache = dense::Cache::new(true, DType::F32, &config, &Device::Cpu).unwrap();
+        Self { model, cache, at: 0 }
+    }
+
+    /// The logits after one more token.
+    pub fn step(&mut self, id: u32) -> Vec<f32> {
+        let input = Tensor::new(&[[id]], &Device::Cpu).unwrap();
+        let logits = self.model.forward(&input, self.at, &mut self.cache).unwrap();
+        self.at += 1;
+        logits.flatten_all().unwrap().to_vec1().unwrap()
+    }
+}
+
+fn their_config(gguf: &Gguf) -> dense::Config {
+    let m = &gguf.metadata;
+    let n = |key: &str| m.u32(&format!("llama.{key}")).unwrap() as usize;
+    let heads = n("attention.head_count");
+    dense::Config {
+        hidden_size: n("embedding_length"),
+        intermediate_size: n("feed_forward_length"),
+        vocab_size: gguf.tensor("token_embd.weight").unwrap().shape[0],
+        num_hidden_layers: n("block_count"),
+        num_attention_heads: heads,
+        num_key_value_heads: m.find_u32("llama.attention.head_count_kv").unwrap().map_or(heads, |n| n as usize),
+        use_flash_attn: false,
+        rms_norm_eps: m.f32("llama.attention.layer_norm_rms_epsilon").unwrap().into(),
+        rope_theta: m.find_f32("llama.rope.freq_base").unwrap().unwrap_or(10_000.0),
+        bos_token_id: None,
+        eos_token_id: None,
+        rope_scaling: None,
+        max_position_embeddings: n("context_length"),
+        tie_word_embeddings: gguf.tensor("output.weight").is_none(),
+    }
+}
+
+/// The reference's logits after each of `ids`.
+pub fn reference(bytes: &[u8], ids: &[u32]) -> Vec<Vec<f32>> {
+    let mut dense = Dense::new(bytes);
+    ids.iter().map(|id| dense.step(*id)).collect()
+}
+
+/// GGUF turns rows 2i and 2i + 1 of a head together, candle i and i + half.
+fn pairs_to_halves(values: &[f32], shape: &[usize], heads: usize) -> Vec<f32> {
+    let (width, head_dim) = (shape[1], shape[0] / heads);
+    let mut out = Vec::with_capacity(values.len());
+    for head in 0..heads {
+        for part in 0..2 {
+            for i in 0..head_dim / 2 {
+                let row = head * head_dim + 2 * i + part;
+                out.extend_from_slice(&values[row * width..(row + 1) * width]);
+            }
+        }
+    }
+    out
+}
+
+fn their_name(name: &str) -> String {
+    let parts: Vec<&str> = name.split('.').collect();
+    match parts[..] {
+        ["token_embd", _] => "model.embed_tokens.weight".into(),
+        ["output_norm", _] => "model.norm.weight".into(),
+        ["output", _] => "lm_head.weight".into(),
+        ["blk", i, part, _] => {
+            let part = match part {
+                "attn_norm" => "input_layernorm",
+                "attn_q" => "self_attn.q_proj",
+                "attn_k" => "self_attn.k_proj",
+                "attn_v" => "self_attn.v_proj",
+                "attn_output" => "self_attn.o_proj",
+                "ffn_norm" => "post_attention_layernorm",
+                "ffn_gate" => "mlp.gate_proj",
+                "ffn_up" => "mlp.up_proj",
+                "ffn_down" => "mlp.down_proj",
+                other => panic!("{other}"),
+            };
+            format!("model.layers.{i}.{part}.weight")
+        }
+        _ => panic!("{name}"),
+    }
+}
+
+/// Every adapter (or those whose name contains `LANTERN_ADAPTER`) at every tier it has. A machine without any says that it
+/// skips, unless `LANTERN_NEEDS_GPU` is set.
+pub fn each_gpu(mut test: impl FnMut(&Rc<Gpu>, Tier)) {
+    let wanted = std::env::var("LANTERN_ADAPTER").unwrap_or_default().to_lowercase();
+    let mut adapters = block_on(Gpu::adapters());
+    adapters.retain(|a| a.caps.name.to_lowercase().contains(&wanted));
+    if adapters.is_empty() {
+        assert!(std::env::var_os("LANTERN_NEEDS_GPU").is_none(), "no graphics adapter, and LANTERN_NEEDS_GPU is set");
+        eprintln!("skipped: no graphics adapter on this machine");
+    }
+    for adapter in adapters {
+        for tier in adapter.tiers {
+            println!("{}, tier {tier}", adapter.caps.name);
+            let options =
+                GpuOptions { tier: Some(tier), adapter: Some(adapter.caps.name.clone()), ..GpuOptions::default() };
+            let gpu = block_on(Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact)))).unwrap();
+            test(&Rc::new(gpu), tier);
+        }
+    }
+}
+
+/// The largest difference, relative to the largest magnitude of `a`.
+pub fn relative_error(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let largest = a.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let worst = a.iter().zip(b).fold(0f32, |m, (x, y)| if (x - y).is_nan() { f32::NAN } else { m.max((x - y).abs()) });
+    worst / largest
+}
+
+pub fn argmax(values: &[f32]) -> usize {
+    values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0
+}
+
+/// Where activations are f32.
+pub const F32_BOUND: f32 = 1e-3;
+/// Where activations are rounded to int8 in blocks of 32: the error of one rounding is 1/254 of a block's largest value,
+/// and it goes through every block of the model.
+pub const INT8_BOUND: f32 = 0.06;
+
+/// How far the likeliest is ahead of the next, relative to the largest magnitude.
+pub fn margin(values: &[f32]) -> f32 {
+    let first = argmax(values);
+    let second = values.iter().enumerate().filter(|(i, _)| *i != first).fold(f32::MIN, |m, (_, v)| m.max(*v));
+    (values[first] - second) / values.iter().fold(0f32, |m, v| m.max(v.abs()))
+}

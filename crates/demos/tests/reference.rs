@@ -1,0 +1,101 @@
+//! Logits against candle-transformers' dense Llama on dequantized weights, token by token.
+
+mod common;
+
+use std::rc::Rc;
+
+use common::{
+    F32_BOUND, INT8_BOUND, SMALL, Sizes, argmax, golden_ids, margin, random_ids, random_model, reference,
+    relative_error, stories,
+};
+use lantern_cpu::{Cpu, Mode};
+use lantern_gpu::Tier;
+use lantern_graph::Executor;
+use lantern_weights::GgmlType;
+
+/// Grouped and ungrouped heads, tied and separate output, an odd vocabulary, a feed-forward that is no power of two.
+fn variants() -> Vec<Sizes> {
+    let mut all = Vec::new();
+    for matrices in [GgmlType::F32, GgmlType::F16, GgmlType::Q8_0, GgmlType::Q4_0] {
+        all.push(Sizes { matrices, ..SMALL });
+        all.push(Sizes { matrices, tied: true, heads: 8, kv_heads: 1, vocab: 67, ..SMALL });
+        all.push(Sizes { matrices, hidden: 96, heads: 6, kv_heads: 6, feed_forward: 224, layers: 3, ..SMALL });
+    }
+    all
+}
+
+/// Every position's logits within the bound, and another token only where the reference's margin is below it: logits that
+/// each err by the bound change places when they are closer than two of it.
+fn holds<E: Executor>(executor: &Rc<E>, bytes: &[u8], ids: &[u32], bound: f32, what: &str) {
+    let ours = common::teacher_forced(executor, bytes, ids);
+    let mut worst = 0f32;
+    for (at, (theirs, ours)) in reference(bytes, ids).iter().zip(&ours).enumerate() {
+        let error = relative_error(theirs, ours);
+        assert!(error < bound, "{what}, position {at}: relative error {error}");
+        worst = worst.max(error);
+        let ahead = margin(theirs);
+        assert!(argmax(theirs) == argmax(ours) || ahead < 2.0 * bound, "{what}, position {at}: margin {ahead}");
+    }
+    println!("{what}: relative error {worst:.2e}");
+}
+
+#[test]
+fn exact_on_random_weights() {
+    for (seed, sizes) in (100..).zip(variants()) {
+        let bytes = random_model(sizes, seed);
+        let ids = random_ids(sizes.vocab, 40, seed);
+        holds(&Rc::new(Cpu::new(Mode::Exact)), &bytes, &ids, F32_BOUND, &format!("{} seed {seed}", sizes.matrices));
+    }
+}
+
+#[test]
+fn fast_on_random_weights() {
+    for (seed, sizes) in (200..).zip(variants()) {
+        let bytes = random_model(sizes, seed);
+        let ids = random_ids(sizes.vocab, 40, seed);
+        let f32_activations = matches!(sizes.matrices, GgmlType::F32 | GgmlType::F16);
+        let bound = if f32_activations { F32_BOUND } else { INT8_BOUND };
+        holds(&Rc::new(Cpu::new(Mode::Fast)), &bytes, &ids, bound, &format!("{} seed {seed}", sizes.matrices));
+    }
+}
+
+#[test]
+fn a_real_model() {
+    let (Some(f32_file), Some(q8_file), Some(golden)) =
+        (stories("stories260K.f32.gguf"), stories("stories260K.q8_0.gguf"), golden_ids())
+    else {
+        return;
+    };
+    let ids: Vec<u32> = [1].into_iter().chain(golden).collect();
+    for (mode, file, bound) in [
+        (Mode::Exact, &f32_file, F32_BOUND),
+        (Mode::Exact, &q8_file, F32_BOUND),
+        (Mode::Fast, &f32_file, F32_BOUND),
+        (Mode::Fast, &q8_file, INT8_BOUND),
+    ] {
+        holds(&Rc::new(Cpu::new(mode)), file, &ids, bound, &format!("stories260K, cpu {}", mode.name()));
+    }
+}
+
+#[test]
+fn every_gpu_tier_on_random_weights() {
+    common::each_gpu(|gpu, tier| {
+        for (seed, sizes) in (300..).zip(variants()) {
+            let bytes = random_model(sizes, seed);
+            let ids = random_ids(sizes.vocab, 20, seed);
+            let rounds = tier == Tier::Dot && matches!(sizes.matrices, GgmlType::Q8_0 | GgmlType::Q4_0);
+            let bound = if rounds { INT8_BOUND } else { F32_BOUND };
+            holds(gpu, &bytes, &ids, bound, &format!("tier {tier}, {} seed {seed}", sizes.matrices));
+        }
+    });
+}
+
+#[test]
+fn every_gpu_tier_on_a_real_model() {
+    let (Some(file), Some(golden)) = (stories("stories260K.q8_0.gguf"), golden_ids()) else { return };
+    let ids: Vec<u32> = [1].into_iter().chain(golden).take(64).collect();
+    common::each_gpu(|gpu, tier| {
+        let bound = if tier == Tier::Dot { INT8_BOUND } else { F32_BOUND };
+        holds(gpu, &file, &ids, bound, &format!("stories260K, tier {tier}"));
+    });
+}
