@@ -92,7 +92,7 @@ export class ChatView {
     this.modelFacts = h('p', { class: 'facts' });
     this.picker = h('input', { type: 'file', accept: '.gguf', hidden: true, on: { change: () => this.#picked() } });
     this.embedded = h('button', { type: 'button', class: 'quiet', textContent: 'Back to the embedded model', hidden: true, on: { click: actions.embedded } });
-    this.temperature = slider('temperature', 0, 1.5, 0.05, (value) => (value === 0 ? '0, always the likeliest word' : value.toFixed(2)));
+    this.temperature = slider('temperature', 0, 1.5, 0.05, (value) => (value === 0 ? 'none' : value.toFixed(2)));
     this.maxTokens = slider('max-tokens', 16, 512, 16, (value) => `${value} tokens at most`);
     this.seed = h('input', { type: 'text', inputMode: 'numeric', id: 'seed', part: 'seed', placeholder: 'new each time', autocomplete: 'off', pattern: '[0-9]*' });
     this.again = h('button', { type: 'button', class: 'button', part: 'reset', textContent: 'New story', on: { click: () => this.#startAnew() } });

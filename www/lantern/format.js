@@ -1,5 +1,5 @@
 // @ts-check
-// Numbers for people: three significant digits at most, always with a unit. Decimal bytes, as downloads are counted.
+// Numbers for people: three significant digits at most, always with a unit that stays on the same line. Decimal bytes, as downloads are counted.
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -16,7 +16,7 @@ export function bytes(bytes) {
     bytes /= 1000;
     unit += 1;
   }
-  return `${short(unit < 1 ? Math.round(bytes) : bytes)} ${UNITS[unit]}`;
+  return `${short(unit < 1 ? Math.round(bytes) : bytes)}\u00a0${UNITS[unit]}`;
 }
 
 /** @param {number} ms */

@@ -2,7 +2,7 @@
 // One text in the making, and its journal: everything that is needed to take it up again in a new Worker after the old one
 // trapped or lost its GPU. The Worker's own memory of the text is only a cache of what stands here.
 
-import { CANCELLED, GPU_LOST, isFailure, toFailure } from './protocol.js';
+import { CANCELLED, isFailure, toFailure } from './protocol.js';
 import { isLoss } from './engine.js';
 
 /** @import { DeviceChoice, DeviceInfo, Failure, Finish, FromWorker, Generated, ModelInfo, ModelSource, Opened, Progress, Prompt, Turn } from './protocol.js' */
@@ -197,8 +197,7 @@ export class Session {
   async #ensure(hooks) {
     if (this.#opened && this.#openedIn === this.#engine.generation) return this.#opened;
     const before = this.#opened?.device.device;
-    const lost = this.#lost ?? { code: GPU_LOST, cause: 'The GPU was lost', remedy: '' };
-    const opened = this.#opened && before === 'gpu' ? await this.#reopen(hooks, lost) : await this.#open(this.#spec.device, hooks);
+    const opened = before === 'gpu' ? await this.#reopen(hooks) : await this.#open(this.#spec.device, hooks);
     this.#opened = opened;
     if (this.#lost) {
       this.onrecovery?.({ phase: 'back', failure: this.#lost, device: opened.device });
@@ -208,8 +207,8 @@ export class Session {
   }
 
   /** The GPU again if the browser gives it back, the processor if not.
-   * @param {ReadyHooks} hooks @param {Failure} lost @returns {Promise<Opened>} */
-  async #reopen(hooks, lost) {
+   * @param {ReadyHooks} hooks @returns {Promise<Opened>} */
+  async #reopen(hooks) {
     for (const wait of GPU_RETRY_MS) {
       await new Promise((resolve) => setTimeout(resolve, wait));
       try {
@@ -222,7 +221,7 @@ export class Session {
     const opened = await this.#open('cpu', hooks);
     const notice = {
       code: 'gpu.gone',
-      cause: `${lost.cause}, and the browser did not give the GPU back`,
+      cause: 'The graphics driver restarted, and the browser did not give the GPU back, so the processor answers',
       remedy: 'Restart the browser to use the GPU again',
     };
     return { ...opened, device: { ...opened.device, notice } };

@@ -53,7 +53,8 @@ if ('GPUAdapter' in scope) {
     const device = await requestDevice.call(this, { ...descriptor, requiredFeatures: [...features] });
     device.lost.then((info) => {
       if (info.reason === 'destroyed') return;
-      fatal({ code: GPU_LOST, cause: info.message || 'The graphics driver restarted', remedy: 'Try again' });
+      const told = info.message ? ` (${info.message.replace(/[.\s]+$/, '')})` : '';
+      fatal({ code: GPU_LOST, cause: `The graphics driver restarted${told}`, remedy: 'Try again' });
     });
     return device;
   };
