@@ -112,7 +112,7 @@ fn config(gguf: &Gguf, options: &LoadOptions) -> Result<Config> {
     }
     let heads = number(m, "llama.attention.head_count")?;
     let hidden_size = number(m, "llama.embedding_length")?;
-    let even = if heads > 0 { hidden_size / heads } else { 0 };
+    let even = hidden_size.checked_div(heads).unwrap_or(0);
     let head_dim = find_number(m, "llama.attention.key_length")?.unwrap_or(even);
     let embedding = find(gguf, "token_embd.weight")?;
     let trained = number(m, "llama.context_length")?;
