@@ -7,15 +7,18 @@ import { ENGINE_TRAP, GPU_LOST, cancelled, isFailure, toFailure } from './protoc
 
 /** @import { DeviceInfo, Failure, FromWorker, GenerateRequest, ModelInfo, ModelSource, Progress, ToWorker } from './protocol.js' */
 
-/** One loaded model: shared by its sessions, freed with the last of them.
- * @typedef {{engine: any, loading: Promise<{model: number, info: ModelInfo}>, users: number, stop: AbortController,
- * watching: Set<(progress: Progress) => void>}} Model */
+/** @typedef {(progress: Progress) => void} Watcher */
 
-/** @typedef {{engine: any, session: number, modelKey: string}} OpenSession */
+/** One loaded model: shared by its sessions, freed with the last of them.
+ * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: ModelInfo}>, users: number, stop: AbortController,
+ * watching: Set<Watcher>}} Model */
+
+/** @typedef {{engine: any, session: number, model: Model}} OpenSession */
 
 const scope = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 
 /** @type {Promise<any> | undefined} */ let code;
+/** @type {Set<Watcher>} */ const watchingCode = new Set();
 /** @type {Map<string, Promise<any>>} */ const engines = new Map();
 /** @type {Map<string, Model>} */ const models = new Map();
 /** @type {Map<number, OpenSession>} */ const sessions = new Map();
@@ -88,21 +91,26 @@ async function fetchCounted(url, what, signal, onBytes) {
   return new Response(response.body.pipeThrough(counter), { headers: response.headers });
 }
 
-/** @param {string} assetBase @param {AbortSignal} signal @param {(progress: Progress) => void} progress */
-async function loadCode(assetBase, signal, progress) {
+/** The engine's program, for every request that will ever come: no single one can stop it.
+ * @param {string} assetBase */
+async function loadCode(assetBase) {
+  const { signal } = new AbortController();
+  /** @param {number} done @param {number} total */
+  const tell = (done, total) => watchingCode.forEach((watcher) => watcher({ stage: 'code', done, total }));
   const glue = new URL('lantern_web.js', assetBase).href;
+  const url = new URL('lantern_web_bg.wasm', assetBase).href;
+  const fetched = fetchCounted(url, "The engine's program", signal, tell);
+  fetched.catch(() => {});
   let wasm;
   try {
     wasm = await import(glue);
   } catch (thrown) {
     throw { code: 'engine.code', cause: `The engine's program is not at ${glue}`, remedy: 'Check the connection and try again' };
   }
-  const url = new URL('lantern_web_bg.wasm', assetBase).href;
-  const response = await fetchCounted(url, "The engine's program", signal, (done, total) => progress({ stage: 'code', done, total }));
+  const response = await fetched;
   try {
     await wasm.default({ module_or_path: response });
   } catch (thrown) {
-    if (signal.aborted) throw cancelled();
     throw {
       code: 'engine.compile',
       cause: `This browser refused the engine's program: ${toFailure(thrown).cause}`,
@@ -140,55 +148,79 @@ async function stoppable(wasm, signal, work) {
   }
 }
 
+/** The executor for a device and a tier, made once.
+ * @param {string} assetBase @param {string} device @param {string} tier */
+function engineFor(assetBase, device, tier) {
+  const key = `${device}/${tier}`;
+  const known = engines.get(key);
+  if (known) return known;
+  code ??= loadCode(assetBase);
+  const made = code.then((wasm) => wasm.Engine.create(device, tier));
+  engines.set(key, made);
+  // A failed attempt is not kept: the next request tries again.
+  code.catch(() => (code = undefined));
+  made.catch(() => engines.delete(key));
+  return made;
+}
+
+/** Weights come while the program does and the device opens; they are spoken of when the program is there.
+ * @param {ToWorker & {type: 'open'}} request @param {string} key @returns {Model} */
+function startLoad(request, key) {
+  const stop = new AbortController();
+  /** @type {Set<Watcher>} */
+  const watching = new Set();
+  /** @param {Progress} progress */
+  const tell = (progress) => watching.forEach((watcher) => watcher(progress));
+  const engine = engineFor(request.assetBase, request.device, request.tier);
+  let coded = false;
+  /** @type {Progress | undefined} */
+  let held;
+  const weights = weightsOf(request.model, stop.signal, (progress) => (coded ? tell(progress) : (held = progress)));
+  void code?.then(() => {
+    coded = true;
+    if (held) tell(held);
+  }, () => {});
+  const loading = Promise.all([code, engine, weights]).then(async ([wasm, engine, blob]) => ({
+    engine,
+    .../** @type {{model: number, info: ModelInfo}} */ (
+      await stoppable(wasm, stop.signal, (flag) => engine.load_model(blob, flag, tell))
+    ),
+  }));
+  return { key, loading, users: 0, stop, watching };
+}
+
 /** @param {ToWorker & {type: 'open'}} request @param {AbortSignal} signal */
 async function open(request, signal) {
   /** @param {Progress} progress */
   const progress = (progress) => send({ type: 'progress', id: request.id, progress });
-  code ??= loadCode(request.assetBase, signal, progress);
-  const wasm = await forget(code, () => (code = undefined));
-
-  const deviceKey = `${request.device}/${request.tier}`;
-  if (!engines.has(deviceKey)) engines.set(deviceKey, wasm.Engine.create(request.device, request.tier));
-  const engine = await forget(/** @type {Promise<any>} */ (engines.get(deviceKey)), () => engines.delete(deviceKey));
-
-  const modelKey = `${deviceKey}/${request.modelKey}`;
-  let model = models.get(modelKey);
-  if (!model) {
-    const stop = new AbortController();
-    /** @type {Model['watching']} */
-    const watching = new Set();
-    /** @param {Progress} progress */
-    const tell = (progress) => watching.forEach((watcher) => watcher(progress));
-    const loading = weightsOf(request.model, stop.signal, tell).then((blob) =>
-      stoppable(wasm, stop.signal, (flag) => engine.load_model(blob, flag, tell)),
-    );
-    model = { engine, loading, users: 0, stop, watching };
-    models.set(modelKey, model);
-  }
+  const key = `${request.device}/${request.tier}/${request.modelKey}`;
+  const model = models.get(key) ?? startLoad(request, key);
+  models.set(key, model);
   model.users += 1;
   model.watching.add(progress);
+  watchingCode.add(progress);
   try {
-    const { model: handle, info } = await unlessAborted(model.loading, signal);
-    const inner = await stoppable(wasm, signal, (flag) => engine.open_session(handle, flag, progress));
+    const { engine, model: handle, info } = await unlessAborted(model.loading, signal);
+    const inner = await stoppable(await code, signal, (flag) => engine.open_session(handle, flag, progress));
     const session = nextSession++;
-    sessions.set(session, { engine, session: inner, modelKey });
+    sessions.set(session, { engine, session: inner, model });
     return { session, device: engine.info(), model: info };
   } catch (thrown) {
-    await leave(modelKey);
+    await leave(model);
     throw thrown;
   } finally {
     model.watching.delete(progress);
+    watchingCode.delete(progress);
   }
 }
 
 /** One user of a model less; the last one frees it, or stops its load.
- * @param {string} modelKey */
-async function leave(modelKey) {
-  const model = models.get(modelKey);
-  if (!model || --model.users > 0) return;
-  models.delete(modelKey);
+ * @param {Model} model */
+async function leave(model) {
+  if (--model.users > 0) return;
+  models.delete(model.key);
   model.stop.abort();
-  await model.loading.then(({ model: handle }) => model.engine.close_model(handle)).catch(() => {});
+  await model.loading.then(({ engine, model: handle }) => engine.close_model(handle)).catch(() => {});
 }
 
 /** @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>} */
@@ -198,17 +230,6 @@ function unlessAborted(promise, signal) {
     signal.addEventListener('abort', () => reject(cancelled()), { once: true });
     promise.then(resolve, reject);
   });
-}
-
-/** A failed attempt is not kept: the next request tries again.
- * @template T @param {Promise<T>} promise @param {() => void} drop @returns {Promise<T>} */
-async function forget(promise, drop) {
-  try {
-    return await promise;
-  } catch (thrown) {
-    drop();
-    throw thrown;
-  }
 }
 
 /** @param {number} session @returns {OpenSession} */
@@ -235,10 +256,10 @@ async function generate(request, signal) {
 
 /** @param {number} session */
 async function close(session) {
-  const { engine, session: inner, modelKey } = sessionOf(session);
+  const { engine, session: inner, model } = sessionOf(session);
   sessions.delete(session);
   engine.close_session(inner);
-  await leave(modelKey);
+  await leave(model);
 }
 
 async function stats() {
