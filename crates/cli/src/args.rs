@@ -116,12 +116,13 @@ pub struct BenchKernels {
     /// Part of the graphics adapter's name
     #[arg(long)]
     pub adapter: Option<String>,
-    /// Bytes of weights a matrix-vector product reads, in MiB: beyond the adapter's caches
-    #[arg(long, default_value_t = 256)]
-    pub working_set_mib: u64,
-    /// Runs of each kernel; the median counts
-    #[arg(long, default_value_t = 9)]
-    pub runs: usize,
+    /// Bytes of weights a matrix-vector product reads, in MiB: beyond the adapter's caches [default: 256, on a software
+    /// adapter 64]
+    #[arg(long)]
+    pub working_set_mib: Option<u64>,
+    /// Runs of each kernel; the median counts [default: 9, on a software adapter 3]
+    #[arg(long)]
+    pub runs: Option<usize>,
     #[command(flatten)]
     pub json: Json,
 }

@@ -10,11 +10,15 @@ use crate::args::BenchKernels;
 use crate::{device, output};
 
 pub async fn kernels(args: &BenchKernels) -> Result<()> {
-    if args.runs == 0 || args.working_set_mib == 0 {
+    if args.runs == Some(0) || args.working_set_mib == Some(0) {
         return Err(Error::new("bench.options", "nothing to measure with 0 runs or 0 MiB", "give at least 1"));
     }
     let gpu = device::gpu(args.tier.as_deref(), args.adapter.clone()).await?;
-    let options = BenchOptions { working_set_bytes: args.working_set_mib.saturating_mul(1 << 20), runs: args.runs };
+    let (mib, runs) = if gpu.capabilities().is_cpu { (64, 3) } else { (256, 9) };
+    let options = BenchOptions {
+        working_set_bytes: args.working_set_mib.unwrap_or(mib).saturating_mul(1 << 20),
+        runs: args.runs.unwrap_or(runs),
+    };
     let start = Instant::now();
     let report = bench(&gpu, &options, &|| start.elapsed().as_secs_f64() * 1e3).await?;
     if args.json.json { output::json(&to_json(&report)) } else { output::text(&to_text(&report)) }

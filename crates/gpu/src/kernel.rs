@@ -70,6 +70,7 @@ pub enum Kernel {
     RmsNorm,
     Softmax,
     Rope,
+    /// `head_dim` is a multiple of four, up to 256: `lower.rs` sees to it.
     Attention {
         head_dim: usize,
     },
@@ -170,8 +171,8 @@ impl Kernel {
             defines.extend(more);
             Some(Variant { file, defines })
         };
-        let head_dim =
-            |file: &'static str, n: usize| Some(Variant { file, defines: vec![("HEAD_DIM", n.to_string())] });
+        let attention =
+            |file: &'static str, n: usize| Some(Variant { file, defines: vec![("QUADS", (n / 4).to_string())] });
         match (self, tier) {
             (Kernel::Linear { format, many, residual, aligned }, tier) => {
                 let residual = residual.then(|| ("RESIDUAL", String::new()));
@@ -198,7 +199,7 @@ impl Kernel {
             (Kernel::Argmax, Tier::Core) => plain("argmax_core.wgsl"),
             (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
             (Kernel::Softmax, Tier::Core) => plain("softmax_core.wgsl"),
-            (Kernel::Attention { head_dim: n }, Tier::Core) => head_dim("attention_core.wgsl", n),
+            (Kernel::Attention { head_dim: n }, Tier::Core) => attention("attention_core.wgsl", n),
             (_, Tier::Core | Tier::Subgroups | Tier::Dot) => None,
             (Kernel::Unary(op), _) => expression("unary.wgsl", unary_expression(op)),
             (Kernel::Affine, _) => expression("unary.wgsl", "v * p.mul + p.add"),
@@ -217,7 +218,7 @@ impl Kernel {
             (Kernel::RmsNorm, _) => plain("rms_norm_software.wgsl"),
             (Kernel::Softmax, _) => plain("softmax_software.wgsl"),
             (Kernel::Rope, _) => plain("rope.wgsl"),
-            (Kernel::Attention { head_dim: n }, _) => head_dim("attention_software.wgsl", n),
+            (Kernel::Attention { head_dim: n }, _) => attention("attention_software.wgsl", n),
             (Kernel::SwiGlu, _) => plain("swiglu.wgsl"),
             (Kernel::Quantize, _) => plain("quantize.wgsl"),
             (Kernel::Bandwidth, _) => plain("bench_copy.wgsl"),

@@ -42,6 +42,27 @@ fn aligned(columns: Dim) -> bool {
     columns.fixed().is_some_and(|n| n.is_multiple_of(8))
 }
 
+/// Whether a node is its input under another shape: no work, the same slot. A view of a state that is still read after the
+/// state was written must be a copy, taken before: states are written in place.
+fn is_view(graph: &Graph, id: NodeId) -> bool {
+    let same_elements =
+        |id: NodeId| matches!(graph.node(id).op, Op::Reshape | Op::Slice { axis: 0, start: Index::Fixed(0) });
+    if !same_elements(id) {
+        return false;
+    }
+    let mut root = id;
+    while same_elements(root) {
+        root = graph.node(root).inputs[0];
+    }
+    let Op::State(state) = graph.node(root).op else { return true };
+    let writes = |other: NodeId| {
+        let node = graph.node(other);
+        matches!(node.op, Op::Write { .. }) && graph.node(node.inputs[0]).op == Op::State(state)
+    };
+    let Some(write) = graph.ids().skip(id.0 as usize + 1).find(|other| writes(*other)) else { return true };
+    !graph.ids().skip(write.0 as usize + 1).any(|later| graph.node(later).inputs.contains(&id))
+}
+
 fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
     let node = graph.node(id);
     let weight = |i: usize| {
@@ -49,8 +70,8 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
         (Format::of(node.dtype), aligned(node.shape.back(0)))
     };
     Ok(match &node.op {
-        Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Constant(_) | Op::Reshape => vec![],
-        Op::Slice { axis: 0, start: Index::Fixed(0) } => vec![],
+        Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Constant(_) => vec![],
+        _ if is_view(graph, id) => vec![],
         Op::Range { .. } => vec![Kernel::Range],
         Op::Unary(op) => vec![Kernel::Unary(*op)],
         Op::Affine { .. } => vec![Kernel::Affine],
@@ -66,7 +87,9 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
             let many = !node.shape.0[0].is_one();
             vec![Kernel::Linear { format, many, residual: node.op == Op::LinearAdd, aligned }]
         }
-        Op::Broadcast | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } | Op::Write { .. } => vec![Kernel::Copy],
+        Op::Reshape | Op::Broadcast | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } | Op::Write { .. } => {
+            vec![Kernel::Copy]
+        }
         Op::Pad { .. } => vec![Kernel::Range, Kernel::Copy],
         Op::Gather => {
             let (format, aligned) = weight(0);
@@ -77,7 +100,13 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
         Op::RmsNorm { .. } => vec![Kernel::RmsNorm],
         Op::Softmax => vec![Kernel::Softmax],
         Op::Rope { .. } => vec![Kernel::Rope],
-        Op::Attention { .. } => vec![Kernel::Attention { head_dim: fixed(node.shape.back(0), "head_dim")? }],
+        Op::Attention { .. } => {
+            let head_dim = fixed(node.shape.back(0), "head_dim")?;
+            if !head_dim.is_multiple_of(4) || !(4..=256).contains(&head_dim) {
+                return Err(unsupported(format!("attention heads of {head_dim}, not a multiple of four up to 256")));
+            }
+            vec![Kernel::Attention { head_dim }]
+        }
         Op::SwiGlu => vec![Kernel::SwiGlu],
     })
 }
@@ -205,7 +234,20 @@ impl<'a> Lowering<'a> {
             }
             (Op::State(s), _) => Ok(Slot::State(s.0 as usize)),
             (Op::Constant(_), _) => Ok(Slot::Constant(id.0 as usize)),
-            (Op::Reshape, _) | (Op::Slice { axis: 0, start: Index::Fixed(0) }, _) => self.slot(inputs[0]),
+            (Op::Reshape | Op::Slice { .. }, None) => self.slot(inputs[0]),
+            (Op::Reshape, Some(_)) => {
+                let out = self.result(id);
+                self.copy(
+                    id,
+                    inputs[0],
+                    out,
+                    shape,
+                    strides(shape),
+                    (Index::Fixed(0), 0),
+                    (shape, 0, Index::Fixed(0)),
+                )?;
+                Ok(out)
+            }
             (Op::Write { start }, _) => {
                 let (state, value) = (self.slot(inputs[0])?, self.slot(inputs[1])?);
                 let n = self.shape(inputs[1]).count();

@@ -193,7 +193,7 @@ fn linear_layers_of_every_weight_type() {
 fn fused_operations_of_odd_sizes() {
     each_adapter_and_tier(|gpu| {
         let rng = &mut random();
-        for head_dim in [2, 6, 32, 80, 128] {
+        for head_dim in [4, 12, 32, 80, 128, 256] {
             let (rows, kv_heads, group) = (rng.random_range(1..9), rng.random_range(1..4), rng.random_range(1..4));
             let past = rng.random_range(0..150);
             let mut work = Work::new();
@@ -223,5 +223,24 @@ fn fused_operations_of_odd_sizes() {
             work.graph.output("swiglu", glu);
             work.compare(gpu, TRIGONOMETRY, &format!("fused, head_dim {head_dim}, past {past}, rows {rows}"));
         }
+    });
+}
+
+#[test]
+fn what_was_read_of_a_state_before_a_write_stays() {
+    each_adapter_and_tier(|gpu| {
+        let mut work = Work::new();
+        let state = work.graph.state("s", &[3, 2]).unwrap();
+        let before = work.graph.slice(state, 0, Index::Fixed(0), 2).unwrap();
+        let flat = work.graph.reshape(state, [6usize]).unwrap();
+        let x = dense(&mut work, &mut random(), "x", &[3, 2]);
+        let after = work.graph.assign(state, x).unwrap();
+        let before = work.graph.affine(before, 1.0, 0.0).unwrap();
+        let flat = work.graph.affine(flat, 1.0, 0.0).unwrap();
+        let after = work.graph.affine(after, 1.0, 0.0).unwrap();
+        for (name, id) in [("before", before), ("flat", flat), ("after", after)] {
+            work.graph.output(name, id);
+        }
+        work.compare(gpu, 0.0, "views of a state");
     });
 }

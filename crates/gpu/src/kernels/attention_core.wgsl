@@ -1,13 +1,15 @@
 #include "attention_interface.wgsl"
 
-// One workgroup a query head, 64 keys a step: an invocation scores one key, then gathers one or more columns of v.
+// One workgroup a query head, 64 keys a step: an invocation scores one key, then gathers one vector of v's columns. With
+// fewer vectors than invocations the rest share the keys out: invocation i takes vector i % QUADS and every SPLIT-th key.
 const WG: u32 = 64u;
 const COVERS_X: u32 = 1u;
-const COLUMNS: u32 = (HEAD_DIM + 63u) / 64u;
+const SPLIT: u32 = WG / QUADS;
 
-var<workgroup> query: array<f32, ${HEAD_DIM}>;
-var<workgroup> weights: array<f32, 64>;
-var<workgroup> tree: array<f32, 64>;
+var<workgroup> query: array<vec4<f32>, QUADS>;
+var<workgroup> weights: array<f32, WG>;
+var<workgroup> tree: array<f32, WG>;
+var<workgroup> parts: array<vec4<f32>, WG>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -19,27 +21,27 @@ fn main(
     let i = min(workgroup_number(id, count), p.rows * p.heads - 1u);
     let row = i / p.heads;
     let kv_head = (i % p.heads) / (p.heads / p.kv_heads);
-    let stride = p.kv_heads * HEAD_DIM;
+    let stride = p.kv_heads * QUADS;
     let seen = min(p.start + row + 1u, p.kv_len);
-    for (var d = local; d < HEAD_DIM; d += WG) {
-        query[d] = q[i * HEAD_DIM + d] * p.scale;
+    if (local < QUADS) {
+        query[local] = q[i * QUADS + local] * p.scale;
     }
     workgroupBarrier();
-    var total: array<f32, COLUMNS>;
-    for (var c = 0u; c < COLUMNS; c++) {
-        total[c] = 0.0;
-    }
+    let quad = local % QUADS;
+    let share = local / QUADS;
+    var total = vec4<f32>(0.0);
     var most = -1e30;
     var sum = 0.0;
     for (var j0 = 0u; j0 < seen; j0 += WG) {
         let j = j0 + local;
         var score = -1e30;
         if (j < seen) {
-            let base = j * stride + kv_head * HEAD_DIM;
-            score = 0.0;
-            for (var d = 0u; d < HEAD_DIM; d++) {
-                score += query[d] * k[base + d];
+            let base = j * stride + kv_head * QUADS;
+            var products = vec4<f32>(0.0);
+            for (var d = 0u; d < QUADS; d++) {
+                products += query[d] * k[base + d];
             }
+            score = products.x + products.y + products.z + products.w;
         }
         tree[local] = score;
         for (var half = WG / 2u; half > 0u; half /= 2u) {
@@ -54,28 +56,25 @@ fn main(
         most = next;
         weights[local] = select(0.0, exp(score - most), j < seen);
         workgroupBarrier();
+        total *= shrink;
         sum *= shrink;
-        for (var c = 0u; c < COLUMNS; c++) {
-            total[c] *= shrink;
-        }
         let keys = min(WG, seen - j0);
         for (var t = 0u; t < keys; t++) {
-            let weight = weights[t];
-            sum += weight;
-            let base = (j0 + t) * stride + kv_head * HEAD_DIM;
-            for (var c = 0u; c < COLUMNS; c++) {
-                let d = c * WG + local;
-                if (d < HEAD_DIM) {
-                    total[c] += weight * v[base + d];
-                }
+            sum += weights[t];
+        }
+        if (share < SPLIT) {
+            for (var t = share; t < keys; t += SPLIT) {
+                total += weights[t] * v[(j0 + t) * stride + kv_head * QUADS + quad];
             }
         }
         workgroupBarrier();
     }
-    for (var c = 0u; c < COLUMNS; c++) {
-        let d = c * WG + local;
-        if (d < HEAD_DIM) {
-            y[i * HEAD_DIM + d] = total[c] / sum;
+    parts[local] = total;
+    workgroupBarrier();
+    if (local < QUADS) {
+        for (var s = 1u; s < SPLIT; s++) {
+            total += parts[s * QUADS + local];
         }
+        y[i * QUADS + local] = total / sum;
     }
 }

@@ -10,10 +10,11 @@ struct Params {
     scale: f32,
 }
 
-@auto var<storage, read> q: array<f32>;
-@auto var<storage, read> k: array<f32>;
-@auto var<storage, read> v: array<f32>;
-@auto var<storage, read_write> y: array<f32>;
+@auto var<storage, read> q: array<vec4<f32>>;
+@auto var<storage, read> k: array<vec4<f32>>;
+@auto var<storage, read> v: array<vec4<f32>>;
+@auto var<storage, read_write> y: array<vec4<f32>>;
 @auto var<uniform> p: Params;
 
-const HEAD_DIM: u32 = ${HEAD_DIM}u;
+// Vectors of four a head.
+const QUADS: u32 = ${QUADS}u;
