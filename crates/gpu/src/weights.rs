@@ -26,8 +26,8 @@ pub struct GpuWeight {
     pub spec: WeightSpec,
     pub format: Format,
     pub shards: Vec<Shard>,
-    /// Scales of the row that ended a chunk in the middle of a word, by word index and shard: a word holds two.
-    half_words: RefCell<HashMap<(usize, u64), [Option<u16>; 2]>>,
+    /// Scales at the edge of a chunk that share a word with the next chunk's, by shard and index.
+    edge_scales: RefCell<HashMap<(usize, usize), u16>>,
 }
 
 /// Rows `first ..  first + rows`, in a binding's limit.
@@ -84,7 +84,7 @@ impl GpuWeights {
                 shards.push(Shard { first, rows, words, scales });
                 first += rows;
             }
-            let weight = GpuWeight { spec: spec.clone(), format, shards, half_words: RefCell::default() };
+            let weight = GpuWeight { spec: spec.clone(), format, shards, edge_scales: RefCell::default() };
             weights.insert(spec.name.clone(), weight);
         }
         Ok(GpuWeights { weights })
@@ -153,25 +153,22 @@ impl GpuWeight {
 
     /// Halves come in pairs of one word; a chunk may begin or end within one, so the other half is remembered until known.
     fn write_scales(&self, queue: &wgpu::Queue, shard: usize, scales: &Buffer, first: usize, halves: &[u16]) {
+        if halves.is_empty() {
+            return;
+        }
         let mut words = Vec::with_capacity(halves.len() / 2 + 2);
-        let mut known = self.half_words.borrow_mut();
+        let mut edges = self.edge_scales.borrow_mut();
         let first_word = first / 2;
-        let mut at = first;
-        let mut rest = halves;
-        while let Some((&half, after)) = rest.split_first() {
-            let word = at / 2;
-            match (at % 2, after.split_first()) {
-                (0, Some((&next, after))) => {
-                    words.push(u32::from(half) | u32::from(next) << 16);
-                    (at, rest) = (at + 2, after);
-                }
-                (side, _) => {
-                    let pair = known.entry((shard, word as u64)).or_default();
-                    pair[side] = Some(half);
-                    words.push(u32::from(pair[0].unwrap_or(0)) | u32::from(pair[1].unwrap_or(0)) << 16);
-                    (at, rest) = (at + 1, after);
-                }
-            }
+        let end = first + halves.len();
+        for word in first_word..end.div_ceil(2) {
+            let half = |index: usize| {
+                let inside = (first..end).contains(&index);
+                if inside { halves[index - first] } else { edges.get(&(shard, index)).copied().unwrap_or(0) }
+            };
+            words.push(u32::from(half(2 * word)) | u32::from(half(2 * word + 1)) << 16);
+        }
+        for edge in [first, end - 1] {
+            edges.insert((shard, edge), halves[edge - first]);
         }
         queue.write_buffer(scales, first_word as u64 * 4, bytemuck::cast_slice(&words));
     }
