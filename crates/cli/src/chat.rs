@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use lantern_demos::chat::{ChatModel, Finish, GenerateOptions, LoadOptions, Message};
+use lantern_demos::chat::{ChatModel, Finish, GenerateOptions, LoadOptions, Message, check};
 use lantern_graph::{Cancel, Error, Executor, Result};
-use lantern_weights::FileSource;
+use lantern_weights::{FileSource, Gguf};
 use serde_json::json;
 
 use crate::args::Chat;
@@ -16,6 +16,8 @@ pub async fn run(args: &Chat) -> Result<()> {
         return Err(Error::new("chat.empty_prompt", "the prompt is empty", "write something, or add --raw"));
     }
     let source = FileSource::open(&args.model)?;
+    // A file that cannot be run is refused before a device is woken.
+    check(&Gguf::read(&source).await?, &load_options(args))?;
     match device::open(&args.device).await? {
         Device::Cpu(cpu) => answer(&cpu, &source, args).await,
         Device::Gpu(gpu) => answer(&gpu, &source, args).await,
@@ -24,8 +26,7 @@ pub async fn run(args: &Chat) -> Result<()> {
 
 async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat) -> Result<()> {
     let cancel = Cancel::new();
-    let options = LoadOptions { context_length: args.context, ..LoadOptions::default() };
-    let model = Rc::new(ChatModel::load(executor, source, &options, &mut |_| {}, &cancel).await?);
+    let model = Rc::new(ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &cancel).await?);
     let prompt = match args.raw {
         true => model.raw_prompt(&args.prompt)?,
         false => model.chat_prompt(&[Message::new("user", args.prompt.as_str())])?,
@@ -71,6 +72,10 @@ async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat)
         "dispatches_per_token": generation.dispatches_per_token,
         "bytes_per_token": generation.bytes_per_token,
     }))
+}
+
+fn load_options(args: &Chat) -> LoadOptions {
+    LoadOptions { context_length: args.context, ..LoadOptions::default() }
 }
 
 fn finish_name(finish: Finish) -> &'static str {

@@ -22,6 +22,7 @@ use lantern_graph::Result;
 use args::{Bench, Cli, Command};
 
 fn main() -> ExitCode {
+    quiet_drivers();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -34,6 +35,16 @@ fn main() -> ExitCode {
         Err(help) => return exit(output::text(&help.to_string())),
     };
     exit(pollster::block_on(run(&cli.command)))
+}
+
+/// Mesa's Vulkan drivers look for a Wayland display, and libwayland complains on standard error, which is ours, when
+/// there is no runtime folder at all: on servers and in containers.
+fn quiet_drivers() {
+    #[cfg(target_os = "linux")]
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: the first thing `main` does; no other thread is there to read the environment.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+    }
 }
 
 fn exit(result: Result<()>) -> ExitCode {

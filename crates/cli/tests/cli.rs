@@ -164,14 +164,14 @@ fn what_cannot_be_done_is_one_clear_line() {
     let cut = path(&cut);
 
     fails(&["chat", "--model", "/nowhere/a.gguf", "--prompt", "a"], b"", "source.open", "/nowhere/a.gguf");
-    fails(&["chat", "--model", noise, "--prompt", "a", "--device", "cpu"], b"", "gguf.magic", "web page");
+    fails(&["chat", "--model", noise, "--prompt", "a"], b"", "gguf.magic", "web page");
     fails(
         &["chat", "--model", q4_k, "--prompt", "a", "--device", "cpu"],
         b"",
         "gguf.type",
         "blk.1.attn_q.weight is Q4_K",
     );
-    fails(&["chat", "--model", cut, "--prompt", "a", "--device", "cpu"], b"", "gguf.tensor", "end");
+    fails(&["chat", "--model", cut, "--prompt", "a"], b"", "gguf.tensor", "end");
     fails(&["chat", "--model", good, "--prompt", "", "--device", "cpu"], b"", "chat.empty_prompt", "empty");
     let long = "a".repeat(70);
     fails(&["chat", "--model", good, "--prompt", &long, "--device", "cpu"], b"", "chat.too_long", "64");

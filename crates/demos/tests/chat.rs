@@ -169,10 +169,18 @@ fn costs_are_counted() {
 
 #[test]
 fn conversations_share_weights_and_nothing_else() {
-    let executor = cpu();
+    share_weights_and_nothing_else(&cpu());
+}
+
+#[test]
+fn conversations_on_a_gpu_share_weights_and_nothing_else() {
+    common::each_gpu(|gpu, _| share_weights_and_nothing_else(gpu));
+}
+
+fn share_weights_and_nothing_else<E: Executor>(executor: &Rc<E>) {
     let bytes = random_model(SMALL, 12);
     let empty = executor.memory_bytes();
-    let model = load(&executor, &bytes, &LoadOptions::default()).unwrap();
+    let model = load(executor, &bytes, &LoadOptions::default()).unwrap();
     let loaded = executor.memory_bytes();
     let cancel = Cancel::new();
     let mut one = block_on(model.session(&mut |_| {}, &cancel)).unwrap();
