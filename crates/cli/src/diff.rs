@@ -67,7 +67,7 @@ async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff) -
         ));
     }
     let differences = differences(&mut reference, &mut theirs, &prompt).await?;
-    let first = differences.iter().find(|d| !(d.relative <= bound));
+    let first = differences.iter().find(|d| d.relative > bound);
     let mut largest: Vec<&Difference> = differences.iter().collect();
     largest.sort_by(|a, b| b.relative.total_cmp(&a.relative));
     largest.truncate(SHOWN);
@@ -158,7 +158,12 @@ fn errors(reference: &[f32], other: &[f32]) -> (f32, f32) {
     if reference.len() != other.len() {
         worst = f32::INFINITY;
     }
-    (worst, if worst == 0.0 { 0.0 } else { worst / largest.max(f32::MIN_POSITIVE) })
+    let relative = match worst {
+        0.0 => 0.0,
+        f32::INFINITY => f32::INFINITY,
+        worst => worst / largest.max(f32::MIN_POSITIVE),
+    };
+    (worst, relative)
 }
 
 /// One executor with the model, both graphs and both plans.
