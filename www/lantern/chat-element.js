@@ -43,7 +43,9 @@ export class LanternChat extends LanternElement {
   /** @type {Session | null} */ #session = null;
   /** @type {Promise<void> | null} */ #starting = null;
   /** @type {Promise<unknown>} */ #answering = Promise.resolve();
+  /** @type {Promise<void>} */ #leaving = Promise.resolve();
   /** @type {AbortController | null} */ #stop = null;
+  #asking = false;
   /** @type {File | null} */ #file = null;
   /** @type {(() => void) | null} */ #retry = null;
   /** @type {Failure | null} */ #recovered = null;
@@ -51,8 +53,9 @@ export class LanternChat extends LanternElement {
   /** @type {import('./chat-view.js').Numbers} */ #numbers = {};
 
   connectedCallback() {
-    if (!this.#view) this.#build();
-    if (this.#view && this.canRun) {
+    const view = this.#build();
+    if (this.getAttribute('loading') === 'click') view.offer(this.hasAttribute('model') ? '' : ', about 4 MB');
+    if (this.canRun) {
       this.startWhenWanted(() => (this.hasAttribute('autostart') ? this.ask(OPENINGS[0]) : this.start()).catch(() => {}));
     }
   }
@@ -74,6 +77,7 @@ export class LanternChat extends LanternElement {
   }
 
   #build() {
+    if (this.#view) return this.#view;
     const view = new ChatView({
       submit: (text) => void this.ask(text).catch(() => {}),
       stop: () => void this.stop(),
@@ -93,6 +97,7 @@ export class LanternChat extends LanternElement {
       }
     });
     if (!this.canRun) view.impossible('This demo needs WebAssembly and Workers, and this browser offers neither to this page. Update it, or allow scripts here.');
+    return view;
   }
 
   /** @param {string} name @param {string | null} before @param {string | null} value */
@@ -112,22 +117,29 @@ export class LanternChat extends LanternElement {
       if (value) view.image.src = new URL(value, document.baseURI).href;
     } else if (name === 'seed') view.seed.value = value ?? '';
     else if (name === 'temperature') view.temperature.value = Number(value ?? 0.8);
-    else view.maxTokens.value = Number(value ?? 192);
+    else {
+      view.maxTokens.input.max = String(Math.max(512, Number(value)));
+      view.maxTokens.value = Number(value ?? 192);
+    }
   }
 
   /** Loads the engine and the model. Called again it waits for the same load.
    * @returns {Promise<void>} */
   start() {
+    const view = this.#build();
     if (this.#session) return Promise.resolve();
-    this.#starting ??= this.#load().finally(() => (this.#starting = null));
+    if (!this.#starting) {
+      const stop = (this.#stop = new AbortController());
+      this.#starting = this.#leaving.then(() => this.#load(view, stop)).finally(() => (this.#starting = null));
+    }
     return this.#starting;
   }
 
-  async #load() {
-    const view = /** @type {ChatView} */ (this.#view);
-    const stop = (this.#stop = new AbortController());
-    this.setState('loading');
+  /** @param {ChatView} view @param {AbortController} stop */
+  async #load(view, stop) {
     try {
+      if (stop.signal.aborted) throw cancelled();
+      this.setState('loading');
       const session = await this.engine.open(
         {
           model: this.#source(),
@@ -167,10 +179,20 @@ export class LanternChat extends LanternElement {
   /** The visitor's words, continued by the model. Loads first when needed; rejects while another answer is written.
    * @param {string} text may be empty when a story is there to go on with @returns {Promise<Result>} */
   async ask(text) {
-    const view = /** @type {ChatView} */ (this.#view);
-    if (this.state === 'running' || this.state === 'recovering') {
+    const view = this.#build();
+    if (this.#asking) {
       throw { code: 'chat.busy', cause: 'An answer is still being written', remedy: 'Stop it first, or wait for its end' };
     }
+    this.#asking = true;
+    try {
+      return await this.#ask(view, text);
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  /** @param {ChatView} view @param {string} text @returns {Promise<Result>} */
+  async #ask(view, text) {
     const asked = performance.now();
     if (this.#unanswered !== null) view.unbegin();
     this.#unanswered = null;
@@ -188,14 +210,13 @@ export class LanternChat extends LanternElement {
       view.clear();
       view.begin(text);
     }
-    const answer = this.#answer(/** @type {Session} */ (this.#session), text, asked);
+    const answer = this.#answer(view, /** @type {Session} */ (this.#session), text, asked);
     this.#answering = answer.catch(() => {});
     return answer;
   }
 
-  /** @param {Session} session @param {string} text @param {number} asked @returns {Promise<Result>} */
-  async #answer(session, text, asked) {
-    const view = /** @type {ChatView} */ (this.#view);
+  /** @param {ChatView} view @param {Session} session @param {string} text @param {number} asked @returns {Promise<Result>} */
+  async #answer(view, session, text, asked) {
     const stop = (this.#stop = new AbortController());
     const seed = this.#seed();
     let first = 0;
@@ -285,20 +306,23 @@ export class LanternChat extends LanternElement {
     return this.start();
   }
 
-  /** Gives the session back, with its GPU memory. */
-  async #leave() {
-    await this.stop();
+  /** Gives the session back, with its GPU memory. What starts meanwhile waits for it. */
+  #leave() {
     const session = this.#session;
     this.#session = null;
-    this.#unanswered = null;
-    this.#numbers = {};
-    this.#view?.clear();
-    this.#view?.numbers({}, null);
-    this.#view?.words(null);
-    this.#view?.device(null);
-    this.#view?.memoryUse(null);
-    this.setState('idle');
-    await session?.close();
+    const stopped = this.stop();
+    this.#leaving = Promise.all([this.#leaving, stopped]).then(() => {
+      this.#unanswered = null;
+      this.#numbers = {};
+      this.#view?.clear();
+      this.#view?.numbers({}, null);
+      this.#view?.words(null);
+      this.#view?.device(null);
+      this.#view?.memoryUse(null);
+      this.setState('idle');
+      return session?.close();
+    });
+    return this.#leaving;
   }
 
   ended() {

@@ -59,8 +59,9 @@ export class ChatView {
     this.chips = h('ul', { class: 'chips', 'aria-label': 'Openings to try' }, ...OPENINGS.map((text) =>
       h('li', {}, h('button', { type: 'button', class: 'chip', part: 'opening', textContent: text, on: { click: () => actions.submit(text) } })),
     ));
+    this.cost = h('p', { class: 'cost', hidden: true });
     this.empty = h('div', { class: 'empty' },
-      this.image, this.poster, this.conversation, this.chips,
+      this.image, this.poster, this.conversation, this.chips, this.cost,
     );
     this.turns = h('div', { class: 'turns', part: 'text' });
     this.note = h('p', { class: 'note', part: 'note' });
@@ -92,8 +93,8 @@ export class ChatView {
     this.modelFacts = h('p', { class: 'facts' });
     this.picker = h('input', { type: 'file', accept: '.gguf', hidden: true, on: { change: () => this.#picked() } });
     this.embedded = h('button', { type: 'button', class: 'quiet', textContent: 'Back to the embedded model', hidden: true, on: { click: actions.embedded } });
-    this.temperature = slider('temperature', 0, 1.5, 0.05, (value) => (value === 0 ? 'none' : value.toFixed(2)));
-    this.maxTokens = slider('max-tokens', 16, 512, 16, (value) => `${value} tokens at most`);
+    this.temperature = slider('temperature', 0, 1.5, 0.01, (value) => (value === 0 ? 'none' : value.toFixed(2)));
+    this.maxTokens = slider('max-tokens', 1, 512, 1, (value) => `${value} tokens at most`);
     this.seed = h('input', { type: 'text', inputMode: 'numeric', id: 'seed', part: 'seed', placeholder: 'new each time', autocomplete: 'off', pattern: '[0-9]*' });
     this.again = h('button', { type: 'button', class: 'button', part: 'reset', textContent: 'New story', on: { click: () => this.#startAnew() } });
     this.controls = h('section', { class: 'controls', part: 'controls', 'aria-label': 'Controls' },
@@ -156,6 +157,7 @@ export class ChatView {
     this.frame.dataset.state = state;
     if (state !== 'loading' && state !== 'recovering') this.hideProgress();
     if (state !== 'failed') this.failure.hidden = true;
+    if (state !== 'idle') this.cost.hidden = true;
     this.#buttons();
   }
 
@@ -190,6 +192,12 @@ export class ChatView {
     this.track.setAttribute('aria-valuetext', this.amount.textContent);
     if (known) this.track.setAttribute('aria-valuenow', String(Math.round((100 * done) / total)));
     else this.track.removeAttribute('aria-valuenow');
+  }
+
+  /** Nothing is loaded before it is asked for: what asking costs. @param {string} size */
+  offer(size) {
+    this.cost.textContent = `Your first words fetch the engine and the model${size}.`;
+    this.cost.hidden = this.state !== 'idle';
   }
 
   hideProgress() {
