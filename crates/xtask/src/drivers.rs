@@ -16,10 +16,19 @@ const SWIFTSHADER: [&str; 4] = [
     "/opt/google/chrome/libvk_swiftshader.so",
 ];
 
-/// The value for `VK_DRIVER_FILES`, or None when the system's own choice should stand.
-pub fn vk_driver_files() -> Result<Option<String>> {
-    if std::env::var_os("VK_DRIVER_FILES").is_some() || has_gpu() {
-        return Ok(None);
+/// What native GPU tests run on.
+pub enum Gpu {
+    /// The machine's own, or what the caller has put into `VK_DRIVER_FILES`.
+    Own,
+    /// A value for `VK_DRIVER_FILES`.
+    Software(String),
+    /// Nothing, and why.
+    None(&'static str),
+}
+
+pub fn for_tests() -> Result<Gpu> {
+    if own() {
+        return Ok(Gpu::Own);
     }
     let mut files = Vec::new();
     if let Some(library) = SWIFTSHADER.iter().map(Path::new).find(|path| path.is_file()) {
@@ -27,10 +36,18 @@ pub fn vk_driver_files() -> Result<Option<String>> {
     }
     files.extend(LAVAPIPE.iter().map(PathBuf::from).filter(|path| path.is_file()));
     if files.is_empty() {
-        println!("no GPU and no software Vulkan driver found: GPU tests will say that they skip");
-        return Ok(None);
+        return Ok(Gpu::None("no GPU, and no software Vulkan driver found"));
     }
-    Ok(Some(files.iter().map(|file| file.to_string_lossy()).collect::<Vec<_>>().join(":")))
+    Ok(Gpu::Software(files.iter().map(|file| file.to_string_lossy()).collect::<Vec<_>>().join(":")))
+}
+
+/// Software GPUs take minutes for what a real one does in seconds: too long for the inner loop.
+pub fn for_quick_tests() -> Gpu {
+    if own() { Gpu::Own } else { Gpu::None("no GPU here, and --quick leaves the software ones out") }
+}
+
+fn own() -> bool {
+    std::env::var_os("VK_DRIVER_FILES").is_some() || has_gpu()
 }
 
 /// Chromium's own ICD file names its library relatively and for Chromium's loader; this one has the full path.

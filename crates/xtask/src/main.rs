@@ -59,7 +59,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
 }
 
-/// Where tools, driver lists and reports go; ignored by git.
+/// Cargo's own output folder; tools, driver lists and reports go there too. Ignored by git.
 fn target_dir() -> PathBuf {
-    root().join("target")
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |given| root().join(given))
 }

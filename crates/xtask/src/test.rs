@@ -39,7 +39,7 @@ fn everything(report: &mut Report) {
         }
         None => report.not_run("licences, bans, sources", "set-up failed"),
     }
-    report.suite("native tests", native);
+    report.suite("native tests", || native(drivers::for_tests()?));
     let shaders = report.value("list of shaders", list_shaders);
     let built = report.value("WebAssembly build", web::build);
     match &built {
@@ -54,7 +54,7 @@ fn everything(report: &mut Report) {
 
 fn format_and_native(report: &mut Report) {
     report.gate("format", format);
-    report.suite("native tests", native);
+    report.suite("native tests", || native(drivers::for_quick_tests()));
 }
 
 fn format() -> Result<()> {
@@ -91,13 +91,26 @@ fn advisories(deny: &PathBuf) -> Result<Counts> {
     Ok(Counts::gate(true))
 }
 
-fn native() -> Result<Counts> {
+/// One selection of packages for everything native: with another one cargo would unify features otherwise and build candle again.
+fn cargo_test() -> Command {
     let mut tests = command("cargo");
     tests.args(["test", "--workspace", "--exclude", "lantern-web", "--no-fail-fast"]);
-    if let Some(files) = drivers::vk_driver_files()? {
-        println!("no GPU here: VK_DRIVER_FILES={files}");
-        // With a driver at hand, a GPU test that finds no adapter is a failure and not a machine without one.
-        tests.env("VK_DRIVER_FILES", files).env("LANTERN_NEEDS_GPU", "1");
+    tests
+}
+
+fn native(gpu: drivers::Gpu) -> Result<Counts> {
+    let mut tests = cargo_test();
+    match gpu {
+        drivers::Gpu::Own => {}
+        drivers::Gpu::Software(files) => {
+            println!("no GPU here: VK_DRIVER_FILES={files}");
+            // With a driver at hand, a GPU test that finds no adapter is a failure and not a machine without one.
+            tests.env("VK_DRIVER_FILES", files).env("LANTERN_NEEDS_GPU", "1");
+        }
+        drivers::Gpu::None(why) => {
+            println!("{why}: tests that need a GPU say that they skip");
+            tests.env("VK_DRIVER_FILES", "none");
+        }
     }
     let mut counts = Counts::default();
     let ok = run_lines(&mut tests, |line| counts.add_cargo_line(line))?;
@@ -106,8 +119,10 @@ fn native() -> Result<Counts> {
 
 /// Every variant of every kernel, for the browser to compile: `[{name, tier, f16, subgroups, wgsl}]`.
 fn list_shaders() -> Result<PathBuf> {
-    let json =
-        output(command("cargo").args(["run", "--quiet", "--package", "lantern-cli", "--", "shaders", "--json"]))?;
+    // Brings the program up to date that the command line's own tests run; mostly there is nothing to do.
+    run(cargo_test().args(["--no-run", "--quiet"]))?;
+    let lantern = target_dir().join("debug").join("lantern").with_extension(std::env::consts::EXE_EXTENSION);
+    let json = output(Command::new(lantern).args(["shaders", "--json"]))?;
     let path = target_dir().join("shaders.json");
     std::fs::write(&path, json)?;
     Ok(path)
