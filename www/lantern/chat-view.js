@@ -290,8 +290,18 @@ export class ChatView {
   device(info) {
     this.where.set(info ? (info.device === 'gpu' ? 'GPU' : 'Processor') : '—', info ? [info.tier, info.adapter].filter(Boolean).join(' · ') : 'decided at the start');
     const notice = info?.notice;
-    this.notice.hidden = !notice;
-    if (notice) this.notice.replaceChildren(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
+    const downs = info?.stepDowns ?? [];
+    this.notice.hidden = !notice && downs.length === 0;
+    this.notice.replaceChildren();
+    if (notice) {
+      this.notice.append(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
+    }
+    if (downs.length > 0) {
+      const what = downs.length === 1 ? 'One kernel gave wrong numbers on this driver; a plainer one took its place.'
+        : `${downs.length} kernels gave wrong numbers on this driver; plainer ones took their places.`;
+      this.notice.append(h('p', {}, icon(ICONS.warning), ` ${what}`), h('details', {}, h('summary', { textContent: 'Which' }),
+        h('ul', {}, ...downs.map(({ kernel, tier, reason }) => h('li', {}, h('code', { textContent: `${kernel}, ${tier}` }), ` ${reason}`)))));
+    }
   }
 
   /** @param {Numbers} numbers @param {ModelInfo | null} model */

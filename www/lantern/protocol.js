@@ -17,8 +17,11 @@
 /** A model by address, or a file the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
  * @typedef {{url: string} | {file: File}} ModelSource */
 
+/** A kernel that failed its self-test on this driver at this tier, and runs at a plainer one.
+ * @typedef {{kernel: string, tier: string, reason: string}} StepDown */
+
 /** `notice` says why this is not the device that was hoped for.
- * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null}} DeviceInfo */
+ * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[]}} DeviceInfo */
 
 /** `chat`: the file brings a chat template; without one the model continues a text. `parameters` counts weights.
  * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean}} ModelInfo */

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use js_sys::Function;
+use js_sys::{Array, Function};
 use lantern_cpu::{Cpu, Mode};
-use lantern_gpu::{Gpu, GpuOptions, Tier};
+use lantern_gpu::{Gpu, GpuOptions, StepDown, Tier};
 use lantern_graph::{Description, Error, Executor, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -50,14 +50,19 @@ impl Engine {
         create(&device, &tier).await.map_err(|error| js::failure(&error))
     }
 
-    /// `{device, tier, adapter, notice}`.
+    /// `{device, tier, adapter, notice, stepDowns}`: the last are the kernels that failed their self-test so far.
     pub fn info(&self) -> JsValue {
+        let step_downs = match &self.hosts {
+            Hosts::Cpu(_) => Array::new(),
+            Hosts::Gpu(host) => host.executor.step_downs().into_iter().map(step_down).collect(),
+        };
         let Description { device, tier, adapter } = on!(&self.hosts, host => host.executor.describe());
         js::object(&[
             ("device", device.into()),
             ("tier", tier.into()),
             ("adapter", adapter.into()),
             ("notice", self.notice.as_ref().map_or(JsValue::NULL, js::failure)),
+            ("stepDowns", step_downs.into()),
         ])
     }
 
@@ -99,6 +104,10 @@ impl Engine {
     pub fn memory_bytes(&self) -> f64 {
         on!(&self.hosts, host => host.executor.memory_bytes()) as f64
     }
+}
+
+fn step_down(StepDown { kernel, tier, reason }: StepDown) -> JsValue {
+    js::object(&[("kernel", kernel.into()), ("tier", tier.name().into()), ("reason", reason.into())])
 }
 
 fn told(answer: Result<JsValue>) -> Answer {
