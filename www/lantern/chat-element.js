@@ -116,7 +116,7 @@ export class LanternChat extends LanternElement {
       view.image.hidden = !value;
       if (value) view.image.src = new URL(value, document.baseURI).href;
     } else if (name === 'seed') view.seed.value = value ?? '';
-    else if (name === 'temperature') view.temperature.value = Number(value ?? 0.8);
+    else if (name === 'temperature') view.temperature.value = Number(value ?? 0.65);
     else {
       view.maxTokens.input.max = String(Math.max(512, Number(value)));
       view.maxTokens.value = Number(value ?? 192);

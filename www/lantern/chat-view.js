@@ -297,8 +297,8 @@ export class ChatView {
       this.notice.append(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
     }
     if (downs.length > 0) {
-      const what = downs.length === 1 ? 'One kernel gave wrong numbers on this driver; a plainer one took its place.'
-        : `${downs.length} kernels gave wrong numbers on this driver; plainer ones took their places.`;
+      const what = downs.length === 1 ? 'One kernel failed its check on this driver; a plainer one took its place.'
+        : `${downs.length} kernels failed their checks on this driver; plainer ones took their places.`;
       this.notice.append(h('p', {}, icon(ICONS.warning), ` ${what}`), h('details', {}, h('summary', { textContent: 'Which' }),
         h('ul', {}, ...downs.map(({ kernel, tier, reason }) => h('li', {}, h('code', { textContent: `${kernel}, ${tier}` }), ` ${reason}`)))));
     }

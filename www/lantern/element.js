@@ -5,8 +5,6 @@
 import { sharedEngine } from './engine.js';
 import { h } from './dom.js';
 
-/** @import { Failure, Progress } from './protocol.js' */
-
 /** @typedef {'idle' | 'loading' | 'ready' | 'running' | 'recovering' | 'failed'} State */
 
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});

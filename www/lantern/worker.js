@@ -5,7 +5,7 @@
 
 import { ENGINE_TRAP, GPU_LOST, cancelled, isFailure, toFailure } from './protocol.js';
 
-/** @import { DeviceInfo, Failure, FromWorker, GenerateRequest, ModelInfo, ModelSource, Progress, ToWorker } from './protocol.js' */
+/** @import { Failure, FromWorker, ModelInfo, ModelSource, Progress, ToWorker } from './protocol.js' */
 
 /** @typedef {(progress: Progress) => void} Watcher */
 
