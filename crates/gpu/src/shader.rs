@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = files![
     "binary.wgsl",
     "common.wgsl",
     "copy.wgsl",
+    "each.wgsl",
     "gather.wgsl",
     "gemm_core.wgsl",
     "gemv_core.wgsl",

@@ -12,8 +12,7 @@ struct Params {
 @auto var<storage, read_write> y: array<vec2<f32>>;
 @auto var<uniform> p: Params;
 
-const WG: u32 = 64u;
-const COVERS_X: u32 = 64u;
+#include "each.wgsl"
 
 // cos and sin of any angle, to an ulp or two. WGSL promises its own ones 2⁻¹¹ between −π and π, and nothing beyond, where most
 // positions are. Reduction to ±π/4 in three parts (Cody and Waite 1980) and Cephes' polynomials (Moshier, sinf.c).
@@ -27,13 +26,7 @@ fn cos_sin(angle: f32) -> vec2<f32> {
     return select(turned, -turned, (i32(quarter) & 2) == 2);
 }
 
-@compute @workgroup_size(WG)
-fn main(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(num_workgroups) count: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = workgroup_number(id, count) * COVERS_X + local;
+fn each(i: u32) {
     if (i >= p.pairs) {
         return;
     }

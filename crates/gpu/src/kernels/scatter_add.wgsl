@@ -12,16 +12,9 @@ struct Params {
 @auto var<storage, read_write> y: array<f32>;
 @auto var<uniform> p: Params;
 
-const WG: u32 = 64u;
-const COVERS_X: u32 = 64u;
+#include "each.wgsl"
 
-@compute @workgroup_size(WG)
-fn main(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(num_workgroups) count: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let column = workgroup_number(id, count) * COVERS_X + local;
+fn each(column: u32) {
     if (column >= p.columns) {
         return;
     }
