@@ -36,7 +36,8 @@ def main():
         "prompt_ids": prompt_ids,
         "greedy_ids": greedy_ids,
         "margins": [round(m, 4) for m in margins],
-        "text": vocabulary.decode(greedy_ids),
+        # What is added to the prompt, so with the space before its first word.
+        "text": vocabulary.decode(prompt_ids + greedy_ids).removeprefix(PROMPT),
         "encodings": [{"text": text, "ids": vocabulary.encode(text)} for text in TEXTS],
     }
     lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in golden.items())
