@@ -12,7 +12,7 @@ import torch
 
 from gguf_model import continue_ids, load
 
-PROMPT = "Once upon a time there was a little rabbit who lived in the forest."
+PROMPT = "Once upon a time, there was a little girl called"  # its first thirty choices are clear ones
 # Text in, ids out: plain words, runs of spaces, digits, a newline, and characters outside the vocabulary.
 TEXTS = [PROMPT, "", " ", "  two  spaces ", "Hello, world!", "It was 1984.", "A line.\nAnother line.", '"Who are you?" asked the King.',
          "Stra\u00dfe, \u65e5\u672c \U0001f98a", "caf\u00e9\tna\u00efve"]
@@ -22,7 +22,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("file", type=Path)
     arguments.add_argument("out", type=Path)
-    arguments.add_argument("--tokens", type=int, default=128)
+    arguments.add_argument("--tokens", type=int, default=96)
     options = arguments.parse_args()
     model, vocabulary = load(options.file, torch.float64)
     prompt_ids = [vocabulary.bos, *vocabulary.encode(PROMPT)]
