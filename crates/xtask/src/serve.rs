@@ -1,15 +1,17 @@
 //! A static server for `www/` on localhost, for development and for the browser tests.
 
 use crate::{root, web};
-use anyhow::{Result, anyhow};
-use std::fs::File;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use tiny_http::{Header, Request, Response, Server, StatusCode};
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use std::path::Path;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 const DEFAULT_PORT: u16 = 8017;
-/// A page asks for a handful of files at once; a model download must not block them.
-const THREADS: usize = 6;
 
 pub fn main(port: Option<u16>) -> Result<()> {
     web::build()?.print();
@@ -21,111 +23,68 @@ pub fn main(port: Option<u16>) -> Result<()> {
         "\n  Lantern is at {}\n  Ctrl+C stops it; `cargo xtask build` in another terminal rebuilds the engine.",
         site.url
     );
-    for thread in site.threads {
-        thread.join().map_err(|_| anyhow!("a server thread panicked"))?;
-    }
-    Ok(())
+    site.runtime.block_on(std::future::pending())
 }
 
-/// A running server; its threads end with the process.
+/// A running server; it ends when dropped.
 pub struct Site {
     pub url: String,
-    threads: Vec<std::thread::JoinHandle<()>>,
+    runtime: Runtime,
 }
 
 impl Site {
     /// Port 0 takes any free one.
     pub fn start(port: u16) -> Result<Site> {
-        let server = Server::http(("127.0.0.1", port)).map_err(|error| anyhow!("port {port} on localhost: {error}"))?;
-        let port = server.server_addr().to_ip().map_or(port, |addr| addr.port());
-        let server = Arc::new(server);
-        let www = root().join("www");
-        let threads = (0..THREADS)
-            .map(|_| {
-                let (server, www) = (server.clone(), www.clone());
-                std::thread::spawn(move || {
-                    while let Ok(request) = server.recv() {
-                        // An error here is a browser that went away in the middle of an answer.
-                        let _ = answer(request, &www);
-                    }
-                })
-            })
-            .collect();
-        Ok(Site { url: format!("http://localhost:{port}/"), threads })
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_io().build()?;
+        let listener = runtime
+            .block_on(TcpListener::bind(("127.0.0.1", port)))
+            .with_context(|| format!("port {port} on localhost"))?;
+        let url = format!("http://localhost:{}/", listener.local_addr()?.port());
+        runtime.spawn(axum::serve(listener, pages(&root().join("www"))).into_future());
+        Ok(Site { url, runtime })
     }
 }
 
-fn answer(request: Request, www: &Path) -> std::io::Result<()> {
-    let url = request.url().to_owned();
-    let path = url.split(['?', '#']).next().unwrap_or("/");
-    let Some(mut file) = resolve(www, path) else {
-        return request.respond(Response::from_string("not found\n").with_status_code(StatusCode(404)));
-    };
-    if file.is_dir() {
-        if !path.ends_with('/') {
-            let to = header("Location", &format!("{path}/"));
-            return request.respond(Response::empty(StatusCode(308)).with_header(to));
-        }
-        file.push("index.html");
-    }
-    match File::open(&file) {
-        Ok(open) => {
-            let response = Response::from_file(open)
-                .with_header(header("Content-Type", mime(&file)))
-                .with_header(header("Cache-Control", "no-cache"));
-            request.respond(response)
-        }
-        Err(_) => request.respond(Response::from_string("not found\n").with_status_code(StatusCode(404))),
-    }
-}
-
-/// The file a URL path names inside `www`; None for a path that would leave it.
-fn resolve(www: &Path, path: &str) -> Option<PathBuf> {
-    let relative = Path::new(path.strip_prefix('/')?);
-    let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
-    plain.then(|| www.join(relative))
-}
-
-fn header(name: &str, value: &str) -> Header {
-    // Both sides are ASCII: names and types are ours, and a path with other bytes is percent-encoded by the browser.
-    Header::from_bytes(name, value).unwrap_or_else(|()| unreachable!("{name}: {value} is not ASCII"))
-}
-
-/// WebAssembly compiles while it streams only under its own type; modules run only under a JavaScript type.
-fn mime(path: &Path) -> &'static str {
-    match path.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
-        "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "json" => "application/json",
-        "wasm" => "application/wasm",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "webp" => "image/webp",
-        "ico" => "image/x-icon",
-        "md" | "txt" | "ts" => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
+/// Every file is asked for again at each visit, and not sent again when it is the same.
+fn pages(www: &Path) -> Router {
+    let no_cache = SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Router::new().fallback_service(ServeDir::new(www)).layer(no_cache)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{mime, resolve};
-    use std::path::Path;
+    use super::Site;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
 
-    #[test]
-    fn a_path_cannot_leave_the_site() {
-        let www = Path::new("www");
-        assert_eq!(resolve(www, "/lantern/chat.js"), Some("www/lantern/chat.js".into()));
-        assert_eq!(resolve(www, "/"), Some("www/".into()));
-        for path in ["/../Cargo.toml", "/a/../../b", "//etc/passwd", "no-slash", ""] {
-            assert_eq!(resolve(www, path), None, "{path}");
-        }
+    /// The whole answer to one request, as the browser would get it.
+    fn get(site: &Site, path: &str, more: &str) -> String {
+        let host = site.url.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(host).expect("the server listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{more}\r\n").expect("it reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("it answers");
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     #[test]
-    fn wasm_and_modules_have_the_types_browsers_insist_on() {
-        assert_eq!(mime(Path::new("a/lantern_bg.wasm")), "application/wasm");
-        assert!(mime(Path::new("lantern.js")).starts_with("text/javascript"));
+    fn pages_modules_and_models_come_with_the_types_browsers_insist_on() {
+        let site = Site::start(0).expect("a free port");
+        let page = get(&site, "/", "");
+        assert!(page.starts_with("HTTP/1.1 200") && page.contains("content-type: text/html"), "{page}");
+        assert!(page.contains("cache-control: no-cache"), "{page}");
+        let module = get(&site, "/lantern/chat.js", "");
+        assert!(module.contains("content-type: text/javascript"), "{module}");
+        let model = get(&site, "/models/lantern-stories.q8_0.gguf", "range: bytes=0-3\r\n");
+        assert!(model.starts_with("HTTP/1.1 206") && model.ends_with("GGUF"), "{model}");
+    }
+
+    #[test]
+    fn nothing_outside_the_site_is_served() {
+        let site = Site::start(0).expect("a free port");
+        for path in ["/../Cargo.toml", "/%2e%2e/Cargo.toml", "/lantern/../../Cargo.toml", "/nothing-here"] {
+            let answer = get(&site, path, "");
+            assert!(!answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        }
     }
 }

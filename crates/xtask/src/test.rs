@@ -91,10 +91,11 @@ fn advisories(deny: &PathBuf) -> Result<Counts> {
     Ok(Counts::gate(true))
 }
 
-/// One selection of packages for everything native: with another one cargo would unify features otherwise and build candle again.
+/// One selection of packages for everything native: with another one cargo would unify features otherwise and build candle
+/// again. xtask has a profile of its own, and its tests with it.
 fn cargo_test() -> Command {
     let mut tests = command("cargo");
-    tests.args(["test", "--workspace", "--exclude", "lantern-web", "--no-fail-fast"]);
+    tests.args(["test", "--workspace", "--exclude", "lantern-web", "--exclude", "xtask", "--no-fail-fast"]);
     tests
 }
 
@@ -113,7 +114,10 @@ fn native(gpu: drivers::Gpu) -> Result<Counts> {
         }
     }
     let mut counts = Counts::default();
-    let ok = run_lines(&mut tests, |line| counts.add_cargo_line(line))?;
+    let mut own = command("cargo");
+    own.args(["test", "--profile", "xtask", "--package", "xtask"]);
+    let mut ok = run_lines(&mut own, |line| counts.add_cargo_line(line))?;
+    ok &= run_lines(&mut tests, |line| counts.add_cargo_line(line))?;
     Ok(counts.with_exit(ok))
 }
 
