@@ -107,6 +107,10 @@ fn native(gpu: drivers::Gpu) -> Result<Counts> {
             println!("no GPU here: VK_DRIVER_FILES={files}");
             // With a driver at hand, a GPU test that finds no adapter is a failure and not a machine without one.
             tests.env("VK_DRIVER_FILES", files).env("LANTERN_NEEDS_GPU", "1");
+            // lavapipe looks for a display there, and complains at every start when the variable is missing.
+            if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+                tests.env("XDG_RUNTIME_DIR", target_dir());
+            }
         }
         drivers::Gpu::None(why) => {
             println!("{why}: tests that need a GPU say that they skip");
