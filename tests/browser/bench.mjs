@@ -1,7 +1,7 @@
 // The time from navigation to the first token on the page, in a browser with nothing in its cache. Prints one JSON record;
 // `cargo xtask bench page` adds the engine's size and keeps it.
 
-import { cpus, platform, release } from 'node:os';
+import { cpus, platform } from 'node:os';
 import { launch, state, visit } from './harness.mjs';
 
 const RUNS = 5;
@@ -32,7 +32,7 @@ const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 
 const chromium = await launch();
 const devices = {};
-for (const query of ['device=cpu', 'device=gpu', 'device=gpu&tier=software']) {
+for (const query of ['device=auto', 'device=cpu', 'device=gpu']) {
   const runs = [];
   for (let run = 0; run < RUNS; run++) runs.push(await firstToken(chromium, query));
   devices[query] = {
@@ -52,7 +52,7 @@ const record = {
   machine,
   cpu: cpu.model,
   threads: cpus().length,
-  system: `${platform()} ${release()}`,
+  system: platform(),
   browser: `Chromium ${version}`,
   gpu: 'SwiftShader',
   prompt: PROMPT,
