@@ -10,7 +10,7 @@ use lantern_graph::{Bindings, Cancel, Executor, Graph, Oracle, Result, Session, 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// One device at a time: software drivers with several devices in one process wait for each other for ever.
+/// One device at a time: on software drivers, tests side by side only take the processor and the compiler from each other.
 static ONE_DEVICE: Mutex<()> = Mutex::new(());
 
 pub fn one_device() -> MutexGuard<'static, ()> {
