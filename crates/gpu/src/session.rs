@@ -40,7 +40,8 @@ pub struct Plan {
     _constants: Buffer,
     outputs: HashMap<String, Output>,
     last: std::cell::RefCell<Option<Bindings>>,
-    weights: Rc<GpuWeights>,
+    /// Bind groups point into them.
+    _weights: Rc<GpuWeights>,
 }
 
 struct Dispatch {
@@ -216,7 +217,7 @@ impl GpuSession {
             _constants: constants,
             outputs,
             last: None.into(),
-            weights: self.weights.clone(),
+            _weights: self.weights.clone(),
         })
     }
 
@@ -356,12 +357,7 @@ impl Plan {
         self.dispatches.iter().map(|d| (d.step.pipeline.kernel.name(), d.step.pipeline.tier)).collect()
     }
 
-    /// Bytes of temporaries.
-    pub fn arena_bytes(&self) -> u64 {
-        self.arenas.iter().map(|a| a.size()).sum()
-    }
-
-    /// The scope and operation of each dispatch, for profiles.
+    /// The scope and operation of each dispatch: what `profile`'s times belong to.
     pub fn labels(&self) -> Vec<String> {
         let label = |d: &Dispatch| {
             let node = self.graph.node(d.step.node);
@@ -573,11 +569,4 @@ impl Session for GpuSession {
 
 fn no_state(name: &str) -> Error {
     Error::new("gpu.state", format!("no compiled plan has a state {name}"), "compile the plan that declares it first")
-}
-
-impl Plan {
-    /// The weights this plan's bind groups point to.
-    pub fn weights(&self) -> &Rc<GpuWeights> {
-        &self.weights
-    }
 }

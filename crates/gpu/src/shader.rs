@@ -29,6 +29,7 @@ const FILES: &[(&str, &str)] = files![
     "gemm_core.wgsl",
     "gemv_core.wgsl",
     "gemv_dot.wgsl",
+    "gemv_lanes.wgsl",
     "gemv_subgroups.wgsl",
     "linear_interface.wgsl",
     "linear_software.wgsl",

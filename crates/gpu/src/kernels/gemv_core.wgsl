@@ -1,43 +1,12 @@
-// One row of x: 16 invocations along k for each of 4 columns of w, then a tree. Neighbours read neighbouring words.
+// One row of f32 activations.
 #include "linear_interface.wgsl"
 #include "activations.wgsl"
 #include "weight_${FORMAT}.wgsl"
 
-const WG: u32 = 64u;
-const LANES: u32 = 16u;
-const COVERS_X: u32 = 4u;
-const COVERS_Y: u32 = 1u;
-
-var<workgroup> sums: array<f32, 64>;
-
-@compute @workgroup_size(WG)
-fn main(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(num_workgroups) count: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let tiles = (p.n + COVERS_X - 1u) / COVERS_X;
-    let g = workgroup_number(id, count);
-    let row = g / tiles;
-    let column = (g % tiles) * COVERS_X + local / LANES;
-    let lane = local % LANES;
-    let inside = column < p.n && row < p.rows;
-    var total = 0.0;
-    if (inside) {
-        for (var c = lane; c < p.chunks; c += LANES) {
-            let v = raw8(column, c);
-            let a = x8(row, c);
-            total += scale8(column, c) * (dot(v[0], a[0]) + dot(v[1], a[1]));
-        }
-    }
-    sums[local] = total;
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (lane < half) {
-            sums[local] += sums[local + half];
-        }
-    }
-    if (inside && lane == 0u) {
-        put(row, column, sums[local]);
-    }
+fn dot8(row: u32, column: u32, chunk: u32) -> f32 {
+    let v = raw8(column, chunk);
+    let a = x8(row, chunk);
+    return scale8(column, chunk) * (dot(v[0], a[0]) + dot(v[1], a[1]));
 }
+
+#include "gemv_lanes.wgsl"

@@ -1,0 +1,39 @@
+// One row of x: 16 invocations along k for each of 4 columns of w, then a tree. Neighbours read neighbouring words. What eight
+// columns of k add is `dot8(row, column, chunk)` of the file that includes this.
+
+const WG: u32 = 64u;
+const LANES: u32 = 16u;
+const COVERS_X: u32 = 4u;
+const COVERS_Y: u32 = 1u;
+
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let tiles = (p.n + COVERS_X - 1u) / COVERS_X;
+    let g = workgroup_number(id, count);
+    let row = g / tiles;
+    let column = (g % tiles) * COVERS_X + local / LANES;
+    let lane = local % LANES;
+    let inside = column < p.n && row < p.rows;
+    var total = 0.0;
+    if (inside) {
+        for (var c = lane; c < p.chunks; c += LANES) {
+            total += dot8(row, column, c);
+        }
+    }
+    sums[local] = total;
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (lane < half) {
+            sums[local] += sums[local + half];
+        }
+    }
+    if (inside && lane == 0u) {
+        put(row, column, sums[local]);
+    }
+}
