@@ -313,17 +313,36 @@ impl Graph {
 
     /// A fused operation as `fuse` would make it: executors' self-tests build single ones. Models use primitives.
     pub fn fused(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
-        let like = match (&op, inputs.len()) {
-            (Op::LinearAdd, 3) => inputs[2],
-            (Op::Softmax, 1) | (Op::RmsNorm { .. } | Op::Rope { .. } | Op::SwiGlu, 2) | (Op::Attention { .. }, 3) => {
-                inputs[0]
+        if let Op::FusedLinear { epilogue } | Op::FusedConv2d { epilogue, .. } = op {
+            let wanted = 2 + usize::from(epilogue.bias) + usize::from(epilogue.residual);
+            if inputs.len() != wanted {
+                return Err(shape_error("fused", format!("{} of {} inputs", op.name(), inputs.len())));
             }
+            // Shaped like the primitives it stands for.
+            let plain = match op {
+                Op::FusedConv2d { window, groups, upsample, .. } => {
+                    let x = match self.shape(inputs[0]).0[..] {
+                        [_, Dim::Fixed(h), Dim::Fixed(w), _] if upsample > 1 => {
+                            self.resize(inputs[0], crate::ResizeMode::Nearest, [h * upsample, w * upsample])?
+                        }
+                        _ => inputs[0],
+                    };
+                    self.conv2d(x, inputs[1], window, groups)?
+                }
+                _ => self.linear(inputs[0], inputs[1])?,
+            };
+            return Ok(self.push(op, inputs, self.shape(plain).clone(), DType::F32));
+        }
+        let like = match (&op, inputs.len()) {
+            (Op::Softmax, 1)
+            | (Op::RmsNorm { .. } | Op::Rope { .. } | Op::SwiGlu, 2)
+            | (Op::Attention { .. } | Op::GroupNorm { .. }, 3) => inputs[0],
             (op, n) => return Err(shape_error("fused", format!("{} of {n} inputs", op.name()))),
         };
         Ok(self.push(op, inputs, self.shape(like).clone(), DType::F32))
     }
 
-    fn want_f32(&self, op: &str, x: NodeId) -> Result<()> {
+    pub(crate) fn want_f32(&self, op: &str, x: NodeId) -> Result<()> {
         let dtype = self.node(x).dtype;
         if dtype == DType::F32 {
             return Ok(());

@@ -121,9 +121,32 @@ pub trait Session {
         bindings: &Bindings,
         inputs: &[(&str, Value)],
         cancel: &Cancel,
+    ) -> Result<()> {
+        self.run_reporting(plan, bindings, inputs, cancel, &mut |_, _| {}).await
+    }
+
+    /// `run`, telling after each slice how many of how many floating-point operations are done.
+    ///
+    /// # Errors
+    /// As `run`.
+    async fn run_reporting(
+        &mut self,
+        plan: &Self::Plan,
+        bindings: &Bindings,
+        inputs: &[(&str, Value)],
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()>;
 
-    /// An output of the plan's last run, trimmed to the symbols' values then.
+    /// Bytes of device memory that this session's temporaries would take with a plan of this graph, known before any of
+    /// it is allocated. Plans of one session share them: the peak counts, not the sum.
+    ///
+    /// # Errors
+    /// As `compile`.
+    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64>;
+
+    /// An output of the plan's last run, trimmed to the symbols' values then. It must be read before another plan of the
+    /// session runs: they share their temporaries.
     ///
     /// # Errors
     /// `graph.output`; `gpu.lost`.

@@ -10,7 +10,7 @@ use crate::{Binary, DType, Error, Graph, Index, NodeId, Op, Reduction, Result, U
 ///
 /// # Errors
 /// `graph.grad` when the loss is not one element, a wanted node does not reach it, or an operation between them has no
-/// derivative (fused ones, writes, a slice or concat over a symbol's axis where the adjoint would need one).
+/// derivative (fused ones, writes, resizing a symbol's number of pictures).
 pub fn backward(graph: &mut Graph, loss: NodeId, wrt: &[NodeId]) -> Result<Vec<NodeId>> {
     let count = graph.shape(loss).count();
     if count.factor != 1 || !count.symbols.is_empty() {
@@ -104,6 +104,39 @@ fn adjoints(g: &mut Graph, id: NodeId, dy: NodeId, needed: &[bool]) -> Result<Ve
                 out.push((w, if transposed { g.matmul(x, dy, true, false)? } else { g.matmul(dy, x, true, false)? }));
             }
         }
+        // A convolution, its adjoint in the picture and its adjoint in the filter are one trilinear form seen from three
+        // sides, so their derivatives are each other.
+        Op::Conv2d { window, groups } => {
+            let (x, w) = (inputs[0], inputs[1]);
+            if wants(0) {
+                let size = sides(g, x);
+                out.push((x, g.conv2d_transposed(dy, w, window, groups, size)?));
+            }
+            if wants(1) && g.node(w).dtype == DType::F32 {
+                out.push((w, g.conv2d_filter(x, dy, window, groups)?));
+            }
+        }
+        Op::Conv2dTransposed { window, groups } => {
+            let (y, w) = (inputs[0], inputs[1]);
+            if wants(0) {
+                out.push((y, g.conv2d(dy, w, window, groups)?));
+            }
+            if wants(1) && g.node(w).dtype == DType::F32 {
+                out.push((w, g.conv2d_filter(dy, y, window, groups)?));
+            }
+        }
+        Op::Conv2dFilter { window, groups } => {
+            let (x, y) = (inputs[0], inputs[1]);
+            if wants(0) {
+                let size = sides(g, x);
+                out.push((x, g.conv2d_transposed(y, dy, window, groups, size)?));
+            }
+            if wants(1) {
+                out.push((y, g.conv2d(x, dy, window, groups)?));
+            }
+        }
+        Op::MaxPool { window } => out.push((inputs[0], g.max_pool_adjoint(inputs[0], id, dy, window)?)),
+        Op::Resize { mode } => out.push((inputs[0], g.resize_adjoint(inputs[0], dy, mode)?)),
         Op::Reshape => out.push((inputs[0], g.reshape(dy, g.shape(inputs[0]).clone())?)),
         Op::Broadcast => {
             let shape = g.shape(inputs[0]).clone();
@@ -156,6 +189,11 @@ fn adjoints(g: &mut Graph, id: NodeId, dy: NodeId, needed: &[bool]) -> Result<Ve
     }
     out.retain(|(input, _)| needed[input.0 as usize]);
     Ok(out)
+}
+
+/// Height and width of a picture.
+fn sides(g: &Graph, x: NodeId) -> [usize; 2] {
+    [g.shape(x).0[1].bound(g), g.shape(x).0[2].bound(g)]
 }
 
 /// `dy · f'(x)`, from the result `y` where that is cheaper.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::shape::{Dim, Shape, Symbol};
+use crate::shape::{Count, Dim, Shape, Symbol};
 use crate::{DType, Error, Op, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,18 +42,19 @@ pub struct InputSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeightSpec {
     pub name: String,
-    /// `[rows, columns]`, or `[columns]` for one row. A row is whole blocks of the dtype.
+    /// Its first dimension counts rows: `[out, in]`, `[out, kh, kw, in / groups]`; `[columns]` is one row. A row is whole
+    /// blocks of the dtype.
     pub shape: Vec<usize>,
     pub dtype: DType,
 }
 
 impl WeightSpec {
     pub fn rows(&self) -> usize {
-        self.shape[..self.shape.len() - 1].iter().product()
+        if self.shape.len() == 1 { 1 } else { self.shape[0] }
     }
 
     pub fn columns(&self) -> usize {
-        self.shape[self.shape.len() - 1]
+        self.shape.iter().product::<usize>() / self.rows()
     }
 
     /// Bytes of one row as files store it.
@@ -191,7 +192,18 @@ impl Graph {
         let inner = |i: usize, d: usize| self.shape(node.inputs[i]).back(d).bound(self) as u64;
         match &node.op {
             Op::Linear { transposed } => 2 * out * inner(1, usize::from(*transposed)),
-            Op::LinearAdd => 2 * out * inner(1, 0),
+            Op::FusedLinear { .. } => 2 * out * inner(1, 0),
+            Op::Conv2d { window, .. } | Op::FusedConv2d { window, .. } => 2 * out * window.taps() as u64 * inner(1, 0),
+            Op::Conv2dTransposed { window, .. } => {
+                let from = self.shape(node.inputs[0]).count().bound(self) as u64;
+                2 * from * window.taps() as u64 * inner(1, 0)
+            }
+            Op::Conv2dFilter { .. } => {
+                let positions = &self.shape(node.inputs[1]).0[..3];
+                2 * out * Count::product(positions).bound(self) as u64
+            }
+            Op::MaxPool { window } => out * window.taps() as u64,
+            Op::Resize { .. } | Op::GroupNorm { .. } => 8 * out,
             Op::MatMul { transpose_a, .. } => 2 * out * inner(0, usize::from(*transpose_a)),
             Op::Attention { .. } => 4 * out * self.shape(node.inputs[1]).0[0].bound(self) as u64,
             Op::Reduce { .. } | Op::Argmax => self.shape(node.inputs[0]).count().bound(self) as u64,

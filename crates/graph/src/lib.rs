@@ -13,6 +13,7 @@ mod executor;
 mod fuse;
 mod grad;
 mod graph;
+mod image;
 mod op;
 mod shape;
 
@@ -21,5 +22,6 @@ pub use executor::{Cancel, Description, Executor, Oracle, Session, Value};
 pub use fuse::fuse;
 pub use grad::backward;
 pub use graph::{Graph, InputSpec, Node, NodeId, StateId, StateSpec, SymbolSpec, WeightId, WeightSpec};
-pub use op::{Binary, DType, Index, Op, Reduction, Unary};
+pub use image::{ResizeMode, Window};
+pub use op::{Activation, Binary, DType, Epilogue, Index, Op, Reduction, Unary};
 pub use shape::{Bindings, Count, Dim, Shape, Symbol};

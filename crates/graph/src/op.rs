@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::image::{ResizeMode, Window};
 use crate::shape::{Bindings, Symbol};
 use crate::{StateId, WeightId};
 
@@ -108,6 +109,39 @@ pub enum Reduction {
     Max,
 }
 
+/// What a product may do to its result while it is still in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Epilogue {
+    /// A row `[out]` is added.
+    pub bias: bool,
+    /// A tensor of the result's shape is added.
+    pub residual: bool,
+    /// Last.
+    pub activation: Option<Activation>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    Relu,
+    /// `x · sigmoid(x)`.
+    Silu,
+    Tanh,
+    Sigmoid,
+}
+
+impl Activation {
+    pub const ALL: [Activation; 4] = [Activation::Relu, Activation::Silu, Activation::Tanh, Activation::Sigmoid];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::Silu => "silu",
+            Activation::Tanh => "tanh",
+            Activation::Sigmoid => "sigmoid",
+        }
+    }
+}
+
 /// One operation. Shapes of inputs and results are on the [`crate::Graph`]'s builder method of the same name.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
@@ -138,6 +172,26 @@ pub enum Op {
     /// `x · wᵀ` for a weight stored `[out, in]`; `x · w` when transposed. The weight may be quantized.
     Linear {
         transposed: bool,
+    },
+    Conv2d {
+        window: Window,
+        groups: usize,
+    },
+    /// The adjoint of `Conv2d` in its picture.
+    Conv2dTransposed {
+        window: Window,
+        groups: usize,
+    },
+    /// The adjoint of `Conv2d` in its weight.
+    Conv2dFilter {
+        window: Window,
+        groups: usize,
+    },
+    MaxPool {
+        window: Window,
+    },
+    Resize {
+        mode: ResizeMode,
     },
     Reshape,
     Broadcast,
@@ -182,8 +236,24 @@ pub enum Op {
     },
     /// Shazeer 2020, "GLU variants": `silu(gate) · up`. Inputs gate, up.
     SwiGlu,
-    /// `x · wᵀ + residual`. Inputs x, weight, residual.
-    LinearAdd,
+    /// `activation(x · wᵀ + bias + residual)`. Inputs x, weight, then bias and residual where the epilogue has them.
+    FusedLinear {
+        epilogue: Epilogue,
+    },
+    /// `activation(conv2d(enlarged x) + bias + residual)`: x is enlarged `upsample` times by nearest pixels while it is
+    /// read. Inputs x, weight, then bias and residual where the epilogue has them.
+    FusedConv2d {
+        window: Window,
+        groups: usize,
+        upsample: usize,
+        epilogue: Epilogue,
+    },
+    /// Wu and He 2018, "Group Normalization", on `[n, h, w, c]`, then SiLU where asked. Inputs x, weight `[c]`, bias `[c]`.
+    GroupNorm {
+        groups: usize,
+        eps: f32,
+        silu: bool,
+    },
 }
 
 impl Op {
@@ -201,6 +271,11 @@ impl Op {
             Op::Reduce { .. } => "reduce",
             Op::MatMul { .. } => "matmul",
             Op::Linear { .. } => "linear",
+            Op::Conv2d { .. } => "conv2d",
+            Op::Conv2dTransposed { .. } => "conv2d_transposed",
+            Op::Conv2dFilter { .. } => "conv2d_filter",
+            Op::MaxPool { .. } => "max_pool",
+            Op::Resize { .. } => "resize",
             Op::Reshape => "reshape",
             Op::Broadcast => "broadcast",
             Op::Permute(_) => "permute",
@@ -216,7 +291,21 @@ impl Op {
             Op::Rope { .. } => "rope",
             Op::Attention { .. } => "attention",
             Op::SwiGlu => "swiglu",
-            Op::LinearAdd => "linear_add",
+            Op::FusedLinear { .. } => "fused_linear",
+            Op::FusedConv2d { .. } => "fused_conv2d",
+            Op::GroupNorm { .. } => "group_norm",
+        }
+    }
+
+    /// The window of a convolution or pooling.
+    pub fn window(&self) -> Option<Window> {
+        match *self {
+            Op::Conv2d { window, .. }
+            | Op::Conv2dTransposed { window, .. }
+            | Op::Conv2dFilter { window, .. }
+            | Op::FusedConv2d { window, .. }
+            | Op::MaxPool { window } => Some(window),
+            _ => None,
         }
     }
 

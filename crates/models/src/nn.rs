@@ -3,7 +3,7 @@
 //! `lantern_graph::fuse` recognises them by their shape: a change here needs its twin there. The tests of this crate
 //! count what was recognised.
 
-use lantern_graph::{Binary, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary};
+use lantern_graph::{Binary, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary, Window};
 
 /// Added to the scores of positions that may not be seen: exp gives exactly 0.
 const HIDDEN: f32 = -1e30;
@@ -52,6 +52,47 @@ pub fn silu(g: &mut Graph, x: NodeId) -> Result<NodeId> {
 pub fn swiglu(g: &mut Graph, gate: NodeId, up: NodeId) -> Result<NodeId> {
     let silu = silu(g, gate)?;
     g.mul(silu, up)
+}
+
+/// Group normalization (Wu and He 2018, arXiv 1803.08494).
+///
+/// x `[n, h, w, channels]`, weight and bias `[channels]` → the same shape: per picture and group of neighbouring channels,
+/// `(x − mean) / sqrt(variance + eps) · weight + bias`, the variance with divisor h · w · channels / groups.
+pub fn group_norm(g: &mut Graph, x: NodeId, weight: NodeId, bias: NodeId, groups: usize, eps: f32) -> Result<NodeId> {
+    let shape = g.shape(x).clone();
+    let &[n, Dim::Fixed(h), Dim::Fixed(w), Dim::Fixed(channels)] = &shape.0[..] else {
+        return Err(wrong("group_norm", format!("{shape} is not [n, height, width, channels], the last three fixed")));
+    };
+    if groups == 0 || !channels.is_multiple_of(groups) || h * w == 0 {
+        return Err(wrong("group_norm", format!("{groups} groups of the channels of {shape}")));
+    }
+    let per_group = channels / groups;
+    let share = 1.0 / (h * w * per_group) as f32;
+    let grouped = g.reshape(x, [n, (h * w).into(), groups.into(), per_group.into()])?;
+    let over_group = |g: &mut Graph, x: NodeId, add: f32| {
+        let sum = g.sum(x, 3)?;
+        let sum = g.sum(sum, 1)?;
+        g.affine(sum, share, add)
+    };
+    let mean = over_group(g, grouped, 0.0)?;
+    let centred = g.sub(grouped, mean)?;
+    let squares = g.mul(centred, centred)?;
+    let variance = over_group(g, squares, eps)?;
+    let scale = g.unary(Unary::Rsqrt, variance)?;
+    let normed = g.mul(centred, scale)?;
+    let normed = g.reshape(normed, shape)?;
+    let scaled = g.mul(normed, weight)?;
+    g.add(scaled, bias)
+}
+
+/// The mean under the window, what is padded counting as zeros (PyTorch's default). x `[n, h, w, c]` → `[n, oh, ow, c]`.
+pub fn average_pool(g: &mut Graph, x: NodeId, window: Window) -> Result<NodeId> {
+    let Some(channels) = g.shape(x).back(0).fixed() else {
+        return Err(wrong("average_pool", format!("the channels of {} are not fixed", g.shape(x))));
+    };
+    let share = vec![1.0 / window.taps() as f32; channels * window.taps()];
+    let mean = g.constant([channels, window.kernel[0], window.kernel[1], 1], &share)?;
+    g.conv2d(x, mean, window, channels)
 }
 
 /// The angles per position of a rotary embedding, `theta^(-2i / head_dim)`: `[head_dim / 2, 1]`.

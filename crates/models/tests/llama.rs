@@ -47,7 +47,7 @@ fn every_block_fuses_whole() {
         ("write", 2 * n),
         ("slice", 2 * n),
         ("attention", n),
-        ("linear_add", 2 * n),
+        ("fused_linear", 2 * n),
         ("swiglu", n),
         ("argmax", 1),
     ]);
