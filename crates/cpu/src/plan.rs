@@ -56,9 +56,17 @@ fn check_types(graph: &Graph, id: NodeId) -> Result<()> {
     for (i, input) in node.inputs.iter().enumerate() {
         let from = graph.node(*input);
         let fits = match (&node.op, i) {
-            (Op::Linear { .. } | Op::LinearAdd, 1) | (Op::Gather, 0) => {
+            (
+                Op::Linear { .. }
+                | Op::FusedLinear { .. }
+                | Op::Conv2d { .. }
+                | Op::Conv2dTransposed { .. }
+                | Op::FusedConv2d { .. },
+                1,
+            )
+            | (Op::Gather, 0) => {
                 let (block, _) = from.dtype.block();
-                from.dtype != DType::U32 && from.shape.back(0).bound(graph).is_multiple_of(block)
+                from.dtype != DType::U32 && row_len(graph, *input).is_multiple_of(block)
             }
             (Op::Gather, 1) | (Op::ScatterAdd, 0) => from.dtype == DType::U32,
             (Op::Reshape, _) => true,
@@ -77,11 +85,26 @@ fn check_types(graph: &Graph, id: NodeId) -> Result<()> {
     Ok(())
 }
 
+/// Elements of a row of a weight: of everything behind its first dimension.
+fn row_len(graph: &Graph, id: NodeId) -> usize {
+    graph.shape(id).bound(graph).iter().skip(1).product()
+}
+
 fn dtype_error(cause: String) -> Error {
-    Error::new("graph.dtype", cause, "gather or linear read other types than f32, in rows of whole blocks")
+    Error::new(
+        "graph.dtype",
+        cause,
+        "gather, linear and convolutions read other types than f32, in rows of whole blocks",
+    )
 }
 
 impl Plan {
+    /// Bytes of the buffers of a graph that `prepare` gave.
+    pub(crate) fn bytes(graph: &Graph) -> u64 {
+        let Placement { slots, ids, .. } = place(graph);
+        slots.iter().chain(&ids).map(|len| 4 * *len as u64).sum()
+    }
+
     /// `graph` as `prepare` gave it; `states` says where its states stand in the session.
     pub(crate) fn new(
         graph: Graph,

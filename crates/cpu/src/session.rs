@@ -155,7 +155,14 @@ impl lantern_graph::Session for Session {
         Plan::new(graph, &self.weights, states, &self.identity, &self.memory)
     }
 
-    async fn run(&mut self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)], cancel: &Cancel) -> Result<()> {
+    async fn run_reporting(
+        &mut self,
+        plan: &Plan,
+        bindings: &Bindings,
+        inputs: &[(&str, Value)],
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
         self.own(plan)?;
         bindings.check(&plan.graph)?;
         check_ranges(plan, bindings)?;
@@ -163,29 +170,42 @@ impl lantern_graph::Session for Session {
         plan.ran.replace(None);
         let mut lease = Lease { plan, arena: plan.arena.take() };
         let weights = self.weights.of(&plan.weights);
+        let mut env = Env {
+            plan,
+            bindings,
+            inputs: &inputs,
+            weights: &weights,
+            states: &mut self.states,
+            arena: &mut lease.arena,
+        };
+        let total = plan.steps.iter().map(|id| env.cost(*id).total()).fold(0, u64::saturating_add);
+        let mut finished = 0u64;
         for id in &plan.steps {
-            let mut env = Env {
-                plan,
-                bindings,
-                inputs: &inputs,
-                weights: &weights,
-                states: &mut self.states,
-                arena: &mut lease.arena,
-            };
             let cost = env.cost(*id);
             let mut done = 0;
             while done < cost.units {
+                if self.spent >= SLICE_FLOPS {
+                    progress(finished, total);
+                }
                 Session::pause(&mut self.spent, &self.yields, cancel).await?;
                 let left = SLICE_FLOPS.saturating_sub(self.spent) / cost.flops_per_unit.max(1);
                 let until = cost.units.min(done.saturating_add(cost.round(left as usize)));
                 env.step(*id, done..until, &mut self.scratch)?;
-                self.spent = self.spent.saturating_add((until - done) as u64 * cost.flops_per_unit);
+                let flops = (until - done) as u64 * cost.flops_per_unit;
+                self.spent = self.spent.saturating_add(flops);
+                finished = finished.saturating_add(flops);
                 done = until;
             }
         }
+        progress(total, total);
         drop(lease);
         plan.ran.replace(Some(bindings.clone()));
         Ok(())
+    }
+
+    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
+        cancel.check()?;
+        Ok(Plan::bytes(&prepare(graph, self.mode)?))
     }
 
     async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Error, NodeId, Op, Result, Value};
+use lantern_graph::{Bindings, Epilogue, Error, NodeId, Op, Result, Value};
 
 use crate::kernels::attention::{Attention, rope};
 use crate::kernels::{elementwise, layout, product, reduce};
@@ -40,6 +40,10 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
+    pub fn total(&self) -> u64 {
+        (self.units as u64).saturating_mul(self.flops_per_unit)
+    }
+
     /// As many whole grains as fit into `units`, at least one.
     pub fn round(&self, units: usize) -> usize {
         (units / self.grain).max(1) * self.grain
@@ -120,7 +124,7 @@ impl Env<'_> {
             grain,
         };
         match &node.op {
-            Op::Linear { transposed: false } | Op::LinearAdd => {
+            Op::Linear { transposed: false } | Op::FusedLinear { .. } => {
                 let inner = dims(1)[1];
                 // One row is cut across its columns; candle takes them by four.
                 if out[0] == 1 { cost(out[1], &[inner], 64) } else { cost(out[0], &[out[1], inner], 1) }
@@ -232,10 +236,16 @@ impl Env<'_> {
                 self.matmul(id, (*transpose_a, *transpose_b), part, out, &mut scratch.product)?;
             }
             Op::Linear { transposed: false } => self.linear(id, part, out, &mut scratch.product)?,
-            Op::LinearAdd => {
-                let at = if self.dims(id)[0] == 1 { part.clone() } else { rows_of(&part, self.dims(id)[1]) };
+            Op::FusedLinear { epilogue } => {
+                let dims = self.dims(id);
+                // One row is cut across its columns.
+                let (at, columns) =
+                    if dims[0] == 1 { (part.clone(), part.clone()) } else { (rows_of(&part, dims[1]), 0..dims[1]) };
                 self.linear(id, part, out, &mut scratch.product)?;
-                elementwise::add_to(&mut out[at.clone()], &x(2)?[at]);
+                let [bias, residual] = self.epilogue(id, *epilogue)?;
+                let bias = bias.map(|bias| &bias[columns]);
+                let residual = residual.map(|residual| &residual[at.clone()]);
+                elementwise::finish(&mut out[at], bias, residual, epilogue.activation);
             }
             Op::Linear { transposed: true } => {
                 if part.start == 0 {
@@ -292,9 +302,19 @@ impl Env<'_> {
                 };
                 attention.run(x(0)?, x(1)?, x(2)?, part, out, &mut scratch.scores);
             }
-            Op::Weight(_) | Op::Constant(_) | Op::Write { .. } | Op::Argmax => return Err(unreadable(id)),
+            _ => return Err(unreadable(id)),
         }
         Ok(())
+    }
+
+    /// The bias and the residual of a fused product, where it has them.
+    fn epilogue(&self, id: NodeId, epilogue: Epilogue) -> Result<[Option<&[f32]>; 2]> {
+        let mut more = self.plan.graph.node(id).inputs.iter().skip(2);
+        let mut next = |has: bool| match has {
+            true => more.next().ok_or_else(|| unreadable(id)).and_then(|input| self.floats(*input)).map(Some),
+            false => Ok(None),
+        };
+        Ok([next(epilogue.bias)?, next(epilogue.residual)?])
     }
 
     /// Units are rows, or the columns of a single row.

@@ -125,7 +125,7 @@ fn attention_over_a_written_state() {
 }
 
 #[test]
-fn linear_add_on_either_side() {
+fn fused_linear_on_either_side() {
     let mut rng = seeded(25);
     for residual_first in [false, true] {
         let (x, w) = (Tensor::random(&mut rng, &[3, 33]), Tensor::random(&mut rng, &[9, 33]));
@@ -136,7 +136,7 @@ fn linear_add_on_either_side() {
         let y = if residual_first { g.add(nr, product) } else { g.add(product, nr) }.unwrap();
         g.output("y", y);
         let inputs = [("x", x.value()), ("w", w.value()), ("r", r.value())];
-        assert_eq!(names(&same_fused("linear_add", &g, &[], &inputs)), ["linear_add"]);
+        assert_eq!(names(&same_fused("fused_linear", &g, &[], &inputs)), ["fused_linear"]);
     }
 }
 
@@ -294,12 +294,12 @@ fn near_misses_are_left_alone() {
         let silu = nn::silu(g, x).unwrap();
         g.mul(silu, up).unwrap()
     });
-    left_alone("a residual that is stretched", "linear_add", &|g| {
-        let (x, w, bias) = (square(g), square(g), g.input("b", [6], DType::F32));
+    left_alone("a residual that is stretched", "fused_linear", &|g| {
+        let (x, w, column) = (square(g), square(g), g.input("b", [6, 1], DType::F32));
         let product = g.linear(x, w).unwrap();
-        g.add(product, bias).unwrap()
+        g.add(product, column).unwrap()
     });
-    left_alone("a transposed product", "linear_add", &|g| {
+    left_alone("a transposed product", "fused_linear", &|g| {
         let (x, w) = (square(g), square(g));
         let product = g.linear_transposed(x, w).unwrap();
         g.add(product, x).unwrap()

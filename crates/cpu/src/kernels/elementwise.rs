@@ -1,6 +1,6 @@
 //! One element at a time, with broadcasting.
 
-use lantern_graph::{Binary, Unary};
+use lantern_graph::{Activation, Binary, Unary};
 
 use super::layout::{broadcast_strides, walk};
 
@@ -50,6 +50,24 @@ pub fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
 pub fn add_to(out: &mut [f32], x: &[f32]) {
     for (out, x) in out.iter_mut().zip(x) {
         *out += x;
+    }
+}
+
+/// `activation(out + bias + residual)` in place, for rows as long as the bias.
+pub fn finish(out: &mut [f32], bias: Option<&[f32]>, residual: Option<&[f32]>, activation: Option<Activation>) {
+    if let Some(bias) = bias.filter(|bias| !bias.is_empty()) {
+        out.chunks_exact_mut(bias.len()).for_each(|row| add_to(row, bias));
+    }
+    if let Some(residual) = residual {
+        add_to(out, residual);
+    }
+    let each = |out: &mut [f32], f: fn(f32) -> f32| out.iter_mut().for_each(|x| *x = f(*x));
+    match activation {
+        None => {}
+        Some(Activation::Relu) => out.iter_mut().for_each(|x| *x = x.max(0.0)),
+        Some(Activation::Silu) => each(out, |x| x * sigmoid(x)),
+        Some(Activation::Tanh) => each(out, f32::tanh),
+        Some(Activation::Sigmoid) => each(out, sigmoid),
     }
 }
 
