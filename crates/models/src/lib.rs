@@ -4,5 +4,7 @@
 //! `lantern_graph::fuse` recognises, so that one description serves inference and learning.
 
 pub mod adam;
+pub mod autoencoder_kl;
 pub mod llama;
 pub mod nn;
+pub mod taesd;

@@ -3,7 +3,7 @@
 //! `lantern_graph::fuse` recognises them by their shape: a change here needs its twin there. The tests of this crate
 //! count what was recognised.
 
-use lantern_graph::{Binary, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary, Window};
+use lantern_graph::{Binary, DType, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary, Window};
 
 /// Added to the scores of positions that may not be seen: exp gives exactly 0.
 const HIDDEN: f32 = -1e30;
@@ -83,6 +83,39 @@ pub fn group_norm(g: &mut Graph, x: NodeId, weight: NodeId, bias: NodeId, groups
     let normed = g.reshape(normed, shape)?;
     let scaled = g.mul(normed, weight)?;
     g.add(scaled, bias)
+}
+
+/// A convolution with the weight `{name}.weight`, `[out, kh, kw, channels]` stored as `dtype` says, and, where there is one,
+/// the bias `{name}.bias`. x `[n, h, w, channels]` → `[n, oh, ow, out]`.
+pub fn conv(
+    g: &mut Graph,
+    x: NodeId,
+    name: &str,
+    out: usize,
+    window: Window,
+    bias: bool,
+    dtype: &dyn Fn(&str) -> DType,
+) -> Result<NodeId> {
+    let channels = g.shape(x).back(0).bound(g);
+    let weight = format!("{name}.weight");
+    let weight = g.weight(&weight, &[out, window.kernel[0], window.kernel[1], channels], dtype(&weight))?;
+    let y = g.conv2d(x, weight, window, 1)?;
+    if !bias {
+        return Ok(y);
+    }
+    let bias = g.weight(&format!("{name}.bias"), &[out], DType::F32)?;
+    g.add(y, bias)
+}
+
+/// Both sides of a picture at least one latent pixel of `downscale`, and whole ones.
+///
+/// # Errors
+/// `graph.shape`.
+pub fn whole_latents(op: &str, downscale: usize, size: [usize; 2]) -> Result<()> {
+    match size.iter().all(|side| *side > 0 && side.is_multiple_of(downscale)) {
+        true => Ok(()),
+        false => Err(wrong(op, format!("height and width {size:?} are not multiples of {downscale} from {downscale} on"))),
+    }
 }
 
 /// The mean under the window, what is padded counting as zeros (PyTorch's default). x `[n, h, w, c]` → `[n, oh, ow, c]`.
