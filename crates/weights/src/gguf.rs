@@ -5,6 +5,7 @@
 //! compute with, or does not know, are listed all the same; [`TensorInfo::supported`] is asked before one is used.
 
 use crate::cursor::Cursor;
+use crate::stranger::{shorten, stranger};
 use crate::{ByteSource, GgmlType, Metadata};
 use lantern_graph::{Error, Result};
 use std::collections::HashMap;
@@ -107,12 +108,7 @@ impl Gguf {
 async fn read_version<S: ByteSource>(cursor: &mut Cursor<'_, S>) -> Result<u32> {
     let magic: [u8; 4] = cursor.array("the first four bytes").await?;
     if magic != MAGIC {
-        let (what, remedy) = match &magic {
-            b"vers" => ("this looks like a Git LFS pointer", "fetch the file itself: git lfs pull"),
-            b"<htm" | b"<!DO" | b"<!do" => ("this looks like a web page", "download the file itself, not its page"),
-            b"lmgg" | b"tjgg" | b"fmgg" | b"algg" => ("this is a model file from before GGUF", "convert it to GGUF"),
-            _ => ("this is not a GGUF file", "choose a .gguf file"),
-        };
+        let (what, remedy) = stranger(&magic).unwrap_or(("this is not a GGUF file", "choose a .gguf file"));
         return Err(Error::new("gguf.magic", format!("{what} (it starts with \"{}\")", magic.escape_ascii()), remedy));
     }
     let version = cursor.u32("the version").await?;
@@ -200,8 +196,7 @@ fn check_apart(tensors: &[TensorInfo]) -> Result<()> {
 }
 
 fn bad_tensor(name: &str, why: &str) -> Error {
-    // A damaged file's name may be megabytes of noise.
-    let name: String = name.chars().take(80).collect();
+    let name = shorten(name);
     Error::new(
         "gguf.tensor",
         format!("tensor {name:?} cannot be read: {why}"),

@@ -1,4 +1,5 @@
-//! Model files: where their bytes come from, what a GGUF says about itself, and how its blocks turn into numbers.
+//! Model files: where their bytes come from, what a GGUF or safetensors file says about itself, whose name is whose,
+//! and how rows of stored numbers turn into what a graph asks for.
 //!
 //! This crate knows files and no device. It reads through [`ByteSource`], which is async and random-access, so that
 //! the page can back it with OPFS, `fetch` or a `Blob` and the command line with a file. A header is read in chunks;
@@ -12,12 +13,21 @@ mod ggml;
 mod gguf;
 mod gguf_write;
 mod metadata;
+mod names;
+mod rows;
+mod safetensors;
+mod safetensors_write;
 mod source;
+mod stranger;
 
 pub use ggml::{GgmlType, dequantize, quantize, quantize_q4_0, quantize_q8_0};
 pub use gguf::{Gguf, TensorInfo};
 pub use gguf_write::GgufWriter;
 pub use metadata::{Metadata, Value};
+pub use names::{Chosen, NameMap};
+pub use rows::{RowChunk, Rows};
+pub use safetensors::{SafeDtype, SafeTensor, Safetensors};
+pub use safetensors_write::SafetensorsWriter;
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::FileSource;
 pub use source::{ByteSource, MemorySource};

@@ -2,18 +2,15 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Cancel, DType, Error, Executor, Graph, Result, Session, WeightSpec};
+use lantern_graph::{Cancel, Error, Executor, Graph, Result, Session};
 use lantern_models::llama::Config;
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{ByteSource, Gguf, TensorInfo, dequantize};
+use lantern_weights::{ByteSource, Gguf, Rows};
 
 use super::check::{check, find};
 use super::session::ChatSession;
 use super::template::{ChatTemplate, Message};
 use crate::{Progress, Stage};
-
-/// Bytes read at once: what the page's heap holds of a model at any time.
-const CHUNK_BYTES: u64 = 8 << 20;
 
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
@@ -74,18 +71,13 @@ impl<E: Executor> ChatModel<E> {
         let total = checked.weight_bytes;
         let weights = executor.allocate_weights(&checked.decode.weights)?;
         let mut done = 0;
-        let mut buffer = Vec::new();
         for spec in &checked.decode.weights {
-            let tensor = find(&gguf, &spec.name)?;
-            let (rows, row_bytes) = (spec.rows() as u64, tensor.bytes / spec.rows() as u64);
-            let at_once = (CHUNK_BYTES / row_bytes.max(1)).max(1);
-            for first in (0..rows).step_by(at_once as usize) {
+            let mut rows = Rows::gguf(source, find(&gguf, &spec.name)?, spec)?;
+            loop {
                 cancel.check()?;
-                buffer.resize((at_once.min(rows - first) * row_bytes) as usize, 0);
-                source.read(tensor.offset + first * row_bytes, &mut buffer).await?;
-                convert(spec, tensor, &mut buffer)?;
-                executor.write_rows(&weights, &spec.name, first as usize, &buffer).await?;
-                done += at_once.min(rows - first) * row_bytes;
+                let Some(chunk) = rows.next().await? else { break };
+                executor.write_rows(&weights, &spec.name, chunk.first_row, chunk.bytes).await?;
+                done += chunk.file_bytes;
                 progress(Progress { stage: Stage::Weights, done, total });
             }
         }
@@ -205,19 +197,4 @@ fn non_empty(ids: Vec<u32>) -> Result<Vec<u32>> {
         return Err(Error::new("chat.empty_prompt", "the prompt holds no token", "write something"));
     }
     Ok(ids)
-}
-
-/// Norms are computed in f32 whatever the file stores; matrices stay as they are.
-fn convert(spec: &WeightSpec, tensor: &TensorInfo, bytes: &mut Vec<u8>) -> Result<()> {
-    let (elements, block_bytes) = spec.dtype.block();
-    let as_stored =
-        Some(elements) == tensor.ggml_type.block_len() && Some(block_bytes) == tensor.ggml_type.block_bytes();
-    if as_stored || spec.dtype != DType::F32 {
-        return Ok(());
-    }
-    let mut values = vec![0f32; spec.shape.iter().product()];
-    dequantize(tensor.ggml_type, bytes, &mut values)?;
-    bytes.clear();
-    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-    Ok(())
 }

@@ -1,0 +1,169 @@
+//! From a file to an executor: a tensor's rows in chunks, in the storage and the order that a graph asks for.
+
+use crate::names::{OTHER_MODEL, wrong_shape};
+use crate::{ByteSource, GgmlType, SafeDtype, SafeTensor, TensorInfo, dequantize};
+use half::bf16;
+use lantern_graph::{DType, Error, Result, WeightSpec};
+
+/// Most bytes of a chunk, in the file and after conversion: what the page's heap holds of a model at any time is a few
+/// of these.
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// Streams one tensor. A row is what `WeightSpec` calls one: all that belongs to one output.
+///
+/// Stored as F32, F16 or BF16, or as blocks; wanted as f32, or as it is stored. Convolutions of safetensors files,
+/// `[out, in, height, width]`, come out as `[out, height, width, in]`.
+pub struct Rows<'a, S> {
+    source: &'a S,
+    stored: GgmlType,
+    want: DType,
+    /// Of the next row.
+    offset: u64,
+    row: usize,
+    rows: usize,
+    row_elements: usize,
+    /// Bytes of a row in the file.
+    row_bytes: usize,
+    rows_at_once: usize,
+    /// Of a convolution: height × width, which become the slow axis of a row. 1 where rows stay as they are.
+    taps: usize,
+    raw: Vec<u8>,
+    values: Vec<f32>,
+    out: Vec<u8>,
+}
+
+/// Some rows of a tensor, ready for `Executor::write_rows`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowChunk<'r> {
+    pub first_row: usize,
+    /// Whole rows, little-endian.
+    pub bytes: &'r [u8],
+    /// What they took in the file.
+    pub file_bytes: u64,
+}
+
+impl<'a, S: ByteSource> Rows<'a, S> {
+    /// Of a GGUF tensor. `gguf.type` for types this version cannot compute with, `tensor.type` when `spec` wants
+    /// something that is neither f32 nor what is stored, `tensor.size` when it wants another number of values,
+    /// `tensor.row` for rows of more than 8 MiB.
+    pub fn gguf(source: &'a S, tensor: &TensorInfo, spec: &WeightSpec) -> Result<Self> {
+        tensor.supported()?;
+        Self::new(source, spec, tensor.ggml_type, tensor.elements(), tensor.offset, tensor.bytes)
+    }
+
+    /// Of a safetensors tensor. `safetensors.type` for types other than F32, F16 and BF16, `safetensors.shape` for a
+    /// shape that `NameMap::choose` would refuse; `tensor.type` and `tensor.row` as for GGUF.
+    pub fn safetensors(source: &'a S, tensor: &SafeTensor, spec: &WeightSpec) -> Result<Self> {
+        tensor.supported()?;
+        if let Some(wrong) = wrong_shape(tensor, spec) {
+            return Err(Error::new("safetensors.shape", wrong, OTHER_MODEL));
+        }
+        let stored = match tensor.dtype {
+            SafeDtype::F32 => GgmlType::F32,
+            SafeDtype::F16 => GgmlType::F16,
+            _ => GgmlType::BF16,
+        };
+        let mut rows = Self::new(source, spec, stored, tensor.elements(), tensor.offset, tensor.bytes)?;
+        if let [_, _, height, width] = tensor.shape[..]
+            && spec.shape.len() == 4
+        {
+            rows.taps = height * width;
+        }
+        Ok(rows)
+    }
+
+    fn new(source: &'a S, spec: &WeightSpec, stored: GgmlType, elements: u64, offset: u64, bytes: u64) -> Result<Self> {
+        let wrong = |code, why: String, remedy| Err(Error::new(code, format!("tensor {}: {why}", spec.name), remedy));
+        if !is_stored_so(stored, spec.dtype) && spec.dtype != DType::F32 {
+            let why = format!("it is stored as {stored} and asked for as {}", spec.dtype.name());
+            return wrong("tensor.type", why, "ask for f32, or for what is stored");
+        }
+        let wanted: u64 = spec.shape.iter().map(|n| *n as u64).product();
+        if elements != wanted || spec.shape.is_empty() {
+            let why = format!("the file has {elements} values, and {:?} takes {wanted}", spec.shape);
+            return wrong("tensor.size", why, OTHER_MODEL);
+        }
+        let rows = if elements == 0 { 0 } else { spec.rows() };
+        let per_row = |n: u64| if rows == 0 { 0 } else { n / rows as u64 };
+        let (want_elements, want_bytes) = spec.dtype.block();
+        let row_elements = per_row(elements);
+        let longest = per_row(bytes).max(row_elements / want_elements as u64 * want_bytes as u64);
+        if longest > CHUNK_BYTES as u64 {
+            let why = format!("a row takes {longest} bytes, and at most {CHUNK_BYTES} are moved at once");
+            return wrong("tensor.row", why, "this version cannot load such a model");
+        }
+        Ok(Self {
+            source,
+            stored,
+            want: spec.dtype,
+            offset,
+            row: 0,
+            rows,
+            row_elements: row_elements as usize,
+            row_bytes: per_row(bytes) as usize,
+            rows_at_once: CHUNK_BYTES / longest.max(1) as usize,
+            taps: 1,
+            raw: Vec::new(),
+            values: Vec::new(),
+            out: Vec::new(),
+        })
+    }
+
+    /// The next rows, or `None` behind the last. After an error there is nothing to go on with.
+    pub async fn next(&mut self) -> Result<Option<RowChunk<'_>>> {
+        let first_row = self.row;
+        let count = self.rows_at_once.min(self.rows - first_row);
+        if count == 0 {
+            return Ok(None);
+        }
+        self.raw.resize(count * self.row_bytes, 0);
+        self.source.read(self.offset, &mut self.raw).await?;
+        self.row += count;
+        self.offset += self.raw.len() as u64;
+        self.convert(count * self.row_elements)?;
+        let bytes = if self.out.is_empty() { &self.raw } else { &self.out };
+        Ok(Some(RowChunk { first_row, bytes, file_bytes: self.raw.len() as u64 }))
+    }
+
+    /// `raw` into `out`; `out` stays empty where `raw` is right as it is.
+    fn convert(&mut self, elements: usize) -> Result<()> {
+        self.out.clear();
+        let (row, taps) = (self.row_elements, self.taps);
+        match (is_stored_so(self.stored, self.want), taps) {
+            (true, 1) => {}
+            (true, _) if self.want == DType::F16 => {
+                permute(self.raw.as_chunks::<2>().0, row, taps, |raw| self.out.extend(raw));
+            }
+            (true, _) => permute(self.raw.as_chunks::<4>().0, row, taps, |raw| self.out.extend(raw)),
+            (false, _) => {
+                self.values.resize(elements, 0.0);
+                if self.stored == GgmlType::BF16 {
+                    for (value, raw) in self.values.iter_mut().zip(self.raw.as_chunks().0) {
+                        *value = bf16::from_le_bytes(*raw).to_f32();
+                    }
+                } else {
+                    dequantize(self.stored, &self.raw, &mut self.values)?;
+                }
+                self.out.reserve(elements * 4);
+                permute(&self.values, row, taps, |value| self.out.extend(value.to_le_bytes()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_stored_so(stored: GgmlType, want: DType) -> bool {
+    use GgmlType::{F16, F32, Q4_0, Q8_0};
+    matches!((stored, want), (F32, DType::F32) | (F16, DType::F16) | (Q8_0, DType::Q8_0) | (Q4_0, DType::Q4_0))
+}
+
+/// Each row from [channels, taps] to [taps, channels].
+fn permute<T: Copy>(values: &[T], row: usize, taps: usize, mut put: impl FnMut(T)) {
+    for row in values.chunks_exact(row) {
+        for tap in 0..taps {
+            for channel in row.chunks_exact(taps) {
+                put(channel[tap]);
+            }
+        }
+    }
+}
