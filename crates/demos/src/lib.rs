@@ -3,7 +3,10 @@
 //! What must stay true: nothing here names a device or a page. A demo is generic over the executor that runs its graphs
 //! and over the source its files come from; what it has to tell, it returns or hands to a callback.
 
+pub mod autoencode;
 pub mod chat;
+mod picture;
 mod progress;
 
+pub use picture::Picture;
 pub use progress::{Progress, Stage};

@@ -14,7 +14,7 @@ pub enum Stage {
     Run,
 }
 
-/// `done` of `total`: bytes for `Weights` and `Upload`, plans for `Compile`.
+/// `done` of `total`: bytes for `Weights` and `Upload`, plans for `Compile`, floating-point operations for `Run`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     pub stage: Stage,

@@ -74,7 +74,11 @@ impl Config {
         }
         let fits = |width: &&usize| **width == 0 || **width > 1 << 14 || !width.is_multiple_of(self.groups);
         if let Some(width) = self.block_channels.iter().find(fits) {
-            return bad(format!("{width} channels are not {} groups of at most {}", self.groups, (1 << 14) / self.groups));
+            return bad(format!(
+                "{width} channels are not {} groups of at most {}",
+                self.groups,
+                (1 << 14) / self.groups
+            ));
         }
         if !(self.scaling_factor.is_finite() && self.scaling_factor > 0.0) {
             return bad(format!("the scaling factor is {}", self.scaling_factor));
@@ -214,11 +218,8 @@ impl Net<'_> {
         let y = self.conv(g, y, &format!("{name}.conv1"), out, Window::same(3))?;
         let y = self.norm_silu(g, y, &format!("{name}.norm2"))?;
         let y = self.conv(g, y, &format!("{name}.conv2"), out, Window::same(3))?;
-        let around = if width == out {
-            x
-        } else {
-            self.conv(g, x, &format!("{name}.conv_shortcut"), out, Window::same(1))?
-        };
+        let around =
+            if width == out { x } else { self.conv(g, x, &format!("{name}.conv_shortcut"), out, Window::same(1))? };
         g.add(y, around)
     }
 

@@ -114,7 +114,9 @@ pub fn conv(
 pub fn whole_latents(op: &str, downscale: usize, size: [usize; 2]) -> Result<()> {
     match size.iter().all(|side| *side > 0 && side.is_multiple_of(downscale)) {
         true => Ok(()),
-        false => Err(wrong(op, format!("height and width {size:?} are not multiples of {downscale} from {downscale} on"))),
+        false => {
+            Err(wrong(op, format!("height and width {size:?} are not multiples of {downscale} from {downscale} on")))
+        }
     }
 }
 
