@@ -4,19 +4,26 @@
 mod common;
 
 use common::{Rng, sample};
-use lantern_weights::{Gguf, MemorySource};
+use lantern_weights::{Gguf, MemorySource, SafeDtype, Safetensors, SafetensorsWriter};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 
-/// The system's allocator, remembering the largest single request.
+/// The system's allocator, remembering each thread's largest single request.
 struct Watched;
 
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+fn watch(size: usize) {
+    LARGEST.with(|largest| largest.set(largest.get().max(size)));
+}
 
 // SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        watch(layout.size());
         unsafe { System.alloc(layout) }
     }
 
@@ -25,7 +32,7 @@ unsafe impl GlobalAlloc for Watched {
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        LARGEST.fetch_max(new_size, Ordering::Relaxed);
+        watch(new_size);
         unsafe { System.realloc(ptr, layout, new_size) }
     }
 }
@@ -33,55 +40,109 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-#[test]
-fn no_damage_panics_or_allocates_hugely() {
-    const SEED: u64 = 0x1a27_e260;
-    const CASES: usize = 6000;
-    println!("seed {SEED:#x}, {CASES} cases");
-    let good = sample(3).finish().unwrap();
-    let mut rng = Rng(SEED);
-    let mut survived = 0;
-    let mut codes = std::collections::BTreeMap::new();
-    LARGEST.store(0, Ordering::Relaxed);
-    for case in 0..CASES {
-        let mut bytes = good.clone();
-        for _ in 0..1 + rng.below(3) {
-            let at = rng.below(bytes.len());
-            match rng.below(5) {
-                0 => bytes[at] = rng.next() as u8,
-                1 => bytes[at] ^= 1 << rng.below(8),
-                2 => bytes.truncate(at.max(1)),
-                3 => {
-                    // A length or count of an interesting size, where one may be.
-                    let lie = [0, 1, u64::MAX, 1 << 63, 1 << 32, bytes.len() as u64, rng.next()][rng.below(7)];
-                    let end = bytes.len().min(at + 8);
-                    bytes[at..end].copy_from_slice(&lie.to_le_bytes()[..end - at]);
-                }
-                _ => {
-                    bytes.remove(at);
+/// `good` with one to three wounds.
+fn damage(rng: &mut Rng, good: &[u8]) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for _ in 0..1 + rng.below(3) {
+        let at = rng.below(bytes.len());
+        match rng.below(6) {
+            0 => bytes[at] = rng.next() as u8,
+            1 => bytes[at] ^= 1 << rng.below(8),
+            2 => bytes.truncate(at.max(1)),
+            3 => {
+                // A length or count of an interesting size, where one may be.
+                let lie = [0, 1, u64::MAX, 1 << 63, 1 << 32, bytes.len() as u64, rng.next()][rng.below(7)];
+                let end = bytes.len().min(at + 8);
+                bytes[at..end].copy_from_slice(&lie.to_le_bytes()[..end - at]);
+            }
+            4 => {
+                // Another digit for the one that follows, where one does: JSON's numbers stay numbers.
+                if let Some(digit) = bytes[at..].iter_mut().find(|b| b.is_ascii_digit()) {
+                    *digit = b'0' + rng.below(10) as u8;
                 }
             }
-            if bytes.is_empty() {
-                break;
+            _ => {
+                bytes.remove(at);
             }
         }
-        match pollster::block_on(Gguf::read(&MemorySource::new(bytes))) {
-            Ok(gguf) => {
-                survived += 1;
-                // What came through must be safe to use: this walks every promise the header makes.
-                for tensor in &gguf.tensors {
-                    assert!(tensor.offset + tensor.bytes <= good.len() as u64, "case {case}");
-                    let _ = (tensor.supported(), tensor.elements(), tensor.row_bytes());
-                }
-            }
-            Err(error) => *codes.entry(error.code).or_insert(0) += 1,
+        if bytes.is_empty() {
+            break;
         }
     }
-    println!("{survived} read, refused: {codes:?}");
-    // Each kind of refusal was met: the mutations reach every part of the header.
-    for code in ["gguf.magic", "gguf.version", "gguf.truncated", "gguf.metadata", "gguf.tensor"] {
-        assert!(codes.contains_key(code), "{code} never came up: {codes:?}");
+    bytes
+}
+
+/// Reads `cases` damaged copies of `good`. `read` says the code of a refusal, or `None` once it has checked what came
+/// through. Every code in `codes` has to come up, so that the wounds reach every part of the header.
+fn survive(seed: u64, cases: usize, good: &[u8], codes: &[&str], read: impl Fn(Vec<u8>) -> Option<&'static str>) {
+    println!("seed {seed:#x}, {cases} cases");
+    let mut rng = Rng(seed);
+    let mut seen = BTreeMap::new();
+    LARGEST.set(0);
+    for _ in 0..cases {
+        *seen.entry(read(damage(&mut rng, good)).unwrap_or("read")).or_insert(0) += 1;
     }
-    let largest = LARGEST.load(Ordering::Relaxed);
+    let largest = LARGEST.get();
+    println!("{seen:?}");
+    for code in codes {
+        assert!(seen.contains_key(code), "{code} never came up: {seen:?}");
+    }
     assert!(largest <= 64 * 1024, "one allocation of {largest} bytes, for a file of {}", good.len());
+}
+
+#[test]
+fn no_damaged_gguf_panics_or_allocates_hugely() {
+    let good = sample(3).finish().unwrap();
+    let codes = ["gguf.magic", "gguf.version", "gguf.truncated", "gguf.metadata", "gguf.tensor"];
+    survive(0x1a27_e260, 6000, &good, &codes, |bytes| {
+        let len = bytes.len() as u64;
+        let gguf = match pollster::block_on(Gguf::read(&MemorySource::new(bytes))) {
+            Ok(gguf) => gguf,
+            Err(error) => return Some(error.code),
+        };
+        // What came through must be safe to use: this walks every promise the header makes.
+        for tensor in &gguf.tensors {
+            assert!(tensor.offset + tensor.bytes <= len);
+            let _ = (tensor.supported(), tensor.elements(), tensor.row_bytes());
+        }
+        None
+    });
+}
+
+#[test]
+fn no_damaged_safetensors_panics_or_allocates_hugely() {
+    let mut writer = SafetensorsWriter::new();
+    writer.metadata("format", "pt");
+    for (name, dtype) in [("a.weight", SafeDtype::F32), ("b.weight", SafeDtype::F16), ("c.weight", SafeDtype::BF16)] {
+        writer.tensor_f32(name, &[1, 4], &dtype, &[1.0, 2.0, 3.0, 4.0]).unwrap();
+    }
+    writer.tensor("none", &[0], &SafeDtype::F32, &[]);
+    writer.tensor("bytes", &[10], &SafeDtype::Other("U8".into()), &[9; 10]);
+    let good = writer.finish();
+    let codes = ["safetensors.header", "safetensors.truncated", "safetensors.tensor", "read"];
+    survive(0x5afe_7e50, 12000, &good, &codes, |bytes| {
+        let len = bytes.len() as u64;
+        // The second opinion: candle reads with the reference implementation.
+        let theirs = candle_core::safetensors::SliceSafetensors::new(&bytes).is_ok();
+        match pollster::block_on(Safetensors::read(&MemorySource::new(bytes))) {
+            Ok(file) => {
+                let mut end = file.tensors.first().map_or(len, |t| t.offset);
+                for tensor in &file.tensors {
+                    assert_eq!(tensor.offset, end, "each byte belongs to one tensor");
+                    end += tensor.bytes;
+                    assert_eq!(file.tensor(&tensor.name), Some(tensor));
+                    if let Some(bits) = tensor.dtype.bits() {
+                        assert_eq!(tensor.elements() * bits, tensor.bytes * 8);
+                    }
+                }
+                assert_eq!(end, len);
+                assert!(theirs || file.tensors.iter().any(|t| t.dtype.bits().is_none()), "the reference refuses it");
+                None
+            }
+            Err(error) => {
+                assert!(!theirs || error.cause.contains("twice"), "the reference reads it: {error}");
+                Some(error.code)
+            }
+        }
+    });
 }
