@@ -1,8 +1,8 @@
 // The time from navigation to the first token on the page, in a browser with nothing in its cache. Prints one JSON record;
 // `cargo xtask bench page` adds the engine's size and keeps it.
 
-import { cpus, platform } from 'node:os';
 import { launch, state, visit } from './harness.mjs';
+import { measuredOn, median } from './machine.mjs';
 
 const RUNS = 5;
 const PROMPT = 'Once upon a time';
@@ -28,8 +28,6 @@ async function firstToken(chromium, query) {
   return measured;
 }
 
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-
 const chromium = await launch();
 const devices = {};
 for (const query of ['device=auto', 'device=cpu', 'device=gpu']) {
@@ -41,21 +39,6 @@ for (const query of ['device=auto', 'device=cpu', 'device=gpu']) {
     runs,
   };
 }
-const version = chromium.browser.version();
+const here = measuredOn(chromium.browser);
 await chromium.close();
-
-const [cpu] = cpus();
-const machine = `${cpu.model.replace(/\(.*?\)|CPU|Processor|@.*$/g, '').trim().replace(/[^A-Za-z0-9]+/g, '-').toLowerCase()}-${cpus().length}-threads`;
-const record = {
-  bench: 'page',
-  date: new Date().toISOString().slice(0, 10),
-  machine,
-  cpu: cpu.model,
-  threads: cpus().length,
-  system: platform(),
-  browser: `Chromium ${version}`,
-  gpu: 'SwiftShader',
-  prompt: PROMPT,
-  devices,
-};
-console.log(JSON.stringify(record));
+console.log(JSON.stringify({ bench: 'page', ...here, gpu: 'SwiftShader', prompt: PROMPT, devices }));

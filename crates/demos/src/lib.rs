@@ -7,6 +7,7 @@ pub mod autoencode;
 pub mod chat;
 mod picture;
 mod progress;
+pub mod stack;
 
 pub use picture::Picture;
 pub use progress::{Progress, Stage};

@@ -1,4 +1,4 @@
-//! Benchmarks of the page, each kept as a raw record: `benches/record/<machine>/<date>-page.json`.
+//! The benchmark of the page, and where the raw records of benchmarks are kept.
 
 use crate::process::output;
 use crate::serve::Site;
@@ -20,14 +20,19 @@ pub fn page() -> Result<()> {
     record["wasm_bytes"] = sizes.wasm_bytes.into();
     record["wasm_gz_bytes"] = sizes.wasm_gz_bytes.into();
     record["js_gz_bytes"] = sizes.js_gz_bytes.into();
-    let machine = record["machine"].as_str().unwrap_or("unknown").to_owned();
-    let date = record["date"].as_str().unwrap_or("undated").to_owned();
-    let folder = root().join("benches").join("record").join(machine);
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{date}-page.json"));
-    std::fs::write(&path, serde_json::to_string_pretty(&record)? + "\n")?;
     sizes.print();
     println!("{}", serde_json::to_string_pretty(&record)?);
+    keep(&record, "page")
+}
+
+/// Writes a record that names its machine and date to `benches/record/<machine>/<date>-<what>.json`.
+pub fn keep(record: &serde_json::Value, what: &str) -> Result<()> {
+    let machine = record["machine"].as_str().unwrap_or("unknown");
+    let date = record["date"].as_str().unwrap_or("undated");
+    let folder = root().join("benches").join("record").join(machine);
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("{date}-{what}.json"));
+    std::fs::write(&path, serde_json::to_string_pretty(record)? + "\n")?;
     println!("written to {}", path.strip_prefix(root()).unwrap_or(&path).display());
     Ok(())
 }

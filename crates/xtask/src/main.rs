@@ -1,12 +1,17 @@
 //! `cargo xtask …`: set-up, build, serve, test and measure. Everything a fresh machine with rustup needs starts here.
 
 mod bench;
+mod bench_conv;
 mod counts;
 mod drivers;
 mod notices;
+mod onnx;
 mod process;
 mod serve;
 mod setup;
+// The description of the stacks that `bench conv` compares engines on, shared with the engine's side by its text.
+#[path = "../../demos/src/stack/spec.rs"]
+mod stack;
 mod test;
 mod web;
 
@@ -22,6 +27,8 @@ cargo xtask <command>
   test [--quick]     set up and run every test and lint; --quick: format and native tests only
   notices            renew the list of crates in THIRD-PARTY.md
   bench page         time the first token after a cold load from localhost, and keep the raw record
+  bench conv [STACK…]  our convolutions beside onnxruntime-web's in one browser, and keep the raw record; without a
+                     name all stacks of benches/stacks.json
 ";
 
 fn main() -> ExitCode {
@@ -48,6 +55,7 @@ fn run() -> Result<ExitCode> {
         ["test", "--quick"] => return test::main(true),
         ["notices"] => notices::write()?,
         ["bench", "page"] => bench::page()?,
+        ["bench", "conv", stacks @ ..] => bench_conv::conv(stacks)?,
         [] | ["help" | "--help" | "-h"] => print!("{USAGE}"),
         other => bail!("no such command: {}\n\n{USAGE}", other.join(" ")),
     }

@@ -35,20 +35,26 @@ pub struct Site {
 impl Site {
     /// Port 0 takes any free one.
     pub fn start(port: u16) -> Result<Site> {
+        Self::with(port, &[])
+    }
+
+    /// The site, and other folders at these paths of it: what only a benchmark's page asks for.
+    pub fn with(port: u16, more: &[(&str, &Path)]) -> Result<Site> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_io().build()?;
         let listener = runtime
             .block_on(TcpListener::bind(("127.0.0.1", port)))
             .with_context(|| format!("port {port} on localhost"))?;
         let url = format!("http://localhost:{}/", listener.local_addr()?.port());
-        runtime.spawn(axum::serve(listener, pages(&root().join("www"))).into_future());
+        runtime.spawn(axum::serve(listener, pages(&root().join("www"), more)).into_future());
         Ok(Site { url, runtime })
     }
 }
 
 /// Every file is asked for again at each visit, and not sent again when it is the same.
-fn pages(www: &Path) -> Router {
+fn pages(www: &Path, more: &[(&str, &Path)]) -> Router {
     let no_cache = SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Router::new().fallback_service(ServeDir::new(www)).layer(no_cache)
+    let site = Router::new().fallback_service(ServeDir::new(www));
+    more.iter().fold(site, |site, (at, folder)| site.nest_service(at, ServeDir::new(folder))).layer(no_cache)
 }
 
 #[cfg(test)]
