@@ -2,10 +2,10 @@
 //! of tensors, then their bytes.
 //!
 //! As strict as the reference implementation, for its reasons: every byte of the data belongs to exactly one tensor,
-//! so holes, overlaps and trailing bytes are refused (such a file could be two kinds of file at once). Stricter in one
-//! point: a name that is there twice is refused instead of the last one winning. Alignment is not asked for: the
-//! format does not promise it (writers before 2023 did not pad the header), and nothing here is mapped into memory, so
-//! a tensor reads the same from an odd offset.
+//! so holes, overlaps and trailing bytes are refused (such a file could be two kinds of file at once). Stricter where
+//! the format's text is: a name that is there twice is refused instead of the last one winning, and nothing stands
+//! before the brace. Alignment is not asked for: the format does not promise it (writers before 2023 did not pad the
+//! header), and nothing here is mapped into memory, so a tensor reads the same from an odd offset.
 
 use crate::ByteSource;
 use crate::stranger::{shorten, stranger};
