@@ -52,9 +52,8 @@ pub struct BenchReport {
 /// # Errors
 /// `gpu.too_large` when the working set does not fit; `gpu.lost`.
 pub async fn bench(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) -> Result<BenchReport> {
-    let limit = gpu.0.binding_limit.min(gpu.0.buffer_limit);
-    let set = options.working_set_bytes.min(limit);
-    let (copy_gb_per_s, fma_gflop_per_s) = limits(gpu, set, options.runs, now_ms).await?;
+    let set = options.working_set_bytes.min(gpu.0.binding_limit).min(gpu.0.buffer_limit);
+    let Limits { copy_gb_per_s, fma_gflop_per_s } = limits(gpu, options, now_ms).await?;
     let mut report = BenchReport {
         adapter: gpu.capabilities().name.clone(),
         tier: gpu.tier().name().into(),
@@ -176,8 +175,21 @@ fn median(times: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Copy bandwidth (bytes read and written) and multiply-adds in registers.
-async fn limits(gpu: &Gpu, set: u64, runs: usize, now_ms: &dyn Fn() -> f64) -> Result<(f64, f64)> {
+/// What kernels are held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Bytes read and written.
+    pub copy_gb_per_s: f64,
+    /// Multiplications and additions in registers.
+    pub fma_gflop_per_s: f64,
+}
+
+/// Measures what this adapter can do at all.
+///
+/// # Errors
+/// `gpu.clock` when a run took no measurable time; `gpu.lost`.
+pub async fn limits(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) -> Result<Limits> {
+    let (set, runs) = (options.working_set_bytes.min(gpu.0.binding_limit).min(gpu.0.buffer_limit), options.runs);
     let set = set / 2 / 16 * 16;
     let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
     let (from, to) = (gpu.buffer("from", set, storage), gpu.buffer("to", set, storage));
@@ -187,7 +199,10 @@ async fn limits(gpu: &Gpu, set: u64, runs: usize, now_ms: &dyn Fn() -> f64) -> R
     let out = gpu.buffer("out", invocations * 4, storage);
     let numbers = [invocations as u32, steps as u32, 0.5f32.to_bits()];
     let fma_ms = raw(gpu, Kernel::Arithmetic, &[&out], &numbers, invocations, runs, now_ms).await?;
-    Ok((2.0 * set as f64 / copy_ms / 1e6, (invocations * steps * 64) as f64 / fma_ms / 1e6))
+    Ok(Limits {
+        copy_gb_per_s: 2.0 * set as f64 / copy_ms / 1e6,
+        fma_gflop_per_s: (invocations * steps * 64) as f64 / fma_ms / 1e6,
+    })
 }
 
 /// Median milliseconds of a kernel that no graph has.

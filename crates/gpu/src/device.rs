@@ -164,6 +164,13 @@ impl Gpu {
         Description { device: "gpu", tier: self.0.tier.name().into(), adapter: self.0.caps.name.clone() }
     }
 
+    /// Floating-point operations between two looks at "stop". Windows resets a GPU that is busy for two seconds; this is
+    /// about a tenth of a second at the rate of the slowest adapter of each kind (SwiftShader 0.5 GFLOP/s, a phone's GPU
+    /// 100 GFLOP/s).
+    pub(crate) fn slice_flops(&self) -> u64 {
+        if self.0.caps.is_cpu { 50_000_000 } else { 10_000_000_000 }
+    }
+
     pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
         Buffer::new(&self.0.device, &self.0.memory, label, bytes, usage)
     }

@@ -1,6 +1,6 @@
 //! The kernels: which file serves which kernel at which tier.
 
-use lantern_graph::{Binary, DType, Reduction, Unary};
+use lantern_graph::{Binary, DType, Epilogue, Reduction, ResizeMode, Unary};
 
 use crate::caps::{Capabilities, Tier};
 use crate::shader::Defines;
@@ -40,6 +40,44 @@ impl Format {
     }
 }
 
+/// What is added to a product while its result is in registers. The activation is a number of the dispatch: it costs a
+/// branch that all invocations take alike, and saves a compilation per kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Adds {
+    pub bias: bool,
+    pub residual: bool,
+}
+
+impl Adds {
+    pub const NONE: Adds = Adds { bias: false, residual: false };
+    pub const ALL: [Adds; 4] = [
+        Adds::NONE,
+        Adds { bias: true, residual: false },
+        Adds { bias: false, residual: true },
+        Adds { bias: true, residual: true },
+    ];
+
+    pub fn of(epilogue: &Epilogue) -> Adds {
+        Adds { bias: epilogue.bias, residual: epilogue.residual }
+    }
+
+    fn suffix(self) -> &'static str {
+        match (self.bias, self.residual) {
+            (false, false) => "",
+            (true, false) => "_bias",
+            (false, true) => "_add",
+            (true, true) => "_bias_add",
+        }
+    }
+
+    fn defines(self) -> Defines {
+        let mut defines = Vec::new();
+        defines.extend(self.bias.then(|| ("BIAS", String::new())));
+        defines.extend(self.residual.then(|| ("RESIDUAL", String::new())));
+        defines
+    }
+}
+
 /// A kernel: one piece of work, whatever the tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
@@ -55,9 +93,35 @@ pub enum Kernel {
     Linear {
         format: Format,
         many: bool,
-        residual: bool,
+        adds: Adds,
         aligned: bool,
     },
+    /// A convolution as an implicit matrix product. `aligned`: channels are a multiple of eight.
+    Conv {
+        format: Format,
+        adds: Adds,
+        aligned: bool,
+    },
+    /// A convolution in groups, a result an invocation.
+    ConvGrouped {
+        format: Format,
+        adds: Adds,
+    },
+    /// A convolution of each channel by itself with f32 weights, four channels an invocation.
+    Depthwise {
+        adds: Adds,
+    },
+    ConvTransposed {
+        format: Format,
+    },
+    ConvFilter,
+    MaxPool,
+    Resize(ResizeMode),
+    /// Mean and spread of parts of a picture, per group.
+    GroupNormParts,
+    /// The parts together, as a factor and an offset per channel.
+    GroupNormFold,
+    GroupNormApply,
     LinearTransposed {
         format: Format,
         aligned: bool,
@@ -101,13 +165,25 @@ impl Kernel {
             Kernel::Reduce(op) => format!("reduce_{op:?}").to_lowercase(),
             Kernel::Argmax => "argmax".into(),
             Kernel::MatMul => "matmul".into(),
-            Kernel::Linear { format, many, residual, aligned } => format!(
+            Kernel::Linear { format, many, adds, aligned } => format!(
                 "{}_{}{}{}",
                 if many { "gemm" } else { "gemv" },
                 format.name(),
-                if residual { "_add" } else { "" },
+                adds.suffix(),
                 if aligned { "" } else { "_odd" }
             ),
+            Kernel::Conv { format, adds, aligned } => {
+                format!("conv_{}{}{}", format.name(), adds.suffix(), if aligned { "" } else { "_odd" })
+            }
+            Kernel::ConvGrouped { format, adds } => format!("conv_grouped_{}{}", format.name(), adds.suffix()),
+            Kernel::Depthwise { adds } => format!("depthwise{}", adds.suffix()),
+            Kernel::ConvTransposed { format } => format!("conv_transposed_{}", format.name()),
+            Kernel::ConvFilter => "conv_filter".into(),
+            Kernel::MaxPool => "max_pool".into(),
+            Kernel::Resize(mode) => format!("resize_{mode:?}").to_lowercase(),
+            Kernel::GroupNormParts => "group_norm_parts".into(),
+            Kernel::GroupNormFold => "group_norm_fold".into(),
+            Kernel::GroupNormApply => "group_norm_apply".into(),
             Kernel::LinearTransposed { format, aligned } => {
                 format!("linear_transposed_{}{}", format.name(), if aligned { "" } else { "_odd" })
             }
@@ -140,9 +216,17 @@ impl Kernel {
             Kernel::Rope,
             Kernel::SwiGlu,
             Kernel::Quantize,
+            Kernel::ConvFilter,
+            Kernel::MaxPool,
+            Kernel::Resize(ResizeMode::Nearest),
+            Kernel::Resize(ResizeMode::Bilinear),
+            Kernel::GroupNormParts,
+            Kernel::GroupNormFold,
+            Kernel::GroupNormApply,
             Kernel::Bandwidth,
             Kernel::Arithmetic,
         ];
+        all.extend(Adds::ALL.map(|adds| Kernel::Depthwise { adds }));
         all.extend(Unary::ALL.map(Kernel::Unary));
         all.extend(Binary::ALL.map(Kernel::Binary));
         all.extend([Reduction::Sum, Reduction::Max].map(Kernel::Reduce));
@@ -153,9 +237,12 @@ impl Kernel {
             for &aligned in alignments {
                 all.extend([Kernel::Gather { format, aligned }, Kernel::LinearTransposed { format, aligned }]);
                 for many in [false, true] {
-                    all.extend([false, true].map(|residual| Kernel::Linear { format, many, residual, aligned }));
+                    all.extend(Adds::ALL.map(|adds| Kernel::Linear { format, many, adds, aligned }));
                 }
+                all.extend(Adds::ALL.map(|adds| Kernel::Conv { format, adds, aligned }));
             }
+            all.extend(Adds::ALL.map(|adds| Kernel::ConvGrouped { format, adds }));
+            all.push(Kernel::ConvTransposed { format });
         }
         all
     }
@@ -174,27 +261,24 @@ impl Kernel {
         let attention =
             |file: &'static str, n: usize| Some(Variant { file, defines: vec![("QUADS", (n / 4).to_string())] });
         match (self, tier) {
-            (Kernel::Linear { format, many, residual, aligned }, tier) => {
-                let residual = residual.then(|| ("RESIDUAL", String::new()));
-                match (tier, many) {
-                    (Tier::Software, false) => weight("linear_software.wgsl", format, aligned, one_row(residual)),
-                    (Tier::Software, true) => {
-                        let mut defines = vec![("ROWS", "4".to_owned()), ("MANY", String::new())];
-                        defines.extend(residual);
-                        weight("linear_software.wgsl", format, aligned, defines)
-                    }
-                    (Tier::Core, false) => weight("gemv_core.wgsl", format, aligned, residual.into_iter().collect()),
-                    (Tier::Core, true) => weight("gemm_core.wgsl", format, aligned, residual.into_iter().collect()),
-                    (Tier::Subgroups, false) => {
-                        weight("gemv_subgroups.wgsl", format, aligned, residual.into_iter().collect())
-                    }
-                    (Tier::Dot, false) if format.is_quantized() => {
-                        let mut defines: Defines = residual.into_iter().collect();
-                        defines.extend((format == Format::Q8).then(|| ("Q8", String::new())));
-                        Some(Variant { file: "gemv_dot.wgsl", defines })
-                    }
-                    _ => None,
+            (Kernel::Linear { format, many: false, adds, aligned }, tier) => match tier {
+                Tier::Software => weight("gemv_software.wgsl", format, aligned, adds.defines()),
+                Tier::Core => weight("gemv_core.wgsl", format, aligned, adds.defines()),
+                Tier::Subgroups => weight("gemv_subgroups.wgsl", format, aligned, adds.defines()),
+                Tier::Dot if format.is_quantized() => {
+                    let mut defines = adds.defines();
+                    defines.extend((format == Format::Q8).then(|| ("Q8", String::new())));
+                    Some(Variant { file: "gemv_dot.wgsl", defines })
                 }
+                Tier::Dot => None,
+            },
+            (Kernel::Linear { format, many: true, adds, aligned }, Tier::Software | Tier::Core) => {
+                weight(gemm(tier), format, aligned, rows_of("activations", adds))
+            }
+            (Kernel::Conv { format, adds, aligned }, Tier::Software | Tier::Core) => {
+                let mut defines = rows_of("patches", adds);
+                defines.push(("PATCHES", String::new()));
+                weight(gemm(tier), format, aligned, defines)
             }
             (Kernel::Argmax, Tier::Core) => plain("argmax_core.wgsl"),
             (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
@@ -214,6 +298,24 @@ impl Kernel {
                 weight("linear_transposed.wgsl", format, aligned, Vec::new())
             }
             (Kernel::Gather { format, aligned }, _) => weight("gather.wgsl", format, aligned, Vec::new()),
+            (Kernel::ConvGrouped { format, adds }, _) => {
+                let mut defines = adds.defines();
+                defines.push(("PATCHES", String::new()));
+                weight("conv_grouped.wgsl", format, false, defines)
+            }
+            (Kernel::Depthwise { adds }, _) => {
+                let mut defines = adds.defines();
+                defines.push(("PATCHES", String::new()));
+                Some(Variant { file: "depthwise.wgsl", defines })
+            }
+            (Kernel::ConvTransposed { format }, _) => weight("conv_transposed.wgsl", format, false, Vec::new()),
+            (Kernel::ConvFilter, _) => plain("conv_filter.wgsl"),
+            (Kernel::MaxPool, _) => plain("max_pool.wgsl"),
+            (Kernel::Resize(ResizeMode::Nearest), _) => plain("resize_nearest.wgsl"),
+            (Kernel::Resize(ResizeMode::Bilinear), _) => plain("resize_bilinear.wgsl"),
+            (Kernel::GroupNormParts, _) => plain("group_norm_parts.wgsl"),
+            (Kernel::GroupNormFold, _) => plain("group_norm_fold.wgsl"),
+            (Kernel::GroupNormApply, _) => plain("group_norm_apply.wgsl"),
             (Kernel::ScatterAdd, _) => plain("scatter_add.wgsl"),
             (Kernel::RmsNorm, _) => plain("rms_norm_software.wgsl"),
             (Kernel::Softmax, _) => plain("softmax_software.wgsl"),
@@ -232,9 +334,14 @@ impl Kernel {
     }
 }
 
-fn one_row(residual: Option<(&'static str, String)>) -> Defines {
-    let mut defines = vec![("ROWS", "1".to_owned())];
-    defines.extend(residual);
+fn gemm(tier: Tier) -> &'static str {
+    if tier == Tier::Software { "gemm_software.wgsl" } else { "gemm_core.wgsl" }
+}
+
+/// What the rows of a matrix product are: `activations`, or the `patches` a convolution sees.
+fn rows_of(file: &str, adds: Adds) -> Defines {
+    let mut defines = adds.defines();
+    defines.push(("ROWS", file.to_owned()));
     defines
 }
 

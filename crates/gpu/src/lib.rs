@@ -27,7 +27,7 @@ mod wait;
 mod web;
 mod weights;
 
-pub use bench::{BenchOptions, BenchReport, KernelTime, bench};
+pub use bench::{BenchOptions, BenchReport, KernelTime, Limits, bench, limits};
 pub use caps::{Capabilities, Tier};
 pub use device::{AdapterReport, Gpu, GpuOptions, ShaderPatch, StepDown};
 pub use kernel::{Format, Kernel};

@@ -69,10 +69,9 @@ impl Gpu {
 
     async fn choose(&self, kernel: Kernel) -> Result<()> {
         let mut reasons = Vec::new();
-        if self.0.tier == Tier::Dot && matches!(kernel, Kernel::Linear { .. }) {
-            // Its activations come from `quantize`, which is tested through it.
-            let quantize = self.compile(Kernel::Quantize, Tier::Software).await?;
-            self.0.chosen.borrow_mut().insert(Kernel::Quantize, quantize);
+        for &other in tested_through(kernel, self.0.tier) {
+            let pipeline = self.compile(other, Tier::Software).await?;
+            self.0.chosen.borrow_mut().insert(other, pipeline);
         }
         for tier in kernel.tiers(self.0.tier, &self.0.caps) {
             let outcome = match self.compile(kernel, tier).await {
@@ -154,6 +153,15 @@ impl Gpu {
             #[cfg(target_arch = "wasm32")]
             _warm: warm,
         })
+    }
+}
+
+/// Kernels that work only for this one and are right only if it is: its self-test is theirs.
+fn tested_through(kernel: Kernel, tier: Tier) -> &'static [Kernel] {
+    match kernel {
+        Kernel::Linear { many: false, .. } if tier == Tier::Dot => &[Kernel::Quantize],
+        Kernel::GroupNormApply => &[Kernel::GroupNormParts, Kernel::GroupNormFold],
+        _ => &[],
     }
 }
 

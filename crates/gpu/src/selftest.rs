@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use lantern_graph::{
-    Bindings, Cancel, DType, Error, Executor, Graph, Index, NodeId, Op, Result, Session, Unary, Value,
+    Activation, Bindings, Cancel, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session, Unary,
+    Value, Window,
 };
 
 use crate::caps::Tier;
 use crate::device::Gpu;
-use crate::kernel::{Format, Kernel};
+use crate::kernel::{Adds, Format, Kernel};
 
 /// One small piece of work of odd sizes.
 struct Case {
@@ -23,11 +24,7 @@ struct Case {
 /// # Errors
 /// `gpu.selftest` with the largest error when the numbers are wrong; `gpu.lost`.
 pub async fn passes(gpu: &Gpu, kernel: Kernel) -> Result<()> {
-    // `quantize` is tested through the kernels that read it; the other two only measure.
-    if matches!(kernel, Kernel::Quantize | Kernel::Bandwidth | Kernel::Arithmetic) {
-        return Ok(());
-    }
-    let case = case(kernel)?;
+    let Some(case) = case(kernel)? else { return Ok(()) };
     let bindings = Bindings::new(&case.graph, &[])?;
     let expected = gpu.0.oracle.evaluate(&case.graph, &bindings, &case.weights, &case.inputs)?;
     let weights = gpu.allocate_weights(&case.graph.weights)?;
@@ -155,14 +152,51 @@ impl Builder {
         self.case.graph.input("ids", [n], DType::U32)
     }
 
-    fn weight(&mut self, rows: usize, columns: usize, format: Format) -> Result<NodeId> {
-        let bytes = self.numbers.weight(format, rows * columns);
+    fn weight(&mut self, shape: &[usize], format: Format) -> Result<NodeId> {
+        let bytes = self.numbers.weight(format, shape.iter().product());
         self.case.weights.push(("w", bytes));
-        self.case.graph.weight("w", &[rows, columns], dtype(format))
+        self.case.graph.weight("w", shape, dtype(format))
+    }
+
+    /// What is added to a product of that shape, and how it ends.
+    fn epilogue<const N: usize>(
+        &mut self,
+        adds: Adds,
+        shape: [usize; N],
+        activation: Activation,
+    ) -> (Vec<NodeId>, Epilogue) {
+        let mut inputs = Vec::new();
+        inputs.extend(adds.bias.then(|| self.floats("bias", [shape[N - 1]])));
+        inputs.extend(adds.residual.then(|| self.floats("r", shape)));
+        let Adds { bias, residual } = adds;
+        (inputs, Epilogue { bias, residual, activation: Some(activation) })
+    }
+
+    /// A convolution of two pictures with every kind of oddity.
+    fn conv(
+        &mut self,
+        format: Format,
+        adds: Adds,
+        channels: usize,
+        outs: usize,
+        groups: usize,
+        upsample: usize,
+    ) -> Result<NodeId> {
+        let x = self.floats("x", [2, 10 / upsample, 16 / upsample, channels]);
+        let w = self.weight(&[outs, 3, 2, channels / groups], format)?;
+        let [oh, ow] =
+            [WINDOW.positions(0, 10 / upsample * upsample), WINDOW.positions(1, 16)].map(Option::unwrap_or_default);
+        let (mut inputs, epilogue) = self.epilogue(adds, [2, oh, ow, outs], Activation::Silu);
+        inputs.splice(0..0, [x, w]);
+        self.case.graph.fused(Op::FusedConv2d { window: WINDOW, groups, upsample, epilogue }, &inputs)
     }
 }
 
-fn case(kernel: Kernel) -> Result<Case> {
+/// Nothing alike on both axes, and more padding on one side.
+const WINDOW: Window = Window { kernel: [3, 2], stride: [2, 2], dilation: [1, 3], padding: [[1, 0], [1, 2]] };
+
+/// `None` for kernels that are tested through others (see `pipeline.rs`), or only measure.
+fn case(kernel: Kernel) -> Result<Option<Case>> {
     let case = Case { graph: Graph::new(), weights: Vec::new(), inputs: Vec::new() };
     let mut b = Builder { case, numbers: Numbers(0x1234_5677) };
     let columns = |aligned: bool| if aligned { 96 } else { 37 };
@@ -204,25 +238,54 @@ fn case(kernel: Kernel) -> Result<Case> {
             let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
             b.case.graph.matmul(l, r, false, true)?
         }
-        Kernel::Linear { format, many, residual, aligned } => {
-            let (rows, n, k) = (if many { 37 } else { 1 }, 45, columns(aligned));
+        Kernel::Linear { format, many, adds, aligned } => {
+            let (rows, n, k) = (if many { 71 } else { 1 }, 45, columns(aligned));
             let x = b.floats("x", [rows, k]);
-            let w = b.weight(n, k, format)?;
-            if residual {
-                let r = b.floats("r", [rows, n]);
-                b.case.graph.fused(Op::LinearAdd, &[x, w, r])?
-            } else {
-                b.case.graph.linear(x, w)?
-            }
+            let w = b.weight(&[n, k], format)?;
+            let (mut inputs, epilogue) = b.epilogue(adds, [rows, n], Activation::Tanh);
+            inputs.splice(0..0, [x, w]);
+            b.case.graph.fused(Op::FusedLinear { epilogue }, &inputs)?
+        }
+        Kernel::Conv { format, adds, aligned } => {
+            // Rows of the weight are whole groups of 32 in every format where channels are 32.
+            let channels = if aligned { 32 } else { 5 };
+            b.conv(format, adds, channels, 37, 1, 2)?
+        }
+        Kernel::ConvGrouped { format, adds } => {
+            let channels = if format.is_quantized() { 64 } else { 6 };
+            b.conv(format, adds, channels, 4, 2, 1)?
+        }
+        Kernel::Depthwise { adds } => b.conv(Format::F32, adds, 12, 12, 12, 1)?,
+        Kernel::ConvTransposed { format } => {
+            let y = b.floats("y", [2, 3, 4, 6]);
+            let per_group = if format.is_quantized() { 32 } else { 5 };
+            let w = b.weight(&[6, 3, 2, per_group], format)?;
+            b.case.graph.conv2d_transposed(y, w, WINDOW, 2, [7, 8])?
+        }
+        Kernel::ConvFilter => {
+            let (x, y) = (b.floats("x", [2, 7, 8, 6]), b.floats("dy", [2, 3, 4, 4]));
+            b.case.graph.conv2d_filter(x, y, WINDOW, 2)?
+        }
+        Kernel::MaxPool => {
+            let x = b.floats("x", [2, 5, 8, 3]);
+            b.case.graph.max_pool(x, Window { dilation: [1, 1], padding: [[1, 0], [1, 1]], ..WINDOW })?
+        }
+        Kernel::Resize(mode) => {
+            let x = b.floats("x", [2, 5, 7, 3]);
+            b.case.graph.resize(x, mode, [11, 4])?
+        }
+        Kernel::GroupNormApply => {
+            let (x, w, bias) = (b.floats("x", [2, 23, 29, 12]), b.floats("w", [12]), b.floats("b", [12]));
+            b.case.graph.fused(Op::GroupNorm { groups: 4, eps: 1e-5, silu: true }, &[x, w, bias])?
         }
         Kernel::LinearTransposed { format, aligned } => {
             let x = b.floats("x", [5, 45]);
-            let w = b.weight(45, columns(aligned), format)?;
+            let w = b.weight(&[45, columns(aligned)], format)?;
             b.case.graph.linear_transposed(x, w)?
         }
         Kernel::Gather { format, aligned } => {
             let ids = b.ids(vec![4, 0, 44, 99, 4]);
-            let w = b.weight(45, columns(aligned), format)?;
+            let w = b.weight(&[45, columns(aligned)], format)?;
             b.case.graph.gather(w, ids)?
         }
         Kernel::ScatterAdd => {
@@ -251,11 +314,9 @@ fn case(kernel: Kernel) -> Result<Case> {
             let (gate, up) = (b.floats("gate", [3, 37]), b.floats("up", [3, 37]));
             b.case.graph.fused(Op::SwiGlu, &[gate, up])?
         }
-        Kernel::Quantize | Kernel::Bandwidth | Kernel::Arithmetic => {
-            let cause = format!("{} has no case of its own", kernel.name());
-            return Err(Error::new("gpu.selftest", cause, "this is a mistake; please report it"));
-        }
+        Kernel::Quantize | Kernel::GroupNormParts | Kernel::GroupNormFold => return Ok(None),
+        Kernel::Bandwidth | Kernel::Arithmetic => return Ok(None),
     };
     b.case.graph.output("y", y);
-    Ok(b.case)
+    Ok(Some(b.case))
 }

@@ -1,7 +1,8 @@
 //! Sessions: states, and plans recorded once and replayed with new numbers.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use lantern_graph::{
     Bindings, Cancel, Error, Executor, Graph, Op, Result, Session, Shape, StateSpec, Value, WeightSpec, fuse,
@@ -12,7 +13,7 @@ use crate::device::Gpu;
 use crate::lower::{self, Lowered};
 use crate::memory::{self, ALIGNMENT, Buffer, Lifetime};
 use crate::shader::Binding;
-use crate::step::{Slot, Step, fold};
+use crate::step::{Part, Slot, Step, fold};
 use crate::wait::oneshot;
 use crate::weights::GpuWeights;
 
@@ -24,29 +25,53 @@ pub struct GpuSession {
     gpu: Gpu,
     weights: Rc<GpuWeights>,
     states: HashMap<String, (StateSpec, Rc<Buffer>)>,
+    /// What the plans that are alive need of each arena.
+    needs: Vec<Weak<Vec<u64>>>,
+    /// Temporaries of whichever plan runs: as large as the largest plan's.
+    arenas: Vec<Buffer>,
+    /// Counts how often `arenas` was made anew; bind groups of an older count are made again.
+    generation: u64,
+    /// The needs of the plan that ran last: only its outputs are still there.
+    latest: Option<Rc<Vec<u64>>>,
     /// Where results are copied to be read; kept, since a chat reads a few bytes per token.
     staging: Option<Buffer>,
     /// For timing single dispatches; made when first asked for.
     stamps: Option<(wgpu::QuerySet, Rc<Buffer>)>,
 }
 
-/// A graph, recorded: a list of {pipeline, bind group, grid} and the buffers it works in.
+/// A graph, recorded: a list of {pipeline, bind group, grid} over the session's arenas.
 pub struct Plan {
     graph: Graph,
-    dispatches: Vec<Dispatch>,
+    steps: Vec<Step>,
+    /// Where temporaries lie, and their bytes.
+    layout: memory::Layout,
+    temporaries: Vec<u64>,
+    /// Bytes of each arena; its identity is the plan's.
+    arenas: Rc<Vec<u64>>,
+    bind_groups: RefCell<BindGroups>,
     params: Buffer,
     inputs: Vec<Buffer>,
-    arenas: Vec<Buffer>,
-    _constants: Buffer,
+    constants: Buffer,
+    /// Byte offset and size of each constant, by node.
+    constant_places: HashMap<usize, (u64, u64)>,
+    states: Vec<Rc<Buffer>>,
     outputs: HashMap<String, Output>,
-    last: std::cell::RefCell<Option<Bindings>>,
-    /// Bind groups point into them.
-    _weights: Rc<GpuWeights>,
+    last: RefCell<Option<Bindings>>,
 }
 
-struct Dispatch {
-    step: Step,
-    bind_group: wgpu::BindGroup,
+/// One for each step, over the arenas of one generation.
+#[derive(Default)]
+struct BindGroups {
+    generation: u64,
+    groups: Vec<wgpu::BindGroup>,
+}
+
+/// A graph lowered and placed, nothing allocated.
+struct Draft {
+    lowered: Lowered,
+    layout: memory::Layout,
+    /// Of everything a plan of it will hold.
+    bytes: u64,
 }
 
 struct Output {
@@ -78,7 +103,17 @@ impl Executor for Gpu {
     }
 
     fn session(&self, weights: &Rc<GpuWeights>) -> GpuSession {
-        GpuSession { gpu: self.clone(), weights: weights.clone(), states: HashMap::new(), staging: None, stamps: None }
+        GpuSession {
+            gpu: self.clone(),
+            weights: weights.clone(),
+            states: HashMap::new(),
+            needs: Vec::new(),
+            arenas: Vec::new(),
+            generation: 0,
+            latest: None,
+            staging: None,
+            stamps: None,
+        }
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -99,46 +134,57 @@ impl GpuSession {
             ));
         }
         let bytes = spec.shape.iter().product::<usize>() as u64 * 4;
-        self.check_size(&spec.name, bytes)?;
+        self.check_size(&spec.name, bytes, self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit))?;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = Rc::new(self.gpu.buffer(&spec.name, bytes, usage));
         self.states.insert(spec.name.clone(), (spec.clone(), buffer.clone()));
         Ok(buffer)
     }
 
-    fn check_size(&self, what: &str, bytes: u64) -> Result<()> {
-        let limit = self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit);
+    fn check_size(&self, what: &str, bytes: u64, limit: u64) -> Result<()> {
         if bytes <= limit {
             return Ok(());
         }
         Err(Error::new(
             "gpu.too_large",
-            format!("{what} takes {bytes} bytes, over this adapter's limit of {limit} for one binding"),
-            "use a shorter context or smaller batch, or the CPU",
+            format!("{what} takes {bytes} bytes, over this adapter's limit of {limit}"),
+            "use a shorter context, a smaller picture or batch, or the CPU",
         ))
+    }
+
+    async fn prepare(&self, graph: &Graph, cancel: &Cancel) -> Result<()> {
+        for kernel in lower::kernels(graph, self.gpu.tier())? {
+            cancel.check()?;
+            self.gpu.prepare(&[kernel]).await?;
+        }
+        Ok(())
     }
 
     /// Compiles a graph as it is, without fusing it first: self-tests and `lantern diff` name its nodes.
     pub async fn compile_unfused(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
         graph.check_state_order()?;
-        let kernels = lower::kernels(graph, self.gpu.tier())?;
-        for kernel in kernels {
-            cancel.check()?;
-            self.gpu.prepare(&[kernel]).await?;
-        }
+        self.prepare(graph, cancel).await?;
         self.record(graph)
+    }
+
+    /// Lowers and places a graph whose kernels are prepared.
+    fn draft(&self, graph: &Graph) -> Result<Draft> {
+        let lowered = lower::lower(&self.gpu, graph, &self.weights)?;
+        for (temporary, &bytes) in lowered.temporaries.iter().enumerate() {
+            self.check_size(&format!("temporary {temporary}"), bytes, self.gpu.0.buffer_limit)?;
+        }
+        let layout = place(graph, &lowered, self.gpu.0.buffer_limit);
+        let inputs: u64 = graph.inputs.iter().map(|input| input.shape.count().bound(graph) as u64 * 4).sum();
+        let params = (lowered.steps.len() * PARAMS_BYTES) as u64;
+        let bytes = layout.arenas.iter().sum::<u64>() + inputs + params;
+        Ok(Draft { lowered, layout, bytes })
     }
 
     /// Records a graph whose kernels are prepared.
     pub(crate) fn record(&mut self, graph: &Graph) -> Result<Plan> {
-        let lowered = lower::lower(&self.gpu, graph, &self.weights)?;
-        let layout = place(graph, &lowered, self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit));
-        for (temporary, &bytes) in lowered.temporaries.iter().enumerate() {
-            self.check_size(&format!("temporary {temporary}"), bytes)?;
-        }
+        let Draft { lowered, layout, .. } = self.draft(graph)?;
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let states = graph.states.iter().map(|s| self.state(s)).collect::<Result<Vec<_>>>()?;
-        let arenas: Vec<Buffer> = layout.arenas.iter().map(|&b| self.gpu.buffer("arena", b, storage)).collect();
         let inputs: Vec<Buffer> = graph
             .inputs
             .iter()
@@ -147,44 +193,78 @@ impl GpuSession {
         let (constants, constant_places) = self.constants(graph);
         let uniform = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let params = self.gpu.buffer("params", (lowered.steps.len() * PARAMS_BYTES) as u64, uniform);
-
         let outputs = self.outputs(graph, &lowered, &layout, &states)?;
-        let range = |slot: Slot| -> Result<(&wgpu::Buffer, u64, u64)> {
-            let whole = |buffer: &'_ Buffer| buffer.size();
-            Ok(match slot {
-                Slot::Temporary(t) => {
-                    let place = layout.places[t];
-                    (&arenas[place.arena], place.offset, lowered.temporaries[t].next_multiple_of(16).max(16))
-                }
-                Slot::Input(i) => (&inputs[i], 0, whole(&inputs[i])),
-                Slot::State(s) => (&states[s], 0, whole(&states[s])),
-                Slot::Constant(node) => {
-                    let (offset, bytes) = constant_places[&node];
-                    (&constants, offset, bytes)
-                }
-                Slot::Words(w, s) => {
-                    let words = &self.weights.get(&graph.weights[w])?.shards[s].words;
-                    (words, 0, words.size())
-                }
-                Slot::Scales(w, s) => {
-                    let shard = &self.weights.get(&graph.weights[w])?.shards[s];
-                    let scales = shard.scales.as_ref().unwrap_or(&shard.words);
-                    (scales, 0, scales.size())
-                }
-            })
+        let plan = Plan {
+            graph: graph.clone(),
+            steps: lowered.steps,
+            temporaries: lowered.temporaries,
+            arenas: Rc::new(layout.arenas.clone()),
+            layout,
+            bind_groups: RefCell::default(),
+            params,
+            inputs,
+            constants,
+            constant_places,
+            states,
+            outputs,
+            last: None.into(),
         };
-        let mut bind_groups = Vec::with_capacity(lowered.steps.len());
-        for (number, step) in lowered.steps.iter().enumerate() {
+        self.needs.push(Rc::downgrade(&plan.arenas));
+        self.fit_arenas();
+        self.bind(&plan)?;
+        self.gpu.check()?;
+        Ok(plan)
+    }
+
+    /// Arenas as large as the largest living plan needs each, no larger.
+    fn fit_arenas(&mut self) {
+        self.needs.retain(|needs| needs.strong_count() > 0);
+        let mut sizes: Vec<u64> = Vec::new();
+        for needs in self.needs.iter().filter_map(Weak::upgrade) {
+            sizes.resize(sizes.len().max(needs.len()), 0);
+            sizes.iter_mut().zip(needs.iter()).for_each(|(size, need)| *size = (*size).max(*need));
+        }
+        let have: Vec<u64> = self.arenas.iter().map(|arena| arena.size()).collect();
+        if have == sizes {
+            return;
+        }
+        // First all that goes, then all that comes: the peak counts.
+        let mut kept: Vec<Option<Buffer>> = self.arenas.drain(..).map(Some).collect();
+        kept.resize_with(sizes.len(), || None);
+        kept.truncate(sizes.len());
+        for (arena, size) in kept.iter_mut().zip(&sizes) {
+            arena.take_if(|arena| arena.size() != *size);
+        }
+        let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let new = |size: u64| self.gpu.buffer("arena", size, storage);
+        self.arenas = kept.into_iter().zip(sizes).map(|(arena, size)| arena.unwrap_or_else(|| new(size))).collect();
+        self.generation += 1;
+        // What lay in them is gone.
+        self.latest = None;
+    }
+
+    /// Makes a plan's bind groups, unless those it has are over the present arenas.
+    fn bind(&self, plan: &Plan) -> Result<()> {
+        let mut bound = plan.bind_groups.borrow_mut();
+        if bound.generation == self.generation && bound.groups.len() == plan.steps.len() {
+            return Ok(());
+        }
+        bound.groups.clear();
+        for (number, step) in plan.steps.iter().enumerate() {
             let mut storage = step.storage.iter();
             let mut entries = Vec::new();
             for (binding, kind) in step.pipeline.shader.bindings.iter().enumerate() {
                 let (buffer, offset, size) = match kind {
-                    Binding::Uniform => (&*params, (number * PARAMS_BYTES) as u64, PARAMS_BYTES as u64),
+                    Binding::Uniform => (&*plan.params, (number * PARAMS_BYTES) as u64, PARAMS_BYTES as u64),
                     Binding::Read | Binding::ReadWrite => match storage.next() {
-                        Some(slot) => range(*slot)?,
+                        Some(part) => self.range(plan, part)?,
                         None => return Err(miscounted(step)),
                     },
                 };
+                if *kind != Binding::Uniform {
+                    let what = format!("an operand of {}", step.pipeline.kernel.name());
+                    self.check_size(&what, size, self.gpu.0.binding_limit)?;
+                }
                 let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer,
                     offset,
@@ -195,30 +275,41 @@ impl GpuSession {
             if storage.next().is_some() {
                 return Err(miscounted(step));
             }
-            bind_groups.push(self.gpu.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            bound.groups.push(self.gpu.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: None,
                 layout: &step.pipeline.layout,
                 entries: &entries,
             }));
         }
-        let dispatches = lowered
-            .steps
-            .into_iter()
-            .zip(bind_groups)
-            .map(|(step, bind_group)| Dispatch { step, bind_group })
-            .collect();
-        self.gpu.check()?;
-        Ok(Plan {
-            graph: graph.clone(),
-            dispatches,
-            params,
-            inputs,
-            arenas,
-            _constants: constants,
-            outputs,
-            last: None.into(),
-            _weights: self.weights.clone(),
-        })
+        bound.generation = self.generation;
+        Ok(())
+    }
+
+    /// The buffer a part lies in, its offset there and its size.
+    fn range<'p>(&'p self, plan: &'p Plan, part: &Part) -> Result<(&'p wgpu::Buffer, u64, u64)> {
+        let (buffer, offset, bytes): (&Buffer, u64, u64) = match part.slot {
+            Slot::Temporary(t) => {
+                let place = plan.layout.places[t];
+                (&self.arenas[place.arena], place.offset, plan.temporaries[t].next_multiple_of(16).max(16))
+            }
+            Slot::Input(i) => (&plan.inputs[i], 0, plan.inputs[i].size()),
+            Slot::State(s) => (&plan.states[s], 0, plan.states[s].size()),
+            Slot::Constant(node) => {
+                let (offset, bytes) = plan.constant_places[&node];
+                (&plan.constants, offset, bytes)
+            }
+            Slot::Words(w, s) => {
+                let words = &self.weights.get(&plan.graph.weights[w])?.shards[s].words;
+                (words, 0, words.size())
+            }
+            Slot::Scales(w, s) => {
+                let shard = &self.weights.get(&plan.graph.weights[w])?.shards[s];
+                let scales = shard.scales.as_ref().unwrap_or(&shard.words);
+                (scales, 0, scales.size())
+            }
+        };
+        let (first, size) = part.bytes(bytes);
+        Ok((buffer, offset + first, size))
     }
 
     /// One buffer for all constants, and each one's offset and bytes by node.
@@ -316,7 +407,7 @@ fn place(graph: &Graph, lowered: &Lowered, largest: u64) -> memory::Layout {
         let kinds = step.pipeline.shader.bindings.iter().filter(|b| **b != Binding::Uniform);
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
         for (slot, kind) in step.storage.iter().zip(kinds) {
-            if let Slot::Temporary(t) = *slot {
+            if let Slot::Temporary(t) = slot.slot {
                 (if *kind == Binding::Read { &mut reads } else { &mut writes }).push(t);
                 let bytes = lowered.temporaries[t];
                 let life = lifetimes[t].get_or_insert(Lifetime { first: number, last: number, bytes });
@@ -343,9 +434,9 @@ fn place(graph: &Graph, lowered: &Lowered, largest: u64) -> memory::Layout {
 impl Plan {
     /// Uniforms of every dispatch for these symbols.
     fn numbers(&self, bindings: &Bindings) -> Vec<u8> {
-        let mut bytes = vec![0u8; self.dispatches.len() * PARAMS_BYTES];
-        for (dispatch, block) in self.dispatches.iter().zip(bytes.chunks_exact_mut(PARAMS_BYTES)) {
-            for (param, word) in dispatch.step.params.iter().zip(block.chunks_exact_mut(4)) {
+        let mut bytes = vec![0u8; self.steps.len() * PARAMS_BYTES];
+        for (step, block) in self.steps.iter().zip(bytes.chunks_exact_mut(PARAMS_BYTES)) {
+            for (param, word) in step.params.iter().zip(block.chunks_exact_mut(4)) {
                 word.copy_from_slice(&param.bits(bindings).to_le_bytes());
             }
         }
@@ -354,20 +445,27 @@ impl Plan {
 
     /// Kernels with the tier each runs at, in order.
     pub fn kernels(&self) -> Vec<(String, Tier)> {
-        self.dispatches.iter().map(|d| (d.step.pipeline.kernel.name(), d.step.pipeline.tier)).collect()
+        self.steps.iter().map(|step| (step.pipeline.kernel.name(), step.pipeline.tier)).collect()
     }
 
     /// The scope and operation of each dispatch: what `profile`'s times belong to.
     pub fn labels(&self) -> Vec<String> {
-        let label = |d: &Dispatch| {
-            let node = self.graph.node(d.step.node);
+        let label = |step: &Step| {
+            let node = self.graph.node(step.node);
             format!("{} {}", node.scope, node.op.name()).trim_start().to_owned()
         };
-        self.dispatches.iter().map(label).collect()
+        self.steps.iter().map(label).collect()
     }
 }
 
 impl GpuSession {
+    /// What every run begins with.
+    fn start(&mut self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)]) -> Result<()> {
+        self.bind(plan)?;
+        self.latest = Some(plan.arenas.clone());
+        self.upload(plan, bindings, inputs)
+    }
+
     fn upload(&self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)]) -> Result<()> {
         let queue = &self.gpu.0.queue;
         for (spec, buffer) in plan.graph.inputs.iter().zip(&plan.inputs) {
@@ -392,22 +490,24 @@ impl GpuSession {
             queue.write_buffer(buffer, 0, bytes);
         }
         let mut last = plan.last.borrow_mut();
-        if last.as_ref() != Some(bindings) && !plan.dispatches.is_empty() {
+        if last.as_ref() != Some(bindings) && !plan.steps.is_empty() {
             queue.write_buffer(&plan.params, 0, &plan.numbers(bindings));
             *last = Some(bindings.clone());
         }
         Ok(())
     }
 
-    /// Encodes dispatches `from..` until the budget is spent, submits them, and gives the next one.
-    fn submit(&self, plan: &Plan, bindings: &Bindings, from: usize, budget: u64) -> usize {
+    /// Encodes dispatches `from..` until a slice is full, submits them, and gives the next one.
+    fn submit(&self, plan: &Plan, bindings: &Bindings, from: usize) -> usize {
         let inner = &self.gpu.0;
+        let budget = self.gpu.slice_flops();
+        let bound = plan.bind_groups.borrow();
         let mut encoder = inner.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         let mut spent = 0;
         let mut next = from;
-        while next < plan.dispatches.len() && (next == from || spent < budget) {
-            let Dispatch { step, bind_group } = &plan.dispatches[next];
+        while next < plan.steps.len() && (next == from || spent < budget) {
+            let (step, bind_group) = (&plan.steps[next], &bound.groups[next]);
             let [x, y] = fold(step.workgroups(bindings), inner.workgroups_limit);
             if x > 0 {
                 pass.set_pipeline(&step.pipeline.pipeline);
@@ -441,10 +541,11 @@ impl GpuSession {
         inputs: &[(&str, Value)],
         now_ms: &dyn Fn() -> f64,
     ) -> Result<Vec<f64>> {
-        self.upload(plan, bindings, inputs)?;
+        self.start(plan, bindings, inputs)?;
         self.finish().await?;
-        let mut times = Vec::with_capacity(plan.dispatches.len());
-        for Dispatch { step, bind_group } in &plan.dispatches {
+        let groups = plan.bind_groups.borrow().groups.clone();
+        let mut times = Vec::with_capacity(plan.steps.len());
+        for (step, bind_group) in plan.steps.iter().zip(&groups) {
             let workgroups = step.workgroups(bindings);
             times.push(self.time_dispatch(&step.pipeline.pipeline, bind_group, workgroups, now_ms).await?);
         }
@@ -505,22 +606,36 @@ impl Session for GpuSession {
         self.compile_unfused(&fuse(graph), cancel).await
     }
 
-    async fn run(&mut self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)], cancel: &Cancel) -> Result<()> {
+    async fn run_reporting(
+        &mut self,
+        plan: &Plan,
+        bindings: &Bindings,
+        inputs: &[(&str, Value)],
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
         cancel.check()?;
         self.gpu.check()?;
-        self.upload(plan, bindings, inputs)?;
-        // Windows resets a GPU that is busy for two seconds, and "stop" must be heard: about a tenth of a second a slice
-        // at the rate of the slowest adapter of each kind (SwiftShader 0.5 GFLOP/s, a phone's GPU 100 GFLOP/s).
-        let budget = if self.gpu.0.caps.is_cpu { 50_000_000 } else { 10_000_000_000 };
-        let mut next = 0;
-        while next < plan.dispatches.len() {
-            next = self.submit(plan, bindings, next, budget);
-            if next < plan.dispatches.len() {
+        self.start(plan, bindings, inputs)?;
+        let total = plan.steps.iter().map(|step| step.flops).sum();
+        let (mut next, mut done) = (0, 0);
+        while next < plan.steps.len() {
+            let first = next;
+            next = self.submit(plan, bindings, first);
+            done += plan.steps[first..next].iter().map(|step| step.flops).sum::<u64>();
+            if next < plan.steps.len() {
                 self.finish().await?;
                 cancel.check()?;
             }
+            progress(done, total);
         }
         self.gpu.check()
+    }
+
+    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
+        let graph = fuse(graph);
+        self.prepare(&graph, cancel).await?;
+        Ok(self.draft(&graph)?.bytes)
     }
 
     async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {
@@ -529,8 +644,12 @@ impl Session for GpuSession {
         let found = plan.outputs.get(output).ok_or_else(|| missing(format!("the graph has no output {output}")))?;
         let bindings = plan.last.borrow().clone().ok_or_else(|| missing(format!("{output} was read before a run")))?;
         let bytes = found.shape.count().eval(&bindings) as u64 * 4;
+        let is_latest = self.latest.as_ref().is_some_and(|latest| Rc::ptr_eq(latest, &plan.arenas));
         let (buffer, offset): (wgpu::Buffer, u64) = match &found.place {
-            OutputPlace::Arena(arena, offset) => ((*plan.arenas[*arena]).clone(), *offset),
+            OutputPlace::Arena(..) if !is_latest => {
+                return Err(missing(format!("another plan ran over {output}: plans share their temporaries")));
+            }
+            OutputPlace::Arena(arena, offset) => ((*self.arenas[*arena]).clone(), *offset),
             OutputPlace::Input(input) => ((*plan.inputs[*input]).clone(), 0),
             OutputPlace::State(state) => ((***state).clone(), 0),
         };
@@ -563,7 +682,7 @@ impl Session for GpuSession {
     }
 
     fn dispatches(&self, plan: &Plan) -> usize {
-        plan.dispatches.len()
+        plan.steps.len()
     }
 }
 

@@ -23,21 +23,34 @@ const FILES: &[(&str, &str)] = files![
     "bench_fma.wgsl",
     "binary.wgsl",
     "common.wgsl",
+    "conv_filter.wgsl",
+    "conv_grouped.wgsl",
+    "conv_transposed.wgsl",
     "copy.wgsl",
+    "depthwise.wgsl",
     "each.wgsl",
     "gather.wgsl",
     "gemm_core.wgsl",
+    "gemm_software.wgsl",
     "gemv_core.wgsl",
     "gemv_dot.wgsl",
     "gemv_lanes.wgsl",
+    "gemv_software.wgsl",
     "gemv_subgroups.wgsl",
-    "linear_interface.wgsl",
-    "linear_software.wgsl",
+    "group_norm_apply.wgsl",
+    "group_norm_fold.wgsl",
+    "group_norm_parts.wgsl",
     "linear_transposed.wgsl",
     "matmul.wgsl",
+    "max_pool.wgsl",
+    "patches.wgsl",
+    "product_interface.wgsl",
     "quantize.wgsl",
     "range.wgsl",
     "reduce.wgsl",
+    "resize_bilinear.wgsl",
+    "resize_interface.wgsl",
+    "resize_nearest.wgsl",
     "rms_norm_core.wgsl",
     "rms_norm_software.wgsl",
     "rope.wgsl",
@@ -50,6 +63,7 @@ const FILES: &[(&str, &str)] = files![
     "weight_f32.wgsl",
     "weight_q4.wgsl",
     "weight_q8.wgsl",
+    "window.wgsl",
 ];
 
 /// What a binding of group 0 is.
@@ -161,8 +175,8 @@ mod tests {
 
     #[test]
     fn conditions_choose_a_branch() {
-        let aligned = vec![("FORMAT", "q8".into()), ("ROWS", "1".into()), ("ALIGNED", String::new())];
-        let shader = Shader::expand("linear_software.wgsl", &aligned).unwrap();
+        let aligned = vec![("FORMAT", "q8".into()), ("ALIGNED", String::new())];
+        let shader = Shader::expand("gemv_software.wgsl", &aligned).unwrap();
         assert!(!shader.wgsl.contains("x_or_zero") && !shader.wgsl.contains("residual["));
     }
 }

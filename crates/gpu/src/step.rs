@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use lantern_graph::{Bindings, Count, Dim, Index, NodeId, Shape};
 
+use crate::memory::ALIGNMENT;
 use crate::pipeline::Pipeline;
 
 /// Where a value lies. Every value starts at the beginning of its slot: reshapes and leading slices are the same slot.
@@ -18,6 +19,42 @@ pub enum Slot {
     Words(usize, usize),
     /// Scales of a weight's shard.
     Scales(usize, usize),
+}
+
+/// What a dispatch binds: a slot, or a run of its elements where the whole is too large to bind or not needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    pub slot: Slot,
+    /// First element and how many; `None` is all of it.
+    run: Option<(u64, u64)>,
+}
+
+/// Elements between the places where a binding may begin.
+const ALIGNED_ELEMENTS: u64 = ALIGNMENT / 4;
+
+impl Part {
+    pub fn run(slot: Slot, first: usize, len: usize) -> Part {
+        Part { slot, run: Some((first as u64, len as u64)) }
+    }
+
+    /// Elements of the binding before the run begins: a binding begins at an aligned place.
+    pub fn base(&self) -> usize {
+        self.run.map_or(0, |(first, _)| (first % ALIGNED_ELEMENTS) as usize)
+    }
+
+    /// Byte offset and size of the binding inside a slot of `whole` bytes.
+    pub fn bytes(&self, whole: u64) -> (u64, u64) {
+        self.run.map_or((0, whole), |(first, len)| {
+            let start = first / ALIGNED_ELEMENTS * ALIGNMENT;
+            (start, ((first + len) * 4 - start).next_multiple_of(16))
+        })
+    }
+}
+
+impl From<Slot> for Part {
+    fn from(slot: Slot) -> Part {
+        Part { slot, run: None }
+    }
 }
 
 /// One 32-bit number of a kernel's uniforms, evaluated when the plan is encoded.
@@ -68,7 +105,7 @@ impl From<Count> for Param {
 pub struct Step {
     pub pipeline: Rc<Pipeline>,
     /// In the order of the shader's storage bindings.
-    pub storage: Vec<Slot>,
+    pub storage: Vec<Part>,
     /// In the order of the shader's `Params`.
     pub params: Vec<Param>,
     /// Units of work per grid dimension; the shader says how many a workgroup covers.
@@ -101,6 +138,17 @@ pub fn strides(shape: &Shape) -> Vec<Count> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_is_bound_from_an_aligned_place_and_reaches_its_end() {
+        for (first, len) in [(0, 10), (63, 1), (64, 64), (1000, 37)] {
+            let part = Part::run(Slot::Input(0), first, len);
+            let (offset, size) = part.bytes(1 << 20);
+            assert_eq!(offset % ALIGNMENT, 0);
+            assert_eq!(offset as usize / 4 + part.base(), first);
+            assert!(offset + size >= (first + len) as u64 * 4 && size % 16 == 0, "{first}, {len}: {offset}, {size}");
+        }
+    }
 
     #[test]
     fn a_folded_grid_holds_every_workgroup() {

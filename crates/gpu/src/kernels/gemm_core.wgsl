@@ -1,18 +1,16 @@
-// Many rows of x: a tile of 32 × 32 results a workgroup, 4 × 4 an invocation, k in steps of 32 through workgroup memory.
+// Many rows of x: a tile of 64 rows × 32 columns a workgroup, 8 × 4 an invocation, k in steps of 32 through workgroup memory.
 // The workgroup is 64 × 1: near-square ones are miscompiled by some Adreno drivers (executorch#22328).
-#include "linear_interface.wgsl"
-#include "activations.wgsl"
+#include "product_interface.wgsl"
+#include "${ROWS}.wgsl"
 #include "weight_${FORMAT}.wgsl"
 
 const WG: u32 = 64u;
 const COVERS_X: u32 = 32u;
-const COVERS_Y: u32 = 32u;
-const TILE: u32 = 32u;
+const COVERS_Y: u32 = 64u;
 
-// [k][row] and [k][column]; a row is one longer than the tile, so that the lanes of a store hit different banks.
-const PITCH: u32 = 33u;
-var<workgroup> xs: array<f32, 1056>;
-var<workgroup> ws: array<f32, 1056>;
+// [k][row / 4] and [k][column / 4].
+var<workgroup> xs: array<vec4<f32>, 512>;
+var<workgroup> ws: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -24,51 +22,79 @@ fn main(
     let g = workgroup_number(id, count);
     let column0 = (g % tiles) * COVERS_X;
     let row0 = (g / tiles) * COVERS_Y;
-    let tx = (local % 8u) * 4u;
-    let ty = (local / 8u) * 4u;
-    var total = mat4x4<f32>();
+    // This invocation fetches four rows of x (or columns of w), one chunk of eight k of each, turned so that k is outermost.
+    let quad = local / 4u;
+    let part = local % 4u;
+    let r0 = place(row0 + quad * 4u);
+    let r1 = place(row0 + quad * 4u + 1u);
+    let r2 = place(row0 + quad * 4u + 2u);
+    let r3 = place(row0 + quad * 4u + 3u);
+    let last = p.n - 1u;
+    let w_column = column0 + quad * 4u;
+    // It makes rows ty.. and columns tx.. of the tile.
+    let tx = local % 8u;
+    let ty = (local / 8u) * 2u;
+    var t0 = vec4<f32>(0.0);
+    var t1 = vec4<f32>(0.0);
+    var t2 = vec4<f32>(0.0);
+    var t3 = vec4<f32>(0.0);
+    var t4 = vec4<f32>(0.0);
+    var t5 = vec4<f32>(0.0);
+    var t6 = vec4<f32>(0.0);
+    var t7 = vec4<f32>(0.0);
     for (var c0 = 0u; c0 < p.chunks; c0 += 4u) {
-        // 32 rows of 4 chunks each side: two chunks an invocation.
-        for (var load = local; load < 128u; load += WG) {
-            let line = load / 4u;
-            let c = c0 + load % 4u;
-            var a = mat2x4<f32>();
-            var b = mat2x4<f32>();
-            if (c < p.chunks) {
-                if (row0 + line < p.rows) {
-                    a = x8(row0 + line, c);
-                }
-                if (column0 + line < p.n) {
-                    b = raw8(column0 + line, c) * scale8(column0 + line, c);
-                }
-            }
-            let k0 = (load % 4u) * 8u;
+        let c = c0 + part;
+        let k0 = part * 8u;
+        if (c < p.chunks) {
+            let t = tap(c);
+            let a0 = x8(r0, t);
+            let a1 = x8(r1, t);
+            let a2 = x8(r2, t);
+            let a3 = x8(r3, t);
             for (var i = 0u; i < 4u; i++) {
-                xs[(k0 + i) * PITCH + line] = a[0][i];
-                xs[(k0 + 4u + i) * PITCH + line] = a[1][i];
-                ws[(k0 + i) * PITCH + line] = b[0][i];
-                ws[(k0 + 4u + i) * PITCH + line] = b[1][i];
+                xs[(k0 + i) * 16u + quad] = vec4<f32>(a0[0][i], a1[0][i], a2[0][i], a3[0][i]);
+                xs[(k0 + 4u + i) * 16u + quad] = vec4<f32>(a0[1][i], a1[1][i], a2[1][i], a3[1][i]);
+            }
+        }
+        if (c < p.chunks && quad < 8u) {
+            let n0 = min(w_column, last);
+            let n1 = min(w_column + 1u, last);
+            let n2 = min(w_column + 2u, last);
+            let n3 = min(w_column + 3u, last);
+            let b0 = raw8(n0, c) * scale8(n0, c);
+            let b1 = raw8(n1, c) * scale8(n1, c);
+            let b2 = raw8(n2, c) * scale8(n2, c);
+            let b3 = raw8(n3, c) * scale8(n3, c);
+            for (var i = 0u; i < 4u; i++) {
+                ws[(k0 + i) * 8u + quad] = vec4<f32>(b0[0][i], b1[0][i], b2[0][i], b3[0][i]);
+                ws[(k0 + 4u + i) * 8u + quad] = vec4<f32>(b0[1][i], b1[1][i], b2[1][i], b3[1][i]);
             }
         }
         workgroupBarrier();
-        for (var k = 0u; k < TILE; k++) {
-            let i = k * PITCH;
-            let av = vec4<f32>(xs[i + ty], xs[i + ty + 1u], xs[i + ty + 2u], xs[i + ty + 3u]);
-            let bv = vec4<f32>(ws[i + tx], ws[i + tx + 1u], ws[i + tx + 2u], ws[i + tx + 3u]);
-            total[0] += av.x * bv;
-            total[1] += av.y * bv;
-            total[2] += av.z * bv;
-            total[3] += av.w * bv;
+        let steps = min(4u, p.chunks - c0) * 8u;
+        for (var k = 0u; k < steps; k++) {
+            let b = ws[k * 8u + tx];
+            let a = xs[k * 16u + ty];
+            let d = xs[k * 16u + ty + 1u];
+            t0 += a.x * b;
+            t1 += a.y * b;
+            t2 += a.z * b;
+            t3 += a.w * b;
+            t4 += d.x * b;
+            t5 += d.y * b;
+            t6 += d.z * b;
+            t7 += d.w * b;
         }
         workgroupBarrier();
     }
-    for (var r = 0u; r < 4u; r++) {
-        for (var c = 0u; c < 4u; c++) {
-            let row = row0 + ty + r;
-            let column = column0 + tx + c;
-            if (row < p.rows && column < p.n) {
-                put(row, column, total[r][c]);
-            }
-        }
-    }
+    let row = row0 + ty * 4u;
+    let column = column0 + tx * 4u;
+    put4(row, column, t0);
+    put4(row + 1u, column, t1);
+    put4(row + 2u, column, t2);
+    put4(row + 3u, column, t3);
+    put4(row + 4u, column, t4);
+    put4(row + 5u, column, t5);
+    put4(row + 6u, column, t6);
+    put4(row + 7u, column, t7);
 }

@@ -1,5 +1,5 @@
 // One row of f32 activations.
-#include "linear_interface.wgsl"
+#include "product_interface.wgsl"
 #include "activations.wgsl"
 #include "weight_${FORMAT}.wgsl"
 

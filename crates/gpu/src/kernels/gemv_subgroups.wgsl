@@ -1,5 +1,5 @@
 // One row of x: a subgroup a column of w, whatever its size (4 to 128 lanes): the subgroups of a workgroup take turns.
-#include "linear_interface.wgsl"
+#include "product_interface.wgsl"
 #include "activations.wgsl"
 #include "weight_${FORMAT}.wgsl"
 

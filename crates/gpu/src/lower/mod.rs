@@ -1,4 +1,9 @@
-//! From a fused graph to steps: which kernel does each node, on which slots, with which numbers.
+//! From a fused graph to steps: which kernel does each node, on which slots, with which numbers. Products are in
+//! `product.rs`, other operations on pictures in `picture.rs`.
+
+mod bands;
+mod picture;
+mod product;
 
 use std::rc::Rc;
 
@@ -8,8 +13,8 @@ use crate::caps::Tier;
 use crate::device::Gpu;
 use crate::kernel::{Format, Kernel};
 use crate::pipeline::Pipeline;
-use crate::step::{Param, Slot, Step, strides};
-use crate::weights::{GpuWeight, GpuWeights};
+use crate::step::{Param, Part, Slot, Step, strides};
+use crate::weights::GpuWeights;
 
 /// The work of a graph, before memory is placed.
 pub struct Lowered {
@@ -82,11 +87,32 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
             let (format, aligned) = weight(1);
             vec![Kernel::LinearTransposed { format, aligned }]
         }
-        Op::Linear { transposed: false } | Op::LinearAdd => {
+        Op::Linear { transposed: false } | Op::FusedLinear { .. } => {
             let (format, aligned) = weight(1);
             let many = !node.shape.0[0].is_one();
-            vec![Kernel::Linear { format, many, residual: node.op == Op::LinearAdd, aligned }]
+            vec![Kernel::Linear { format, many, adds: product::adds(&node.op), aligned }]
         }
+        Op::Conv2d { groups, .. } | Op::FusedConv2d { groups, .. } => {
+            let (adds, (format, aligned)) = (product::adds(&node.op), weight(1));
+            let channels = fixed(graph.shape(node.inputs[0]).back(0), "a convolution's channels")?;
+            vec![match *groups {
+                1 if product::is_linear(&node.op) => Kernel::Linear { format, many: true, adds, aligned },
+                1 => Kernel::Conv { format, adds, aligned },
+                _ if *groups == channels
+                    && node.shape.back(0) == Dim::Fixed(channels)
+                    && channels.is_multiple_of(4)
+                    && format == Format::F32 =>
+                {
+                    Kernel::Depthwise { adds }
+                }
+                _ => Kernel::ConvGrouped { format, adds },
+            }]
+        }
+        Op::Conv2dTransposed { .. } => vec![Kernel::ConvTransposed { format: weight(1).0 }],
+        Op::Conv2dFilter { .. } => vec![Kernel::ConvFilter],
+        Op::MaxPool { .. } => vec![Kernel::MaxPool],
+        Op::Resize { mode } => vec![Kernel::Resize(*mode)],
+        Op::GroupNorm { .. } => vec![Kernel::GroupNormParts, Kernel::GroupNormFold, Kernel::GroupNormApply],
         Op::Reshape | Op::Broadcast | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } | Op::Write { .. } => {
             vec![Kernel::Copy]
         }
@@ -126,8 +152,13 @@ pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Lowered> 
     let mut lowering =
         Lowering { gpu, graph, weights, out: Lowered { steps: Vec::new(), temporaries: Vec::new(), slots } };
     for id in graph.ids().filter(|id| live[id.0 as usize]) {
+        let first = lowering.out.steps.len();
         let slot = lowering.node(id)?;
         lowering.out.slots[id.0 as usize] = Some(slot);
+        // A node's work is shared out over its dispatches: shards and bands are about equal.
+        let steps = &mut lowering.out.steps[first..];
+        let share = graph.flops(id) / steps.len().max(1) as u64;
+        steps.iter_mut().for_each(|step| step.flops = share);
     }
     Ok(lowering.out)
 }
@@ -137,20 +168,6 @@ struct Lowering<'a> {
     graph: &'a Graph,
     weights: &'a GpuWeights,
     out: Lowered,
-}
-
-/// A weight operand: a node's own slot, or the shards of a weight.
-struct Shards<'a> {
-    parts: Vec<ShardSlots>,
-    weight: Option<&'a GpuWeight>,
-}
-
-struct ShardSlots {
-    first: usize,
-    rows: Param,
-    grid: Count,
-    words: Slot,
-    scales: Option<Slot>,
 }
 
 impl<'a> Lowering<'a> {
@@ -180,9 +197,8 @@ impl<'a> Lowering<'a> {
         self.temporary(elements)
     }
 
-    fn step(&mut self, node: NodeId, pipeline: Rc<Pipeline>, storage: Vec<Slot>, params: Vec<Param>, grid: Vec<Count>) {
-        let flops = self.graph.flops(node);
-        self.out.steps.push(Step { pipeline, storage, params, grid, node, flops });
+    fn step(&mut self, node: NodeId, pipeline: Rc<Pipeline>, storage: Vec<Part>, params: Vec<Param>, grid: Vec<Count>) {
+        self.out.steps.push(Step { pipeline, storage, params, grid, node, flops: 0 });
     }
 
     /// A step of one kernel whose grid is the number of results.
@@ -195,7 +211,7 @@ impl<'a> Lowering<'a> {
         grid: Count,
     ) -> Result<()> {
         let pipeline = self.gpu.chosen(kernel)?;
-        self.step(id, pipeline, storage, params, vec![grid]);
+        self.step(id, pipeline, storage.into_iter().map(Part::from).collect(), params, vec![grid]);
         Ok(())
     }
 
@@ -300,7 +316,12 @@ impl<'a> Lowering<'a> {
                 self.copy(id, inputs[0], out, shape, from, (Index::Fixed(0), 0), (shape, 0, Index::Fixed(0)))?;
                 Ok(out)
             }
-            (Op::Linear { .. } | Op::LinearAdd | Op::Gather, Some(kernel)) => self.with_weight(id, kernel),
+            (Op::Linear { transposed: true } | Op::Gather, Some(kernel)) => self.by_rows(id, kernel),
+            (Op::Linear { .. } | Op::FusedLinear { .. }, Some(kernel)) => self.linear(id, kernel),
+            (Op::Conv2d { .. } | Op::FusedConv2d { .. }, Some(kernel)) => self.conv2d(id, kernel),
+            (Op::GroupNorm { groups, eps, silu }, _) => self.group_norm(id, *groups, *eps, *silu),
+            (Op::Unary(_) | Op::Affine { .. } | Op::SwiGlu, Some(kernel)) => self.elements(id, kernel),
+            (Op::Binary(_), Some(kernel)) => self.binary(id, kernel),
             (_, Some(kernel)) => {
                 let out = self.result(id);
                 let mut storage = inputs.iter().map(|i| self.slot(*i)).collect::<Result<Vec<_>>>()?;
@@ -355,20 +376,11 @@ impl<'a> Lowering<'a> {
         let rows = || Count::product(&input(0).0[..input(0).rank().saturating_sub(1)]);
         Ok(match &node.op {
             Op::Range { start } => (vec![count.clone().into(), Param::Index(*start), 1.into()], count),
-            Op::Unary(_) | Op::SwiGlu => (vec![count.clone().into(), Param::F32(0.0), Param::F32(0.0)], count),
-            Op::Affine { mul, add } => (vec![count.clone().into(), Param::F32(*mul), Param::F32(*add)], count),
             Op::Broadcast => {
                 let mut params = self.dims4(shape)?;
                 params.extend(self.strides4(input(0), shape));
                 params.extend(self.strides4(shape, shape));
                 params.extend([count.clone().into(), 0.into(), 0.into()]);
-                (params, count)
-            }
-            Op::Binary(_) => {
-                let mut params = self.dims4(shape)?;
-                params.extend(self.strides4(input(0), shape));
-                params.extend(self.strides4(input(1), shape));
-                params.push(count.clone().into());
                 (params, count)
             }
             Op::Reduce { axis, .. } => {
@@ -419,88 +431,11 @@ impl<'a> Lowering<'a> {
                 ];
                 (params, all)
             }
+            Op::Conv2dTransposed { .. } | Op::Conv2dFilter { .. } | Op::MaxPool { .. } | Op::Resize { .. } => {
+                self.picture_numbers(id)?
+            }
             op => return Err(unsupported(format!("{} has no kernel", op.name()))),
         })
-    }
-
-    /// The slots of a weight operand `[rows, columns]`, shard by shard.
-    fn shards(&self, id: NodeId) -> Result<Shards<'a>> {
-        let node = self.graph.node(id);
-        if let Op::Weight(w) = node.op {
-            let index = w.0 as usize;
-            let weight = self.weights.get(&self.graph.weights[index])?;
-            let parts = weight.shards.iter().enumerate().map(|(i, shard)| ShardSlots {
-                first: shard.first,
-                rows: shard.rows.into(),
-                grid: Count { factor: shard.rows, symbols: Vec::new() },
-                words: Slot::Words(index, i),
-                scales: shard.scales.is_some().then_some(Slot::Scales(index, i)),
-            });
-            return Ok(Shards { parts: parts.collect(), weight: Some(weight) });
-        }
-        let rows = node.shape.0[0];
-        let whole = ShardSlots {
-            first: 0,
-            rows: rows.into(),
-            grid: Count::product(&[rows]),
-            words: self.slot(id)?,
-            scales: None,
-        };
-        Ok(Shards { parts: vec![whole], weight: None })
-    }
-
-    /// `linear`, `linear_add`, `linear_transposed` and `gather`: one step a shard.
-    fn with_weight(&mut self, id: NodeId, kernel: Kernel) -> Result<Slot> {
-        let node = self.graph.node(id);
-        let table = if node.op == Op::Gather { 0 } else { 1 };
-        let (other, w) = (node.inputs[1 - table], node.inputs[table]);
-        let shards = self.shards(w)?;
-        let k = fixed(self.shape(w).0[1], "a weight's row")?;
-        let total: Param = match shards.weight {
-            Some(weight) => weight.spec.rows().into(),
-            None => self.shape(w).0[0].into(),
-        };
-        let pipeline = self.gpu.chosen(kernel)?;
-        let out = self.result(id);
-        let mut x = vec![self.slot(other)?];
-        if pipeline.tier == Tier::Dot {
-            x = self.quantize(id, other)?;
-        }
-        let chunks = k.div_ceil(8);
-        let rows = match node.op {
-            Op::Gather => self.shape(other).count(),
-            _ => Count::product(&[node.shape.0[0]]),
-        };
-        for shard in shards.parts {
-            let mut storage = vec![out];
-            if node.op == Op::LinearAdd {
-                storage.push(self.slot(node.inputs[2])?);
-            }
-            storage.extend(&x);
-            storage.push(shard.words);
-            storage.extend(shard.scales);
-            let params =
-                vec![shard.rows, rows.clone().into(), chunks.into(), k.into(), shard.first.into(), total.clone()];
-            let grid = match node.op {
-                Op::Gather => vec![Count { factor: rows.factor * chunks, symbols: rows.symbols.clone() }],
-                Op::Linear { transposed: true } => vec![Count { factor: chunks, symbols: Vec::new() }, rows.clone()],
-                _ => vec![shard.grid, rows.clone()],
-            };
-            self.step(id, pipeline.clone(), storage, params, grid);
-        }
-        Ok(out)
-    }
-
-    /// Activations as int8: words, then scale and sum of each group of 32.
-    fn quantize(&mut self, id: NodeId, x: NodeId) -> Result<Vec<Slot>> {
-        let count = self.shape(x).count();
-        let elements = count.bound(self.graph);
-        let words = self.temporary(elements / 4);
-        let scales = self.temporary(elements / 32 * 2);
-        let groups = Count { factor: count.factor / 32, ..count };
-        let source = self.slot(x)?;
-        self.simple(id, Kernel::Quantize, vec![source, words, scales], vec![groups.clone().into()], groups)?;
-        Ok(vec![words, scales])
     }
 }
 

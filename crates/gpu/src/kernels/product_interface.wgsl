@@ -1,0 +1,75 @@
+// y [rows, n_total] = activation(x [rows, k] · wᵀ + bias + residual), for the `n` rows of w that this shard holds, from
+// column `first` on. Rows of x are rows of a matrix, or the patches that a convolution sees (PATCHES).
+
+struct Params {
+    n: u32,
+    rows: u32,
+    chunks: u32,
+    k: u32,
+    first: u32,
+    n_total: u32,
+    activation: u32,
+    // Where the bound part of x and of y (and residual) begins, in elements: bindings start at whole 256 bytes.
+    x_base: u32,
+    y_base: u32,
+#if PATCHES
+    // The enlarged picture, and by how many bits it is larger than x.
+    height: u32,
+    width: u32,
+    upsample: u32,
+    channels: u32,
+    // Rows of x in the binding for each picture, and the first of them.
+    x_rows: u32,
+    x_row: u32,
+    out_width: u32,
+    // Rows of y for each picture, and the first of them.
+    y_rows: u32,
+    y_row: u32,
+    kernel_width: u32,
+    taps: u32,
+    stride: vec2<u32>,
+    dilation: vec2<u32>,
+    padding: vec2<u32>,
+#endif
+}
+
+@auto var<uniform> p: Params;
+@auto var<storage, read_write> y: array<f32>;
+#if BIAS
+@auto var<storage, read> bias: array<f32>;
+#endif
+#if RESIDUAL
+@auto var<storage, read> residual: array<f32>;
+#endif
+
+fn activate(v: f32) -> f32 {
+    switch p.activation {
+        case 1u: { return max(v, 0.0); }
+        case 2u: { return v / (1.0 + exp(-v)); }
+        case 3u: { return tanh(clamp(v, -15.0, 15.0)); }
+        case 4u: { return 1.0 / (1.0 + exp(-v)); }
+        default: { return v; }
+    }
+}
+
+fn put(row: u32, column: u32, value: f32) {
+    var v = value;
+    let at_column = p.first + column;
+    let i = p.y_base + row * p.n_total + at_column;
+#if BIAS
+    v += bias[at_column];
+#endif
+#if RESIDUAL
+    v += residual[i];
+#endif
+    y[i] = activate(v);
+}
+
+// Four neighbouring results, as far as they exist.
+fn put4(row: u32, column: u32, values: vec4<f32>) {
+    if (row < p.rows) {
+        for (var i = 0u; i < 4u && column + i < p.n; i++) {
+            put(row, column + i, values[i]);
+        }
+    }
+}
