@@ -15,7 +15,9 @@ pub struct Cli {
 pub enum Command {
     /// Answer a prompt
     Chat(Chat),
-    /// Say what a GGUF file holds, and whether this version can run it
+    /// Send a picture through an autoencoder and back
+    Autoencode(Autoencode),
+    /// Say what a GGUF or safetensors file holds, and whether `chat` can run it
     Inspect(Inspect),
     /// Turn standard input, verbatim, into token ids: {"ids": […]}
     Tokenize(Tokenize),
@@ -36,6 +38,8 @@ pub enum Command {
 pub enum Bench {
     /// GB/s and GFLOP/s of each kernel, against this adapter's copy bandwidth and a register-only kernel
     Kernels(BenchKernels),
+    /// Stacks of convolutions of random weights: GFLOP/s, against a register-only kernel on this adapter
+    Conv(BenchConv),
 }
 
 #[derive(Args)]
@@ -92,6 +96,30 @@ pub struct Chat {
 }
 
 #[derive(Args)]
+pub struct Autoencode {
+    /// PNG, JPEG, WebP, GIF or BMP
+    pub input: PathBuf,
+    /// PNG
+    pub output: PathBuf,
+    /// safetensors: TAESD's encoder and decoder, or Stable Diffusion's autoencoder; FILE, FILE,FILE or a folder
+    #[arg(long, value_delimiter = ',')]
+    pub model: Vec<PathBuf>,
+    /// Factors of the four latent planes: a,b,c,d
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    pub scale: Option<Vec<f32>>,
+    /// Of Stable Diffusion's autoencoder: 0.13025 for XL [default: 0.18215]
+    #[arg(long)]
+    pub scaling_factor: Option<f32>,
+    /// Most MiB of device memory that the picture may take on its way [default: 4096]
+    #[arg(long)]
+    pub memory_mib: Option<u64>,
+    #[command(flatten)]
+    pub device: Device,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
 pub struct Diff {
     /// GGUF file
     #[arg(long)]
@@ -123,6 +151,19 @@ pub struct BenchKernels {
     /// Runs of each kernel; the median counts [default: 9, on a software adapter 3]
     #[arg(long)]
     pub runs: Option<usize>,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
+pub struct BenchConv {
+    /// Names from benches/stacks.json [default: all]
+    pub stacks: Vec<String>,
+    /// Runs of each stack; the median counts [default: 9, on a software adapter 5]
+    #[arg(long)]
+    pub runs: Option<usize>,
+    #[command(flatten)]
+    pub device: Device,
     #[command(flatten)]
     pub json: Json,
 }

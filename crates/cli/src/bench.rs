@@ -2,16 +2,25 @@
 
 use std::time::Instant;
 
-use lantern_gpu::{BenchOptions, BenchReport, KernelTime, bench};
-use lantern_graph::{Error, Result};
+use lantern_demos::stack::{LoadedStack, Stack, parse};
+use lantern_gpu::{BenchOptions, BenchReport, Gpu, KernelTime, bench, limits};
+use lantern_graph::{Cancel, Error, Executor, Result};
 use serde_json::{Value, json};
 
-use crate::args::BenchKernels;
+use crate::args::{BenchConv, BenchKernels};
+use crate::device::Device;
 use crate::{device, output};
+
+/// The stacks that `cargo xtask bench conv` compares engines on.
+const STACKS: &str = include_str!("../../../benches/stacks.json");
+
+fn nothing_to_measure() -> Error {
+    Error::new("bench.options", "nothing to measure with 0 runs or 0 MiB", "give at least 1")
+}
 
 pub async fn kernels(args: &BenchKernels) -> Result<()> {
     if args.runs == Some(0) || args.working_set_mib == Some(0) {
-        return Err(Error::new("bench.options", "nothing to measure with 0 runs or 0 MiB", "give at least 1"));
+        return Err(nothing_to_measure());
     }
     let gpu = device::gpu(args.tier.as_deref(), args.adapter.clone()).await?;
     let (mib, runs) = if gpu.capabilities().is_cpu { (64, 3) } else { (256, 9) };
@@ -61,6 +70,143 @@ fn to_text(report: &BenchReport) -> String {
             k.of_arithmetic * 100.0,
             k.shapes,
         );
+    }
+    text
+}
+
+/// One stack's figures.
+struct StackTime {
+    stack: Stack,
+    dispatches: usize,
+    /// From the picture to the result, by the host's clock.
+    runs_ms: Vec<f64>,
+    /// Of each dispatch: what it does, and its median. GPUs only.
+    parts: Vec<(String, f64)>,
+}
+
+pub async fn conv(args: &BenchConv) -> Result<()> {
+    if args.runs == Some(0) {
+        return Err(nothing_to_measure());
+    }
+    let stacks = stacks(&args.stacks)?;
+    let opened = device::open(&args.device).await?;
+    let mut times = Vec::new();
+    let (description, fma_gflop_per_s) = match &opened {
+        Device::Cpu(cpu) => {
+            for stack in stacks {
+                let mut loaded = LoadedStack::load(&**cpu, &stack, &Cancel::new()).await?;
+                let runs_ms = whole_runs(&mut loaded, &stack, args.runs.unwrap_or(9)).await?;
+                times.push(StackTime { dispatches: loaded.dispatches(), stack, runs_ms, parts: Vec::new() });
+            }
+            (cpu.describe(), None)
+        }
+        Device::Gpu(gpu) => {
+            let runs = args.runs.unwrap_or(if gpu.capabilities().is_cpu { 5 } else { 9 });
+            let start = Instant::now();
+            let now_ms = || start.elapsed().as_secs_f64() * 1e3;
+            let limits = limits(gpu, &BenchOptions { working_set_bytes: 1 << 24, runs }, &now_ms).await?;
+            for stack in stacks {
+                times.push(on_gpu(gpu, stack, runs, &now_ms).await?);
+            }
+            (gpu.describe(), Some(limits.fma_gflop_per_s))
+        }
+    };
+    let figures = times.iter().map(|time| figures(time, fma_gflop_per_s)).collect::<Result<Vec<_>>>()?;
+    let report = json!({
+        "adapter": description.adapter, "device": description.device, "tier": description.tier,
+        "fma_gflop_per_s": fma_gflop_per_s, "stacks": figures,
+    });
+    if args.json.json { output::json(&report) } else { output::text(&conv_text(&report)) }
+}
+
+fn stacks(names: &[String]) -> Result<Vec<Stack>> {
+    let stacks: Vec<Stack> = parse(STACKS)?;
+    if let Some(name) = names.iter().find(|name| stacks.iter().all(|stack| stack.name != **name)) {
+        let known: Vec<_> = stacks.iter().map(|stack| stack.name.as_str()).collect();
+        return Err(Error::new(
+            "bench.stack",
+            format!("there is no stack {name}"),
+            format!("choose of {}", known.join(", ")),
+        ));
+    }
+    Ok(stacks.into_iter().filter(|stack| names.is_empty() || names.contains(&stack.name)).collect())
+}
+
+/// Milliseconds of each run after the first.
+async fn whole_runs<E: Executor>(loaded: &mut LoadedStack<E>, stack: &Stack, runs: usize) -> Result<Vec<f64>> {
+    let mut runs_ms = Vec::new();
+    for run in 0..=runs {
+        let picture = stack.picture();
+        let start = Instant::now();
+        loaded.run(picture, &Cancel::new()).await?;
+        if run > 0 {
+            runs_ms.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    Ok(runs_ms)
+}
+
+async fn on_gpu(gpu: &Gpu, stack: Stack, runs: usize, now_ms: &dyn Fn() -> f64) -> Result<StackTime> {
+    let mut loaded = LoadedStack::load(gpu, &stack, &Cancel::new()).await?;
+    let runs_ms = whole_runs(&mut loaded, &stack, runs).await?;
+    let inputs = [("x", lantern_graph::Value::F32(stack.picture()))];
+    let mut each: Vec<Vec<f64>> = Vec::new();
+    for _ in 0..runs {
+        let LoadedStack { session, plan, bindings } = &mut loaded;
+        each.push(session.profile(plan, bindings, &inputs, now_ms).await?);
+    }
+    let named = loaded.plan.labels().into_iter().zip(loaded.plan.kernels());
+    let parts = named.enumerate().map(|(at, (label, (kernel, tier)))| {
+        let times: Vec<f64> = each.iter().filter_map(|times| times.get(at).copied()).collect();
+        (format!("{label}: {kernel} ({})", tier.name()), median(&times))
+    });
+    Ok(StackTime { dispatches: loaded.dispatches(), parts: parts.collect(), stack, runs_ms })
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn figures(time: &StackTime, fma_gflop_per_s: Option<f64>) -> Result<Value> {
+    let wrong = |cause| Error::new("stack.shape", cause, "check benches/stacks.json");
+    let flops = time.stack.flops().map_err(wrong)? as f64;
+    let ms = median(&time.runs_ms);
+    // The kernels' own time where it is known: the limit is a kernel's too.
+    let kernels_ms = (!time.parts.is_empty()).then(|| time.parts.iter().map(|(_, ms)| ms).sum::<f64>());
+    let gflop_per_s = flops / kernels_ms.unwrap_or(ms) / 1e6;
+    let parts: Vec<Value> = time.parts.iter().map(|(what, ms)| json!({"what": what, "ms": ms})).collect();
+    Ok(json!({
+        "name": time.stack.name, "about": time.stack.about, "shapes": time.stack.shapes().map_err(wrong)?,
+        "mflop": flops / 1e6, "working_set_bytes": time.stack.working_set_bytes().map_err(wrong)?,
+        "dispatches": time.dispatches, "ms": ms, "runs_ms": time.runs_ms, "kernels_ms": kernels_ms, "parts": parts,
+        "gflop_per_s": gflop_per_s, "of_fma": fma_gflop_per_s.map(|limit| gflop_per_s / limit),
+    }))
+}
+
+fn conv_text(report: &Value) -> String {
+    let words = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let mut text = format!("{}, tier {}", words(&report["adapter"]), words(&report["tier"]));
+    if let Some(limit) = report["fma_gflop_per_s"].as_f64() {
+        text += &format!(", multiplies and adds in registers {limit:.2} GFLOP/s");
+    }
+    text += "\n";
+    for stack in report["stacks"].as_array().into_iter().flatten() {
+        let share = stack["of_fma"].as_f64().map_or(String::new(), |s| format!(", {:.0}% of the limit", s * 100.0));
+        text += &format!(
+            "\n{} ({}): {:.1} MFLOP, {:.2} MB, {:.2} ms, {:.3} GFLOP/s{share}\n",
+            words(&stack["name"]),
+            words(&stack["about"]),
+            number(&stack["mflop"]),
+            number(&stack["working_set_bytes"]) / 1e6,
+            number(&stack["ms"]),
+            number(&stack["gflop_per_s"]),
+        );
+        for part in stack["parts"].as_array().into_iter().flatten() {
+            text += &format!("  {:>9.3} ms  {}\n", number(&part["ms"]), words(&part["what"]));
+        }
     }
     text
 }

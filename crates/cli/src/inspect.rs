@@ -3,7 +3,7 @@
 use lantern_demos::chat::{Checked, LoadOptions, check};
 use lantern_graph::Result;
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{FileSource, Gguf, TensorInfo, Value};
+use lantern_weights::{ByteSource, FileSource, Gguf, SafeTensor, Safetensors, TensorInfo, Value};
 use serde_json::{Value as Json, json};
 
 use crate::args::Inspect;
@@ -14,9 +14,65 @@ const SHOWN: usize = 16;
 
 pub async fn run(args: &Inspect) -> Result<()> {
     let source = FileSource::open(&args.file)?;
+    if is_safetensors(args, &source).await? {
+        let file = Safetensors::read(&source).await?;
+        return if args.json.json { print_safetensors_json(&file) } else { print_safetensors(&file) };
+    }
     let gguf = Gguf::read(&source).await?;
     let runs = runs(&gguf);
     if args.json.json { print_json(&gguf, &runs) } else { print_text(&gguf, &runs) }
+}
+
+/// By name, or by the brace that opens the header: a downloaded file may have lost its name.
+async fn is_safetensors(args: &Inspect, source: &FileSource) -> Result<bool> {
+    let mut first = [0; 9];
+    if source.len() >= 9 {
+        source.read(0, &mut first).await?;
+    }
+    let named = args.file.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+    Ok(!first.starts_with(b"GGUF") && (named || first[8] == b'{'))
+}
+
+fn print_safetensors_json(file: &Safetensors) -> Result<()> {
+    let tensors: Vec<Json> = file
+        .tensors
+        .iter()
+        .map(|t| json!({"name": t.name, "type": t.dtype.name(), "shape": t.shape, "bytes": t.bytes}))
+        .collect();
+    output::json(&json!({
+        "format": "safetensors",
+        "metadata": file.metadata,
+        "tensors": tensors,
+        "totals": {
+            "tensors": file.tensors.len(),
+            "bytes": file.tensors.iter().map(|t| t.bytes).sum::<u64>(),
+            "parameters": file.tensors.iter().map(SafeTensor::elements).sum::<u64>(),
+        },
+    }))
+}
+
+fn print_safetensors(file: &Safetensors) -> Result<()> {
+    let mut text = String::from("safetensors\n\nmetadata\n");
+    for (key, value) in &file.metadata {
+        text += &format!("  {key} = {}\n", json!(value));
+    }
+    text += "\ntensors (row-major, outermost dimension first)\n";
+    for t in &file.tensors {
+        text += &tensor_line(&t.name, t.dtype.name(), &t.shape, t.bytes);
+    }
+    let parameters: u64 = file.tensors.iter().map(SafeTensor::elements).sum();
+    let bytes: u64 = file.tensors.iter().map(|t| t.bytes).sum();
+    text += &totals_line(file.tensors.len(), parameters, bytes);
+    output::text(&text)
+}
+
+fn tensor_line(name: &str, kind: &str, shape: &[usize], bytes: u64) -> String {
+    let shape = format!("{shape:?}");
+    format!("  {name:<28} {kind:<5} {shape:<16} {bytes} bytes\n")
+}
+
+fn totals_line(tensors: usize, parameters: u64, bytes: u64) -> String {
+    format!("\n{tensors} tensors, {parameters} parameters, {bytes} bytes\n")
 }
 
 /// What `lantern chat` would say to it, short of reading the weights.
@@ -65,19 +121,14 @@ fn print_text(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
     }
     text += "\ntensors (row-major, outermost dimension first)\n";
     for t in &gguf.tensors {
-        text += &format!("  {:<28} {:<5} {:<16} {} bytes\n", t.name, t.ggml_type.name(), shape(t), t.bytes);
+        text += &tensor_line(&t.name, &t.ggml_type.name(), &t.shape, t.bytes);
     }
-    text +=
-        &format!("\n{} tensors, {} parameters, {} bytes\n", gguf.tensors.len(), parameters(gguf), total_bytes(gguf));
+    text += &totals_line(gguf.tensors.len(), parameters(gguf), total_bytes(gguf));
     text += &match runs {
         Ok(_) => "this version can run it\n".to_owned(),
         Err(error) => format!("this version cannot run it: {error}\n"),
     };
     output::text(&text)
-}
-
-fn shape(tensor: &TensorInfo) -> String {
-    format!("{:?}", tensor.shape)
 }
 
 fn to_json(value: &Value) -> Json {

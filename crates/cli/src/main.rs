@@ -4,6 +4,7 @@
 //! non-zero exit.
 
 mod args;
+mod autoencode;
 mod bench;
 mod chat;
 mod device;
@@ -11,6 +12,7 @@ mod devices;
 mod diff;
 mod inspect;
 mod output;
+mod picture;
 mod shaders;
 mod tokenize;
 
@@ -62,11 +64,13 @@ fn exit(result: Result<()>) -> ExitCode {
 async fn run(command: &Command) -> Result<()> {
     match command {
         Command::Chat(args) => chat::run(args).await,
+        Command::Autoencode(args) => autoencode::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Tokenize(args) => tokenize::run(args).await,
         Command::Devices(args) => devices::run(args).await,
         Command::Diff(args) => diff::run(args).await,
         Command::Bench { what: Bench::Kernels(args) } => bench::kernels(args).await,
+        Command::Bench { what: Bench::Conv(args) } => bench::conv(args).await,
         Command::Shaders(args) => shaders::run(args),
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use lantern_weights::{GgmlType, GgufWriter, Value};
+use lantern_weights::{GgmlType, GgufWriter, SafeDtype, SafetensorsWriter, Value};
 use serde_json::Value as Json;
 
 fn lantern(args: &[&str], input: &[u8]) -> Output {
@@ -212,6 +212,32 @@ fn inspect_lists_what_is_there_and_whether_it_runs() {
     assert_eq!((&found["runs"], &found["error"]["code"]), (&Json::Bool(false), &Json::from("gguf.type")));
     let text = String::from_utf8(lantern(&["inspect", path(&file)], b"").stdout).unwrap();
     assert!(text.contains("Q6_K") && text.contains("cannot run it: gguf.type"), "{text}");
+}
+
+#[test]
+fn inspect_lists_safetensors_by_name_or_by_content() {
+    let mut w = SafetensorsWriter::new();
+    w.metadata("format", "pt");
+    w.tensor_f32("conv.weight", &[2, 3, 1, 1], &SafeDtype::BF16, &[0.5; 6]).unwrap();
+    w.tensor("steps", &[1], &SafeDtype::Other("I64".into()), &[0; 8]);
+    let bytes = w.finish();
+    for name in ["inspect.safetensors", "inspect_named_otherwise.bin"] {
+        let file = write(name, &bytes);
+        let found = json(&["inspect", path(&file), "--json"], b"");
+        assert_eq!((&found["format"], &found["metadata"]["format"]), (&Json::from("safetensors"), &Json::from("pt")));
+        assert_eq!(found["totals"], serde_json::json!({"tensors": 2, "bytes": 20, "parameters": 7}));
+        let conv = serde_json::json!({"name": "conv.weight", "type": "BF16", "shape": [2, 3, 1, 1], "bytes": 12});
+        assert_eq!(found["tensors"][0], conv);
+        let text = String::from_utf8(lantern(&["inspect", path(&file)], b"").stdout).unwrap();
+        for says in ["format = \"pt\"", "conv.weight", "BF16  [2, 3, 1, 1]", "I64", "2 tensors, 7 parameters, 20 bytes"]
+        {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+    }
+    let cut = write("inspect_cut.safetensors", &bytes[..bytes.len() - 1]);
+    fails(&["inspect", path(&cut)], b"", "safetensors.truncated", "tensor \"steps\"");
+    let page = write("inspect_page.safetensors", b"<!DOCTYPE html><title>404</title>");
+    fails(&["inspect", path(&page), "--json"], b"", "safetensors.header", "web page");
 }
 
 #[test]

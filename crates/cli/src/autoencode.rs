@@ -1,0 +1,153 @@
+//! `lantern autoencode`.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+
+use lantern_demos::Picture;
+use lantern_demos::autoencode::{Autoencoder, Latents, LoadOptions, check};
+use lantern_graph::{Cancel, Error, Executor, Result};
+use lantern_weights::FileSource;
+use serde_json::json;
+
+use crate::args::Autoencode;
+use crate::device::{self, Device};
+use crate::{output, picture};
+
+const TAESD: [&str; 2] = ["taesd_encoder.safetensors", "taesd_decoder.safetensors"];
+/// Where a folder of diffusers' has its autoencoder.
+const DIFFUSERS: [&str; 2] = ["diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"];
+
+pub async fn run(args: &Autoencode) -> Result<()> {
+    let files = model_files(&args.model)?;
+    let factors = factors(args.scale.as_deref())?;
+    picture::check_output(&args.output)?;
+    let sources = files.iter().map(FileSource::open).collect::<Result<Vec<_>>>()?;
+    let options = load_options(args);
+    // What cannot be run is refused before a device is woken.
+    check(&sources, &options.autoencoder_kl).await?;
+    let (original, note) = picture::read(&args.input)?;
+    let work = Work { args, options, sources, original, note, factors };
+    match device::open(&args.device).await? {
+        Device::Cpu(cpu) => work.go_through(&cpu).await,
+        Device::Gpu(gpu) => work.go_through(&gpu).await,
+    }
+}
+
+struct Work<'a> {
+    args: &'a Autoencode,
+    options: LoadOptions,
+    sources: Vec<FileSource>,
+    original: Picture,
+    note: Option<String>,
+    factors: Option<[f32; Latents::CHANNELS]>,
+}
+
+impl Work<'_> {
+    async fn go_through<E: Executor>(&self, executor: &Rc<E>) -> Result<()> {
+        let (cancel, mut silent) = (Cancel::new(), |_| {});
+        let start = Instant::now();
+        let model = Autoencoder::load(executor, &self.sources, &self.options, &mut silent, &cancel).await?;
+        let load_ms = start.elapsed().as_secs_f64() * 1e3;
+        let model = Rc::new(model);
+        let mut session = model.session();
+        let Picture { width, height, .. } = self.original;
+        let peak_bytes = session.peak_bytes(width, height, &cancel).await?;
+        let mut latents = session.encode(&self.original, &mut silent, &cancel).await?;
+        if let Some(factors) = &self.factors {
+            latents = latents.scaled(factors);
+        }
+        let back = session.decode(&latents, &mut silent, &cancel).await?;
+        picture::write_png(&self.args.output, &back)?;
+        let psnr_db = self.original.psnr_db(&back)?;
+        let (times, device) = (session.times(), executor.describe());
+        if !self.args.json.json {
+            let note = self.note.as_deref().map_or(String::new(), |note| format!("; {note}"));
+            return output::line(&format!(
+                "{}: {width} × {height}, {psnr_db:.2} dB, encoded in {:.0} ms, decoded in {:.0} ms on {}{note}",
+                self.args.output.display(),
+                times.encode_ms,
+                times.decode_ms,
+                device.adapter,
+            ));
+        }
+        output::json(&json!({
+            "width": width,
+            "height": height,
+            "family": model.family().name(),
+            // No number where nothing was lost.
+            "psnr_db": psnr_db.is_finite().then_some(psnr_db),
+            "load_ms": load_ms,
+            "compile_ms": times.compile_ms,
+            "encode_ms": times.encode_ms,
+            "decode_ms": times.decode_ms,
+            "peak_bytes": peak_bytes,
+            "device": device.device,
+            "tier": device.tier,
+            "adapter": device.adapter,
+            "note": self.note,
+        }))
+    }
+}
+
+fn load_options(args: &Autoencode) -> LoadOptions {
+    let mut options = LoadOptions::default();
+    if let Some(factor) = args.scaling_factor {
+        options.autoencoder_kl.scaling_factor = factor;
+    }
+    if let Some(mib) = args.memory_mib {
+        options.max_bytes = mib.saturating_mul(1 << 20);
+    }
+    options
+}
+
+fn factors(given: Option<&[f32]>) -> Result<Option<[f32; Latents::CHANNELS]>> {
+    let Some(given) = given else { return Ok(None) };
+    match given.try_into() {
+        Ok(factors) if given.iter().all(|f| f.is_finite()) => Ok(Some(factors)),
+        _ => Err(Error::new(
+            "autoencode.scale",
+            format!("{given:?} as factors of the {} planes", Latents::CHANNELS),
+            "give four numbers: --scale 1,0,1,1",
+        )),
+    }
+}
+
+/// The files meant by `--model`.
+fn model_files(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    match given {
+        [] => Err(Error::new("autoencode.model", "no --model was given", takes())),
+        [folder] if folder.is_dir() => in_folder(folder),
+        files => Ok(files.to_vec()),
+    }
+}
+
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let there = |names: &[&str]| -> Vec<PathBuf> {
+        names.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
+    };
+    let cannot = |why: String| Error::new("autoencode.model", format!("{}: {why}", folder.display()), takes());
+    let taesd = there(&TAESD);
+    if !taesd.is_empty() {
+        return Ok(taesd);
+    }
+    if let Some(file) = there(&DIFFUSERS).first() {
+        return Ok(vec![file.clone()]);
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(|error| cannot(error.to_string()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file() && path.extension().is_some_and(|extension| extension == "safetensors"))
+        .collect();
+    match files.len() {
+        1 => Ok(std::mem::take(&mut files)),
+        n => Err(cannot(format!("{n} safetensors files, and none of a name that says which"))),
+    }
+}
+
+fn takes() -> String {
+    format!(
+        "name TAESD's files (--model {},{}), Stable Diffusion's autoencoder ({}), or the folder they are in",
+        TAESD[0], TAESD[1], DIFFUSERS[0]
+    )
+}
