@@ -245,14 +245,15 @@ impl Session for TripwireSession {
         self.inner.compile(graph, cancel).await
     }
 
-    async fn run(
+    async fn run_reporting(
         &mut self,
         plan: &Self::Plan,
         bindings: &Bindings,
         inputs: &[(&str, Value)],
         cancel: &Cancel,
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
-        self.inner.run(plan, bindings, inputs, cancel).await?;
+        self.inner.run_reporting(plan, bindings, inputs, cancel, progress).await?;
         match self.left.get() {
             0 => Err(Error::cancelled()),
             left => {
@@ -260,6 +261,10 @@ impl Session for TripwireSession {
                 Ok(())
             }
         }
+    }
+
+    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
+        self.inner.peak_bytes(graph, cancel).await
     }
 
     async fn read(&mut self, plan: &Self::Plan, output: &str) -> Result<Value> {

@@ -1,6 +1,8 @@
 //! Small models with random weights, the data's real one, and candle-transformers' dense Llama to hold them against.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod autoencoders;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
