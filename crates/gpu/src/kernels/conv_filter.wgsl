@@ -18,10 +18,10 @@ struct Params {
     padding: vec2<u32>,
 }
 
-@auto var<uniform> p: Params;
-@auto var<storage, read_write> w: array<f32>;
 @auto var<storage, read> x: array<f32>;
 @auto var<storage, read> y: array<f32>;
+@auto var<storage, read_write> w: array<f32>;
+@auto var<uniform> p: Params;
 
 #include "each.wgsl"
 

@@ -319,6 +319,7 @@ impl<'a> Lowering<'a> {
             (Op::Linear { transposed: true } | Op::Gather, Some(kernel)) => self.by_rows(id, kernel),
             (Op::Linear { .. } | Op::FusedLinear { .. }, Some(kernel)) => self.linear(id, kernel),
             (Op::Conv2d { .. } | Op::FusedConv2d { .. }, Some(kernel)) => self.conv2d(id, kernel),
+            (Op::Conv2dTransposed { .. }, Some(kernel)) => self.conv2d_transposed(id, kernel),
             (Op::GroupNorm { groups, eps, silu }, _) => self.group_norm(id, *groups, *eps, *silu),
             (Op::Unary(_) | Op::Affine { .. } | Op::SwiGlu, Some(kernel)) => self.elements(id, kernel),
             (Op::Binary(_), Some(kernel)) => self.binary(id, kernel),

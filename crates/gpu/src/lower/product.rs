@@ -269,6 +269,21 @@ impl<'a> Lowering<'a> {
         self.product(id, kernel, bands, None).map(|()| out)
     }
 
+    /// One step: a convolution's weight is far from any binding limit.
+    pub(super) fn conv2d_transposed(&mut self, id: NodeId, kernel: Kernel) -> Result<Slot> {
+        let (y, w) = (self.graph.node(id).inputs[0], self.graph.node(id).inputs[1]);
+        let mut shards = self.shards(w)?.parts;
+        let (Some(shard), true) = (shards.pop(), shards.is_empty()) else {
+            return Err(unsupported("the adjoint of a convolution whose weight is over the binding limit".into()));
+        };
+        let out = self.result(id);
+        let mut storage: Vec<Part> = vec![out.into(), self.slot(y)?.into(), shard.words.into()];
+        storage.extend(shard.scales.map(Part::from));
+        let (params, grid) = self.picture_numbers(id)?;
+        self.step(id, self.gpu.chosen(kernel)?, storage, params, vec![grid]);
+        Ok(out)
+    }
+
     /// Bands of rows of pixels, each with the rows of the picture that its windows see.
     fn picture_bands(&self, id: NodeId, out: Slot, n: Dim, picture: &Picture) -> Result<Vec<Band>> {
         let x = self.slot(self.graph.node(id).inputs[0])?;
