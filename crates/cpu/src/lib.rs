@@ -8,6 +8,7 @@
 //! allocated per token in proportion to the model; a run gives way between slices of bounded cost, so that a
 //! synchronous Worker hears "stop"; no input panics.
 
+mod arena;
 mod f16;
 mod kernels;
 mod memory;

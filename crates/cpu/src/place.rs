@@ -1,12 +1,11 @@
-//! Where every node's value stands: in a reused slot, or as a view of something that is already there.
+//! Where every node's value stands: somewhere in the session's arena, or as a view of something that is already there.
 
 use lantern_graph::{Bindings, Count, DType, Graph, Index, NodeId, Op, Shape};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Home {
-    /// An f32 buffer of the arena.
-    Slot(usize),
-    /// A u32 buffer of the arena.
+    /// From there on in the arena's floats, or in its ids.
+    Floats(usize),
     Ids(usize),
     /// A state or a weight of the graph.
     State(usize),
@@ -36,9 +35,26 @@ pub(crate) struct Placement {
     pub views: Vec<View>,
     /// The nodes that compute or copy something, in order.
     pub steps: Vec<NodeId>,
-    /// Lengths of the f32 and u32 buffers.
-    pub slots: Vec<usize>,
-    pub ids: Vec<usize>,
+    /// Elements of the arena it takes.
+    pub needs: Needs,
+}
+
+/// Elements of an arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Needs {
+    pub floats: usize,
+    pub ids: usize,
+}
+
+impl Needs {
+    pub fn bytes(self) -> u64 {
+        4 * (self.floats as u64 + self.ids as u64)
+    }
+
+    /// What serves both, one after the other.
+    pub fn either(self, other: Needs) -> Needs {
+        Needs { floats: self.floats.max(other.floats), ids: self.ids.max(other.ids) }
+    }
 }
 
 /// Does a node's value lie inside its input's? Slices do where all axes before are 1 long.
@@ -74,12 +90,12 @@ pub(crate) fn place(graph: &Graph) -> Placement {
     }
     let written = writes(graph);
 
-    let mut placer = Placer { slots: Vec::new(), ids: Vec::new(), free: Vec::new() };
+    let mut lives: Vec<Life> = Vec::new();
+    let mut ids = 0;
     let mut views: Vec<View> = Vec::with_capacity(graph.nodes.len());
     let mut steps = Vec::new();
     // Which state a view shows as it was before this run's write, if it does.
     let mut before: Vec<Option<usize>> = Vec::with_capacity(graph.nodes.len());
-    let mut dies: Vec<(usize, usize)> = Vec::new();
     for id in graph.ids() {
         let (i, node) = (id.0 as usize, graph.node(id));
         let input = node.inputs.first().map(|input| input.0 as usize);
@@ -124,23 +140,27 @@ pub(crate) fn place(graph: &Graph) -> Placement {
                 before.push(state);
             }
             None => {
-                let home = placer.take(node.dtype, node.shape.count().bound(graph));
-                if let Home::Slot(slot) = home {
-                    dies.push((last[i], slot));
-                }
+                let len = node.shape.count().bound(graph);
+                let home = if node.dtype == DType::U32 {
+                    ids += len;
+                    Home::Ids(ids - len)
+                } else {
+                    lives.push(Life { from: i, until: last[i].max(i), len, at: 0 });
+                    // Which one, until they have their places.
+                    Home::Floats(lives.len() - 1)
+                };
                 views.push(View::of(home));
                 before.push(None);
             }
         }
-        dies.retain(|(when, slot)| {
-            let dead = *when <= i;
-            if dead {
-                placer.free.push(*slot);
-            }
-            !dead
-        });
     }
-    Placement { views, steps, slots: placer.slots, ids: placer.ids }
+    let floats = pack(&mut lives);
+    for view in &mut views {
+        if let Home::Floats(at) = &mut view.home {
+            *at = lives[*at].at;
+        }
+    }
+    Placement { views, steps, needs: Needs { floats, ids } }
 }
 
 /// For each state of the graph: the node that writes it, and the value it takes.
@@ -162,28 +182,38 @@ fn last_but_write(uses: &[usize], write: usize, is_value: bool) -> usize {
     if is_value { write } else { uses.iter().copied().filter(|at| *at != write).max().unwrap_or(0) }
 }
 
-struct Placer {
-    slots: Vec<usize>,
-    ids: Vec<usize>,
-    free: Vec<usize>,
+/// A value in the arena: from the node that makes it to the last that reads it.
+struct Life {
+    from: usize,
+    until: usize,
+    len: usize,
+    at: usize,
 }
 
-impl Placer {
-    /// The smallest free slot that is large enough, else the largest one, grown, else a new one.
-    fn take(&mut self, dtype: DType, len: usize) -> Home {
-        if dtype == DType::U32 {
-            self.ids.push(len);
-            return Home::Ids(self.ids.len() - 1);
+/// Places values so that those that live at one time lie apart, the largest first, each as low as it fits (Pisarchyk and
+/// Lee 2020, arXiv 2001.03288, "greedy by size"); gives the length of the whole.
+fn pack(lives: &mut [Life]) -> usize {
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(lives[*i].len));
+    let mut placed: Vec<usize> = Vec::with_capacity(lives.len());
+    let mut whole = 0;
+    for i in order {
+        let Life { from, until, len, .. } = lives[i];
+        // `placed` is in the order of addresses.
+        let mut at = 0;
+        for other in placed.iter().map(|other| &lives[*other]) {
+            if other.from > until || other.until < from {
+                continue;
+            }
+            if at + len <= other.at {
+                break;
+            }
+            at = at.max(other.at + other.len);
         }
-        let fits =
-            self.free.iter().copied().filter(|slot| self.slots[*slot] >= len).min_by_key(|slot| self.slots[*slot]);
-        let slot = fits.or_else(|| self.free.iter().copied().max_by_key(|slot| self.slots[*slot]));
-        let Some(slot) = slot else {
-            self.slots.push(len);
-            return Home::Slot(self.slots.len() - 1);
-        };
-        self.free.retain(|free| *free != slot);
-        self.slots[slot] = self.slots[slot].max(len);
-        Home::Slot(slot)
+        lives[i].at = at;
+        whole = whole.max(at + len);
+        let position = placed.partition_point(|other| lives[*other].at <= at);
+        placed.insert(position, i);
     }
+    whole
 }

@@ -1,12 +1,10 @@
-//! A graph made ready: checked, fused in `Fast`, its buffers placed and allocated.
+//! A graph made ready: checked, fused in `Fast`, its values placed in the session's arena.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, DType, Error, Graph, NodeId, Op, Result, WeightId, fuse};
+use lantern_graph::{DType, Error, Graph, NodeId, Op, Result, WeightId, fuse};
 
-use crate::memory::{Account, Held, filled};
-use crate::place::{Placement, View, place};
+use crate::place::{Needs, Placement, View, place};
 use crate::{Mode, Weights};
 
 /// Made by `Session::compile`, for that session.
@@ -17,18 +15,9 @@ pub struct Plan {
     /// Where the graph's weights stand in the store, and its states in the session.
     pub(crate) weights: Vec<Option<usize>>,
     pub(crate) states: Vec<usize>,
+    /// What it takes of the session's arena; the session holds that much while a plan does.
+    pub(crate) needs: Rc<Needs>,
     pub(crate) session: Rc<()>,
-    pub(crate) arena: RefCell<Arena>,
-    /// What the last run that came to its end was bound to.
-    pub(crate) ran: RefCell<Option<Bindings>>,
-    _held: Held,
-}
-
-/// The plan's own buffers, at the symbols' bounds.
-#[derive(Default)]
-pub(crate) struct Arena {
-    pub slots: Vec<Vec<f32>>,
-    pub ids: Vec<Vec<u32>>,
 }
 
 /// What this mode runs for a graph, checked.
@@ -99,20 +88,8 @@ fn dtype_error(cause: String) -> Error {
 }
 
 impl Plan {
-    /// Bytes of the buffers of a graph that `prepare` gave.
-    pub(crate) fn bytes(graph: &Graph) -> u64 {
-        let Placement { slots, ids, .. } = place(graph);
-        slots.iter().chain(&ids).map(|len| 4 * *len as u64).sum()
-    }
-
     /// `graph` as `prepare` gave it; `states` says where its states stand in the session.
-    pub(crate) fn new(
-        graph: Graph,
-        weights: &Weights,
-        states: Vec<usize>,
-        session: &Rc<()>,
-        memory: &Account,
-    ) -> Result<Plan> {
+    pub(crate) fn new(graph: Graph, weights: &Weights, states: Vec<usize>, session: &Rc<()>) -> Result<Plan> {
         let is_used = |i: usize| graph.nodes.iter().any(|node| node.op == Op::Weight(WeightId(i as u32)));
         let weights = graph
             .weights
@@ -120,22 +97,7 @@ impl Plan {
             .enumerate()
             .map(|(i, spec)| is_used(i).then(|| weights.find(spec)).transpose())
             .collect::<Result<Vec<_>>>()?;
-        let Placement { views, steps, slots, ids } = place(&graph);
-        let arena = Arena {
-            slots: slots.iter().map(|len| filled("a plan", *len, 0.0)).collect::<Result<_>>()?,
-            ids: ids.iter().map(|len| filled("a plan", *len, 0)).collect::<Result<_>>()?,
-        };
-        let bytes = slots.iter().chain(&ids).map(|len| 4 * *len as u64).sum();
-        Ok(Plan {
-            graph,
-            views,
-            steps,
-            weights,
-            states,
-            session: session.clone(),
-            arena: RefCell::new(arena),
-            ran: RefCell::new(None),
-            _held: memory.hold(bytes),
-        })
+        let Placement { views, steps, needs } = place(&graph);
+        Ok(Plan { graph, views, steps, weights, states, needs: Rc::new(needs), session: session.clone() })
     }
 }

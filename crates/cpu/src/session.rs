@@ -1,12 +1,14 @@
 //! States, and runs over them in slices of bounded cost.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use lantern_graph::{Bindings, Cancel, DType, Error, Graph, Result, Value};
 
+use crate::arena::Arena;
 use crate::memory::{Account, Held, filled};
-use crate::plan::{Arena, Plan, prepare};
-use crate::step::{Env, Scratch, check_ranges};
+use crate::place::{Needs, place};
+use crate::plan::{Plan, prepare};
+use crate::step::{Run, Scratch, check_ranges};
 use crate::{Mode, Weights, Yield};
 
 /// Work between two looks at `cancel`: some 20 ms in the page, where one thread does 3 to 5 GFLOP/s.
@@ -26,21 +28,14 @@ pub struct Session {
     memory: Account,
     identity: Rc<()>,
     states: Vec<State>,
+    arena: Arena,
+    /// What the plans that are still there need of the arena.
+    plans: Vec<Weak<Needs>>,
+    /// The plan whose run came to its end last, and what it was bound to: its outputs are in the arena.
+    ran: Option<(Weak<Needs>, Bindings)>,
     scratch: Scratch,
     /// Work done since the last look; carried from run to run, since a small model's token is less than a slice.
     spent: u64,
-}
-
-/// A plan's buffers while they are in use; they go back even when a run is dropped half-way.
-struct Lease<'p> {
-    plan: &'p Plan,
-    arena: Arena,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        self.plan.arena.replace(std::mem::take(&mut self.arena));
-    }
 }
 
 impl Session {
@@ -49,9 +44,12 @@ impl Session {
             mode,
             weights,
             yields,
+            arena: Arena::new(&memory),
             memory,
             identity: Rc::new(()),
             states: Vec::new(),
+            plans: Vec::new(),
+            ran: None,
             scratch: Scratch::default(),
             spent: 0,
         }
@@ -62,6 +60,13 @@ impl Session {
             return Ok(());
         }
         Err(Error::new("cpu.plan", "the plan belongs to another session", "compile the graph in this session"))
+    }
+
+    /// The most that a plan which is still there needs.
+    fn needs(&mut self) -> Needs {
+        self.plans.retain(|plan| plan.strong_count() > 0);
+        let plans = self.plans.iter().filter_map(Weak::upgrade);
+        plans.fold(Needs::default(), |all, plan| all.either(*plan))
     }
 
     /// Where the graph's states stand here; those that are new are made, as zeros.
@@ -152,7 +157,11 @@ impl lantern_graph::Session for Session {
         cancel.check()?;
         let graph = prepare(graph, self.mode)?;
         let states = self.find_states(&graph)?;
-        Plan::new(graph, &self.weights, states, &self.identity, &self.memory)
+        let plan = Plan::new(graph, &self.weights, states, &self.identity)?;
+        self.plans.push(Rc::downgrade(&plan.needs));
+        let needs = self.needs();
+        self.arena.fit(needs, self.ran.is_some())?;
+        Ok(plan)
     }
 
     async fn run_reporting(
@@ -167,21 +176,26 @@ impl lantern_graph::Session for Session {
         bindings.check(&plan.graph)?;
         check_ranges(plan, bindings)?;
         let inputs = match_inputs(plan, bindings, inputs)?;
-        plan.ran.replace(None);
-        let mut lease = Lease { plan, arena: plan.arena.take() };
+        self.ran = None;
+        // A plan that could not be had may have left less.
+        let needs = self.needs();
+        self.arena.fit(needs, false)?;
         let weights = self.weights.of(&plan.weights);
-        let mut env = Env {
+        let mut run = Run {
             plan,
             bindings,
             inputs: &inputs,
             weights: &weights,
             states: &mut self.states,
-            arena: &mut lease.arena,
+            arena: &mut self.arena,
         };
-        let total = plan.steps.iter().map(|id| env.cost(*id).total()).fold(0, u64::saturating_add);
+        let total = plan
+            .steps
+            .iter()
+            .try_fold(0u64, |sum, id| Ok::<_, Error>(sum.saturating_add(run.env().cost(*id)?.total())))?;
         let mut finished = 0u64;
         for id in &plan.steps {
-            let cost = env.cost(*id);
+            let cost = run.env().cost(*id)?;
             let mut done = 0;
             while done < cost.units {
                 if self.spent >= SLICE_FLOPS {
@@ -190,7 +204,7 @@ impl lantern_graph::Session for Session {
                 Session::pause(&mut self.spent, &self.yields, cancel).await?;
                 let left = SLICE_FLOPS.saturating_sub(self.spent) / cost.flops_per_unit.max(1);
                 let until = cost.units.min(done.saturating_add(cost.round(left as usize)));
-                env.step(*id, done..until, &mut self.scratch)?;
+                run.step(*id, done..until, &mut self.scratch)?;
                 let flops = (until - done) as u64 * cost.flops_per_unit;
                 self.spent = self.spent.saturating_add(flops);
                 finished = finished.saturating_add(flops);
@@ -198,36 +212,38 @@ impl lantern_graph::Session for Session {
             }
         }
         progress(total, total);
-        drop(lease);
-        plan.ran.replace(Some(bindings.clone()));
+        self.ran = Some((Rc::downgrade(&plan.needs), bindings.clone()));
         Ok(())
     }
 
     async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
         cancel.check()?;
-        Ok(Plan::bytes(&prepare(graph, self.mode)?))
+        let needs = place(&prepare(graph, self.mode)?).needs;
+        Ok(self.needs().either(needs).bytes())
     }
 
     async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {
         self.own(plan)?;
         let id = plan.graph.find_output(output)?;
-        let Some(bindings) = plan.ran.borrow().clone() else {
-            return Err(Error::new(
-                "graph.output",
-                format!("{output} is read before a run"),
-                "run the plan to its end",
+        let unread = |cause: &str, remedy: &str| Error::new("graph.output", format!("{output} {cause}"), remedy);
+        let (last, bindings) =
+            self.ran.clone().ok_or_else(|| unread("is read before a run", "run the plan to its end"))?;
+        if !std::ptr::eq(last.as_ptr(), Rc::as_ptr(&plan.needs)) {
+            return Err(unread(
+                "is not there: another plan of the session ran last, and they share their memory",
+                "run this plan, and read its outputs before the next",
             ));
-        };
-        let mut lease = Lease { plan, arena: plan.arena.take() };
+        }
         let weights = self.weights.of(&plan.weights);
-        let env = Env {
+        let run = Run {
             plan,
             bindings: &bindings,
             inputs: &[],
             weights: &weights,
             states: &mut self.states,
-            arena: &mut lease.arena,
+            arena: &mut self.arena,
         };
+        let env = run.env();
         match plan.graph.node(id).dtype {
             DType::U32 => Ok(Value::U32(env.ids(id)?.to_vec())),
             _ => Ok(Value::F32(env.floats(id)?.to_vec())),

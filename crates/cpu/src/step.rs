@@ -5,22 +5,29 @@ use std::rc::Rc;
 
 use lantern_graph::{Bindings, Epilogue, Error, NodeId, Op, Result, Value};
 
+use crate::arena::{Arena, Rest};
 use crate::kernels::attention::{Attention, rope};
+use crate::kernels::conv::{self, Finish, Geometry};
+use crate::kernels::gemm::Matrix;
+use crate::kernels::parallel::threads;
+use crate::kernels::picture::{self, GroupNorm, GroupNormSize};
 use crate::kernels::{elementwise, layout, product, reduce};
 use crate::place::Home;
-use crate::plan::{Arena, Plan};
+use crate::plan::Plan;
 use crate::session::State;
-use crate::weights::Rows;
+use crate::weights::{Rows, Table};
 
 /// Working space that a session keeps.
 #[derive(Default)]
 pub(crate) struct Scratch {
     product: product::Scratch,
+    conv: conv::Scratch,
+    group_norm: GroupNorm,
     scores: Vec<f32>,
 }
 
-/// Everything a step reads and writes.
-pub(crate) struct Env<'r> {
+/// Everything a run reads and writes.
+pub(crate) struct Run<'r> {
     pub plan: &'r Plan,
     pub bindings: &'r Bindings,
     /// In the graph's order.
@@ -29,6 +36,62 @@ pub(crate) struct Env<'r> {
     pub weights: &'r [Option<Rc<Rows>>],
     pub states: &'r mut [State],
     pub arena: &'r mut Arena,
+}
+
+impl Run<'_> {
+    /// To read from, between steps.
+    pub fn env(&self) -> Env<'_> {
+        Env {
+            plan: self.plan,
+            bindings: self.bindings,
+            inputs: self.inputs,
+            weights: self.weights,
+            states: self.states,
+            floats: Rest::whole(&self.arena.floats),
+            ids: Rest::whole(&self.arena.ids),
+        }
+    }
+
+    /// Computes units `part` of a node. The units of one node come in order.
+    pub fn step(&mut self, id: NodeId, part: Range<usize>, scratch: &mut Scratch) -> Result<()> {
+        let home = self.plan.views[id.0 as usize].home;
+        let len = self.plan.graph.shape(id).count().eval(self.bindings);
+        let Run { plan, bindings, inputs, weights, states, arena } = self;
+        let (plan, bindings, inputs, weights) = (*plan, *bindings, *inputs, *weights);
+        let missing = || unreadable(id);
+        match home {
+            Home::Floats(at) => {
+                let (floats, out) = Rest::split(&mut arena.floats, at..at + len).ok_or_else(missing)?;
+                let ids = Rest::whole(&arena.ids);
+                Env { plan, bindings, inputs, weights, states, floats, ids }.compute(id, part, out, scratch)
+            }
+            Home::Ids(at) => {
+                let (ids, out) = Rest::split(&mut arena.ids, at..at + len).ok_or_else(missing)?;
+                let floats = Rest::whole(&arena.floats);
+                Env { plan, bindings, inputs, weights, states, floats, ids }.compute_ids(id, out)
+            }
+            Home::State(state) => {
+                let state = plan.states[state];
+                let mut values = std::mem::take(&mut states[state].values);
+                let (floats, ids) = (Rest::whole(&arena.floats[..]), Rest::whole(&arena.ids[..]));
+                let result = Env { plan, bindings, inputs, weights, states, floats, ids }.write(id, &mut values);
+                states[state].values = values;
+                result
+            }
+            _ => Err(missing()),
+        }
+    }
+}
+
+/// What a step reads.
+pub(crate) struct Env<'r> {
+    plan: &'r Plan,
+    bindings: &'r Bindings,
+    inputs: &'r [Option<&'r Value>],
+    weights: &'r [Option<Rc<Rows>>],
+    states: &'r [State],
+    floats: Rest<'r, f32>,
+    ids: Rest<'r, u32>,
 }
 
 /// What a node can be cut into.
@@ -53,6 +116,12 @@ impl Cost {
 /// Time of an element's way through memory or a transcendental, in multiplications of a product.
 const ELEMENT_FLOPS: u64 = 16;
 
+/// How much faster `gemm` is than candle's row-by-row products, per core.
+const GEMM_SPEED: u64 = 4;
+
+/// Elements of one unit of an operation on each element.
+const ELEMENTS: usize = 1 << 16;
+
 fn unreadable(id: NodeId) -> Error {
     Error::new("cpu.value", format!("node {} has no value to read", id.0), "report this with the graph")
 }
@@ -71,7 +140,7 @@ impl Env<'_> {
     pub fn floats(&self, id: NodeId) -> Result<&[f32]> {
         let (home, span) = self.span(id);
         let whole: Option<&[f32]> = match home {
-            Home::Slot(slot) => Some(&self.arena.slots[slot]),
+            Home::Floats(at) => return self.floats.get(at + span.start..at + span.end).ok_or_else(|| unreadable(id)),
             Home::State(state) => Some(&self.states[self.plan.states[state]].values),
             Home::Weight(weight) => match self.weights[weight].as_deref() {
                 Some(Rows::F32(rows)) => Some(rows),
@@ -92,29 +161,33 @@ impl Env<'_> {
 
     pub fn ids(&self, id: NodeId) -> Result<&[u32]> {
         let (home, span) = self.span(id);
-        let whole: Option<&[u32]> = match home {
-            Home::Ids(ids) => Some(&self.arena.ids[ids]),
+        let part = match home {
+            Home::Ids(at) => self.ids.get(at + span.start..at + span.end),
             Home::Input(input) => match self.inputs.get(input) {
-                Some(Some(Value::U32(values))) => Some(values),
+                Some(Some(Value::U32(values))) => values.get(span),
                 _ => None,
             },
             _ => None,
         };
-        whole.and_then(|whole| whole.get(span)).ok_or_else(|| unreadable(id))
+        part.ok_or_else(|| unreadable(id))
     }
 
-    /// The rows of a table and the element they start at.
-    fn rows(&self, id: NodeId) -> Result<(Table<'_>, usize)> {
+    /// What is read by rows: a weight in whatever type it has.
+    fn table(&self, id: NodeId) -> Result<Table<'_>> {
         let (home, span) = self.span(id);
         match home {
             Home::Weight(weight) => {
-                Ok((Table::Weight(self.weights[weight].as_deref().ok_or_else(|| unreadable(id))?), span.start))
+                Ok(Table::Stored(self.weights[weight].as_deref().ok_or_else(|| unreadable(id))?, span.start))
             }
-            _ => Ok((Table::Floats(self.floats(id)?), 0)),
+            _ => Ok(Table::Floats(self.floats(id)?)),
         }
     }
 
-    pub fn cost(&self, id: NodeId) -> Cost {
+    fn picture(&self, id: NodeId) -> Result<[usize; 4]> {
+        self.dims(id).try_into().map_err(|_| unreadable(id))
+    }
+
+    pub fn cost(&self, id: NodeId) -> Result<Cost> {
         let node = self.plan.graph.node(id);
         let out = self.dims(id);
         let dims = |i: usize| self.dims(node.inputs[i]);
@@ -123,7 +196,9 @@ impl Env<'_> {
             flops_per_unit: flops.iter().fold(2, |product, n| product.saturating_mul(*n as u64)),
             grain,
         };
-        match &node.op {
+        // `gemm` is that much faster than the products that flops are counted by, and on all cores.
+        let fast = |cost: Cost| Cost { flops_per_unit: cost.flops_per_unit / (GEMM_SPEED * threads() as u64), ..cost };
+        Ok(match &node.op {
             Op::Linear { transposed: false } | Op::FusedLinear { .. } => {
                 let inner = dims(1)[1];
                 // One row is cut across its columns; candle takes them by four.
@@ -134,7 +209,21 @@ impl Env<'_> {
                 let a = dims(0);
                 let inner = a[a.len() - if *transpose_a { 2 } else { 1 }];
                 let (batch, [m, n]) = matrix(&out);
-                cost(batch.iter().product(), &[m, n, inner], 1)
+                let rows = product::rows_per_unit(inner, n).min(m.max(1));
+                fast(cost(batch.iter().product::<usize>() * m.div_ceil(rows), &[rows, n, inner], 1))
+            }
+            Op::Conv2d { .. } | Op::FusedConv2d { .. } | Op::Conv2dTransposed { .. } | Op::Conv2dFilter { .. } => {
+                let (geometry, y) = self.convolution(id)?;
+                let per_row = [y[2], y[3], geometry.terms()];
+                let rows = cost(y[0] * y[1], &per_row, geometry.rows_per_piece());
+                if geometry.is_depthwise() { rows } else { fast(rows) }
+            }
+            Op::MaxPool { window } => cost(out[0] * out[1], &[out[2], out[3], window.taps()], 1),
+            Op::Resize { .. } => cost(out[0] * out[1], &[out[2], out[3], 4], 1),
+            Op::GroupNorm { silu, .. } => cost(3 * out[0] * out[1], &[out[2], out[3], if *silu { 4 } else { 2 }], 1),
+            Op::Unary(_) | Op::Affine { .. } => {
+                let len: usize = out.iter().product();
+                cost(len.div_ceil(ELEMENTS), &[ELEMENTS.min(len), ELEMENT_FLOPS as usize / 2], 1)
             }
             Op::Attention { .. } => cost(out[0], &[2, out[1], out[2], out[3], dims(1)[0]], 1),
             _ => {
@@ -146,35 +235,7 @@ impl Env<'_> {
                 let elements = read.max().unwrap_or(0).max(written) as u64;
                 Cost { units: 1, flops_per_unit: elements * ELEMENT_FLOPS, grain: 1 }
             }
-        }
-    }
-
-    /// Computes units `part` of a node. The units of one node come in order.
-    pub fn step(&mut self, id: NodeId, part: Range<usize>, scratch: &mut Scratch) -> Result<()> {
-        let view = &self.plan.views[id.0 as usize];
-        let len = self.plan.graph.shape(id).count().eval(self.bindings);
-        match view.home {
-            Home::Slot(slot) => {
-                let mut out = std::mem::take(&mut self.arena.slots[slot]);
-                let result = self.compute(id, part, &mut out[..len], scratch);
-                self.arena.slots[slot] = out;
-                result
-            }
-            Home::Ids(slot) => {
-                let mut out = std::mem::take(&mut self.arena.ids[slot]);
-                let result = self.compute_ids(id, &mut out[..len]);
-                self.arena.ids[slot] = out;
-                result
-            }
-            Home::State(state) => {
-                let state = self.plan.states[state];
-                let mut values = std::mem::take(&mut self.states[state].values);
-                let result = self.write(id, &mut values);
-                self.states[state].values = values;
-                result
-            }
-            _ => Err(unreadable(id)),
-        }
+        })
     }
 
     fn write(&self, id: NodeId, state: &mut [f32]) -> Result<()> {
@@ -220,8 +281,14 @@ impl Env<'_> {
             Op::Reshape => out.copy_from_slice(x(0)?),
             Op::Range { start } => elementwise::range(index(*start), out),
 
-            Op::Unary(op) => elementwise::unary(*op, x(0)?, out),
-            Op::Affine { mul, add } => elementwise::affine(x(0)?, *mul, *add, out),
+            Op::Unary(op) => {
+                let at = elements(&part, out.len());
+                elementwise::unary(*op, &x(0)?[at.clone()], &mut out[at]);
+            }
+            Op::Affine { mul, add } => {
+                let at = elements(&part, out.len());
+                elementwise::affine(&x(0)?[at.clone()], *mul, *add, &mut out[at]);
+            }
             Op::Binary(op) => {
                 let whole = self.dims(id);
                 elementwise::binary(*op, (x(0)?, &dims(0)), (x(1)?, &dims(1)), &whole, out);
@@ -233,7 +300,7 @@ impl Env<'_> {
             Op::RmsNorm { eps } => reduce::rms_norm(x(0)?, x(1)?, *eps, out),
 
             Op::MatMul { transpose_a, transpose_b } => {
-                self.matmul(id, (*transpose_a, *transpose_b), part, out, &mut scratch.product)?;
+                self.matmul(id, (*transpose_a, *transpose_b), part, out)?;
             }
             Op::Linear { transposed: false } => self.linear(id, part, out, &mut scratch.product)?,
             Op::FusedLinear { epilogue } => {
@@ -252,9 +319,49 @@ impl Env<'_> {
                     out.fill(0.0);
                 }
                 let shape = dims(1);
-                let (table, start) = self.rows(input(1))?;
-                let row = |j: usize, to: &mut [f32]| table.read(start + j * shape[1], to);
+                let table = self.table(input(1))?;
+                let row = |j: usize, to: &mut [f32]| table.read(j * shape[1], to);
                 product::linear_transposed(x(0)?, (shape[0], shape[1]), part, out, &mut scratch.product, row);
+            }
+
+            Op::Conv2d { .. } | Op::FusedConv2d { .. } => {
+                let (geometry, y) = self.convolution(id)?;
+                let at = rows_of(&part, y[2] * y[3]);
+                let mut finish = Finish::default();
+                if let Op::FusedConv2d { epilogue, .. } = &node.op {
+                    let [bias, residual] = self.epilogue(id, *epilogue)?;
+                    let residual = residual.map(|residual| &residual[at.clone()]);
+                    finish = Finish { bias, residual, activation: epilogue.activation };
+                }
+                geometry.forward(x(0)?, &self.table(input(1))?, part, finish, &mut out[at], &mut scratch.conv);
+            }
+            Op::Conv2dTransposed { .. } => {
+                if part.start == 0 {
+                    out.fill(0.0);
+                }
+                let (geometry, _) = self.convolution(id)?;
+                geometry.transposed(x(0)?, &self.table(input(1))?, part, out, &mut scratch.conv);
+            }
+            Op::Conv2dFilter { .. } => {
+                if part.start == 0 {
+                    out.fill(0.0);
+                }
+                let (geometry, _) = self.convolution(id)?;
+                geometry.filter(x(0)?, x(1)?, part, out, &mut scratch.conv);
+            }
+            Op::MaxPool { window } => {
+                let (from, to) = (self.picture(input(0))?, self.picture(id)?);
+                let at = rows_of(&part, to[2] * to[3]);
+                picture::max_pool(x(0)?, from, *window, to, part, &mut out[at]);
+            }
+            Op::Resize { mode } => {
+                let (from, to) = (self.picture(input(0))?, self.picture(id)?);
+                let at = rows_of(&part, to[2] * to[3]);
+                picture::resize(x(0)?, from, *mode, to, part, &mut out[at]);
+            }
+            Op::GroupNorm { groups, eps, silu } => {
+                let size = GroupNormSize { x: self.picture(id)?, groups: *groups, eps: *eps, silu: *silu };
+                scratch.group_norm.run(&size, x(0)?, (x(1)?, x(2)?), part, out);
             }
 
             Op::Broadcast => layout::broadcast(x(0)?, &dims(0), &self.dims(id), out),
@@ -277,11 +384,11 @@ impl Env<'_> {
                 }
             }
             Op::Gather => {
-                let (shape, (table, start)) = (dims(0), self.rows(input(0))?);
+                let (shape, table) = (dims(0), self.table(input(0))?);
                 if shape[1] > 0 {
                     for (id, out) in self.ids(input(1))?.iter().zip(out.chunks_exact_mut(shape[1])) {
                         match (*id as usize) < shape[0] {
-                            true => table.read(start + *id as usize * shape[1], out),
+                            true => table.read(*id as usize * shape[1], out),
                             false => out.fill(0.0),
                         }
                     }
@@ -302,9 +409,24 @@ impl Env<'_> {
                 };
                 attention.run(x(0)?, x(1)?, x(2)?, part, out, &mut scratch.scores);
             }
-            _ => return Err(unreadable(id)),
+            Op::Weight(_) | Op::Constant(_) | Op::Write { .. } | Op::Argmax => return Err(unreadable(id)),
         }
         Ok(())
+    }
+
+    /// Sizes of a convolution or of an adjoint of one, and its `[n, oh, ow, out]`.
+    fn convolution(&self, id: NodeId) -> Result<(Geometry, [usize; 4])> {
+        let node = self.plan.graph.node(id);
+        let input = |i: usize| node.inputs[i];
+        let (window, groups, upsample, x, y) = match node.op {
+            Op::Conv2d { window, groups } => (window, groups, 1, input(0), id),
+            Op::FusedConv2d { window, groups, upsample, .. } => (window, groups, upsample, input(0), id),
+            Op::Conv2dTransposed { window, groups } => (window, groups, 1, id, input(0)),
+            Op::Conv2dFilter { window, groups } => (window, groups, 1, input(0), input(1)),
+            _ => return Err(unreadable(id)),
+        };
+        let (x, y) = (self.picture(x)?, self.picture(y)?);
+        Ok((Geometry { window, groups, upsample, x, y }, y))
     }
 
     /// The bias and the residual of a fused product, where it has them.
@@ -325,23 +447,24 @@ impl Env<'_> {
             1 => (x, part.start, &mut out[part.clone()], (1, k, part.len())),
             _ => (&x[rows_of(&part, k)], 0, &mut out[rows_of(&part, n)], (part.len(), k, n)),
         };
-        match self.rows(node.inputs[1])? {
-            (Table::Weight(rows), start) => product::linear(x, rows, start + start_row * k, mkn, out, scratch),
-            (Table::Floats(w), _) => {
-                let at = start_row * k;
-                product::matmul((x, false), (&w[at..at + mkn.2 * k], true), mkn, out, scratch)
+        let at = start_row * k;
+        match self.table(node.inputs[1])? {
+            Table::Stored(rows, start) => product::linear(x, rows, start + at, mkn, out, scratch),
+            Table::Floats(w) => {
+                let (m, k, n) = mkn;
+                product::matmul(Matrix::rows(x, m, k, k), Matrix::rows(&w[at..], n, k, k).transposed(), out);
+                Ok(())
             }
         }
     }
 
-    /// Units are the matrices of the result.
+    /// Units are blocks of rows of the result's matrices.
     fn matmul(
         &self,
         id: NodeId,
         (transpose_a, transpose_b): (bool, bool),
         part: Range<usize>,
         out: &mut [f32],
-        scratch: &mut product::Scratch,
     ) -> Result<()> {
         let node = self.plan.graph.node(id);
         let (a, b) = (self.floats(node.inputs[0])?, self.floats(node.inputs[1])?);
@@ -349,23 +472,22 @@ impl Env<'_> {
         let ((batch, [m, n]), (a_batch, [a0, a1]), (b_batch, [b0, b1])) =
             (matrix(&out_dims), matrix(&a_dims), matrix(&b_dims));
         let k = if transpose_a { a0 } else { a1 };
+        let rows = product::rows_per_unit(k, n).min(m.max(1));
         let (a_strides, b_strides) =
             (layout::broadcast_strides(a_batch, batch), layout::broadcast_strides(b_batch, batch));
         for unit in part {
-            let (mut rest, mut a_at, mut b_at) = (unit, 0, 0);
+            let (index, first) = (unit / m.div_ceil(rows), unit % m.div_ceil(rows) * rows);
+            let (mut rest, mut a_at, mut b_at) = (index, 0, 0);
             for axis in (0..batch.len()).rev() {
                 let i = rest % batch[axis];
                 rest /= batch[axis];
                 a_at += i * a_strides[axis];
                 b_at += i * b_strides[axis];
             }
-            product::matmul(
-                (&a[a_at * a0 * a1..][..a0 * a1], transpose_a),
-                (&b[b_at * b0 * b1..][..b0 * b1], transpose_b),
-                (m, k, n),
-                &mut out[unit * m * n..][..m * n],
-                scratch,
-            )?;
+            let a = Matrix::rows(&a[a_at * a0 * a1..][..a0 * a1], a0, a1, a1).turned(transpose_a);
+            let b = Matrix::rows(&b[b_at * b0 * b1..][..b0 * b1], b0, b1, b1).turned(transpose_b);
+            let a = a.part(first, rows);
+            product::matmul(a, b, &mut out[(index * m + first) * n..][..a.height() * n]);
         }
         Ok(())
     }
@@ -398,19 +520,9 @@ pub(crate) fn check_ranges(plan: &Plan, bindings: &Bindings) -> Result<()> {
     Ok(())
 }
 
-/// Where rows are read from.
-enum Table<'r> {
-    Weight(&'r Rows),
-    Floats(&'r [f32]),
-}
-
-impl Table<'_> {
-    fn read(&self, start: usize, out: &mut [f32]) {
-        match self {
-            Table::Weight(rows) => rows.read(start, out),
-            Table::Floats(values) => out.copy_from_slice(&values[start..start + out.len()]),
-        }
-    }
+/// The elements of units of `ELEMENTS`.
+fn elements(units: &Range<usize>, len: usize) -> Range<usize> {
+    units.start * ELEMENTS..len.min(units.end * ELEMENTS)
 }
 
 fn rows_of(rows: &Range<usize>, columns: usize) -> Range<usize> {

@@ -92,6 +92,33 @@ impl Rows {
     }
 }
 
+/// Where a step reads the rows of a table or a filter.
+#[derive(Clone, Copy)]
+pub(crate) enum Table<'r> {
+    /// From that element on.
+    Stored(&'r Rows, usize),
+    Floats(&'r [f32]),
+}
+
+impl<'r> Table<'r> {
+    /// Elements `at ..` as f32; `at` and the length are whole blocks.
+    pub fn read(&self, at: usize, out: &mut [f32]) {
+        match self {
+            Table::Stored(rows, start) => rows.read(start + at, out),
+            Table::Floats(values) => out.copy_from_slice(&values[at..at + out.len()]),
+        }
+    }
+
+    /// All of it where it is f32 already.
+    pub fn floats(&self) -> Option<&'r [f32]> {
+        match self {
+            Table::Stored(Rows::F32(rows), start) => Some(&rows[*start..]),
+            Table::Stored(..) => None,
+            Table::Floats(values) => Some(values),
+        }
+    }
+}
+
 /// File bytes to f32.
 fn dequantize(dtype: DType, bytes: &[u8], out: &mut [f32]) {
     fn blocks<T: FileBlock>(bytes: &[u8], out: &mut [f32]) {

@@ -27,11 +27,14 @@ impl Window {
         Window { kernel: [size; 2], stride: [stride; 2], dilation: [1; 2], padding: [[padding; 2]; 2] }
     }
 
-    /// Positions of the window on one axis of `length`; `None` where it does not fit once.
+    /// Positions of the window on one axis of `length`; `None` where it does not fit once, or has no stride or dilation.
     pub fn positions(&self, axis: usize, length: usize) -> Option<usize> {
+        if self.stride[axis] == 0 || self.dilation[axis] == 0 {
+            return None;
+        }
         let reach = (self.kernel[axis].checked_sub(1)?).checked_mul(self.dilation[axis])?.checked_add(1)?;
         let padded = length.checked_add(self.padding[axis][0])?.checked_add(self.padding[axis][1])?;
-        Some(padded.checked_sub(reach)? / self.stride[axis].max(1) + 1)
+        Some(padded.checked_sub(reach)? / self.stride[axis] + 1)
     }
 
     /// Is it 1 × 1 on every pixel: a matrix product?
@@ -128,7 +131,7 @@ impl Graph {
         let (n, [h, wide, channels]) = self.picture("conv2d_filter", x)?;
         let (dn, [oh, ow, out]) = self.picture("conv2d_filter", dy)?;
         let positions = [window.positions(0, h), window.positions(1, wide)];
-        let grouped = groups > 0 && channels.is_multiple_of(groups) && out.is_multiple_of(groups);
+        let grouped = groups > 0 && channels * out > 0 && channels.is_multiple_of(groups) && out.is_multiple_of(groups);
         if n != dn || positions != [Some(oh), Some(ow)] || !grouped {
             let cause = format!("{} and {} by {window:?} in {groups} groups", self.shape(x), self.shape(dy));
             return Err(shape_error("conv2d_filter", cause));
@@ -175,8 +178,9 @@ impl Graph {
         let shape = self.shape(w);
         let kernel = window.kernel;
         match shape.0[..] {
-            [Dim::Fixed(out), kh, kw, Dim::Fixed(_)]
+            [Dim::Fixed(out), kh, kw, Dim::Fixed(per_group)]
                 if [kh, kw] == kernel.map(Dim::Fixed)
+                    && out * per_group > 0
                     && groups > 0
                     && out.is_multiple_of(groups)
                     && self.node(w).dtype != DType::U32 =>
@@ -188,9 +192,8 @@ impl Graph {
     }
 
     fn window_fits(&self, op: &str, x: NodeId, window: Window, size: [usize; 2]) -> Result<[usize; 2]> {
-        let positive = window.stride.iter().chain(&window.dilation).chain(&window.kernel).all(|n| *n > 0);
         match (window.positions(0, size[0]), window.positions(1, size[1])) {
-            (Some(oh), Some(ow)) if positive => Ok([oh, ow]),
+            (Some(oh), Some(ow)) => Ok([oh, ow]),
             _ => Err(shape_error(op, format!("{window:?} does not fit into {}", self.shape(x)))),
         }
     }

@@ -1,4 +1,5 @@
-//! Matrix products. All of them come down to rows times rows, which candle's dot products do for every block type.
+//! Matrix products. Those with a stored weight come down to rows times rows, which candle's dot products do for every block
+//! type; those of two computed values go to `gemm`.
 
 use std::ops::Range;
 
@@ -6,6 +7,8 @@ use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants;
 use lantern_graph::{Error, Result};
 
+use super::gemm::{Matrix, gemm};
+use super::parallel;
 use crate::weights::Rows;
 
 /// Below this many multiplications the thread pool's barrier costs more than it saves.
@@ -113,23 +116,25 @@ pub fn linear_transposed(
     }
 }
 
-/// One `[m, k] × [k, n]`, either side stored transposed.
-pub fn matmul(
-    (a, transpose_a): (&[f32], bool),
-    (b, transpose_b): (&[f32], bool),
-    (m, k, n): (usize, usize, usize),
-    out: &mut [f32],
-    scratch: &mut Scratch,
-) -> Result<()> {
-    let Scratch { a: a_rows, b: b_rows } = scratch;
-    let a = if transpose_a { turned(a, k, m, a_rows) } else { a };
-    let b = if transpose_b { b } else { turned(b, k, n, b_rows) };
-    rows_by_rows((m, k, n), a, b, out)
+/// Multiplications that one core takes at a time: a millisecond's work.
+const PIECE: usize = 1 << 24;
+
+/// Rows of a product that are one unit of work: several pieces, for the cores.
+pub fn rows_per_unit(k: usize, n: usize) -> usize {
+    rows_per_piece(k, n) * 8
 }
 
-/// `[rows, columns]` → `[columns, rows]`.
-fn turned<'s>(x: &[f32], rows: usize, columns: usize, out: &'s mut Vec<f32>) -> &'s [f32] {
-    out.resize(rows * columns, 0.0);
-    super::layout::permute(x, &[rows, columns], &[1, 0], out);
-    out
+fn rows_per_piece(k: usize, n: usize) -> usize {
+    (PIECE / (k * n).max(1)).max(16)
+}
+
+/// `a · b` into `out` `[m, n]`, on all cores where that is worth it.
+pub fn matmul(a: Matrix, b: Matrix, out: &mut [f32]) {
+    let (m, n, rows) = (a.height(), b.width(), rows_per_piece(a.width(), b.width()));
+    if m * n == 0 {
+        return;
+    }
+    parallel::pieces(out, rows * n, &mut Vec::<()>::new(), |i, out, ()| {
+        gemm(a.part(i * rows, out.len() / n), b, out, n, false);
+    });
 }

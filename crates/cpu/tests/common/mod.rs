@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use lantern_cpu::{Cpu, Mode};
-use lantern_graph::{Bindings, Cancel, Executor, Graph, NodeId, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, DType, Executor, Graph, NodeId, Result, Session, Value};
+use lantern_weights::{quantize_q4_0, quantize_q8_0};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -20,6 +21,26 @@ pub fn seeded(seed: u64) -> SmallRng {
 
 pub fn floats(rng: &mut SmallRng, len: usize, from: f32, to: f32) -> Vec<f32> {
     (0..len).map(|_| rng.random_range(from..to)).collect()
+}
+
+pub fn le_bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// File bytes of values, and the values those bytes stand for.
+pub fn stored(dtype: DType, values: &[f32]) -> (Vec<u8>, Vec<f32>) {
+    let (ggml, bytes) = match dtype {
+        DType::Q8_0 => (lantern_weights::GgmlType::Q8_0, quantize_q8_0(values)),
+        DType::Q4_0 => (lantern_weights::GgmlType::Q4_0, quantize_q4_0(values)),
+        DType::F16 => (
+            lantern_weights::GgmlType::F16,
+            values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+        ),
+        _ => (lantern_weights::GgmlType::F32, le_bytes(values)),
+    };
+    let mut out = vec![0.0; values.len()];
+    lantern_weights::dequantize(ggml, &bytes, &mut out).unwrap();
+    (bytes, out)
 }
 
 /// A row-major tensor that can be asked by indices: expectations are written as the definition of the operation.
@@ -58,7 +79,7 @@ impl Tensor {
     /// An input of its shape.
     pub fn input(&self, graph: &mut Graph, name: &str) -> NodeId {
         let dims: Vec<_> = self.dims.iter().map(|n| (*n).into()).collect();
-        graph.input(name, dims, lantern_graph::DType::F32)
+        graph.input(name, dims, DType::F32)
     }
 
     pub fn value(&self) -> Value {
