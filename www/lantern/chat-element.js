@@ -1,6 +1,6 @@
 // @ts-check
 // <lantern-chat>: a language model on this page. Knows when to load, what is asked and what is stopped; chat-view.js draws
-// it, session.js keeps the text safe, the Worker computes.
+// it, chat-session.js keeps the text safe, the Worker computes.
 //
 // Attributes: model (a GGUF's address; the embedded one without it), loading=lazy|eager|click, poster, autostart,
 //   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, asset-base, weights-base.
@@ -9,12 +9,14 @@
 // Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
 
 import { announce } from './announcer.js';
-import { ChatView, OPENINGS, sentence } from './chat-view.js';
+import { ChatSession } from './chat-session.js';
+import { ChatView, OPENINGS } from './chat-view.js';
 import { LanternElement } from './element.js';
+import { sentence } from './parts.js';
 import { CANCELLED, cancelled, toFailure } from './protocol.js';
 
 /** @import { DeviceChoice, Failure, Finish, ModelSource, Progress } from './protocol.js' */
-/** @import { Recovery, Session } from './session.js' */
+/** @import { Recovery } from './session.js' */
 
 /** @typedef {object} Result
  * @property {string} text
@@ -40,7 +42,7 @@ export class LanternChat extends LanternElement {
   static observedAttributes = [...REOPENING, 'poster', 'seed', 'temperature', 'max-tokens'];
 
   /** @type {ChatView | undefined} */ #view;
-  /** @type {Session | null} */ #session = null;
+  /** @type {ChatSession | null} */ #session = null;
   /** @type {Promise<void> | null} */ #starting = null;
   /** @type {Promise<unknown>} */ #answering = Promise.resolve();
   /** @type {Promise<void>} */ #leaving = Promise.resolve();
@@ -141,8 +143,9 @@ export class LanternChat extends LanternElement {
       if (stop.signal.aborted) throw cancelled();
       this.setState('loading');
       const session = await this.engine.open(
+        ChatSession,
         {
-          model: this.#source(),
+          sources: [this.#source()],
           device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
           tier: this.getAttribute('tier') ?? '',
           assetBase: this.assetBase,
@@ -210,12 +213,12 @@ export class LanternChat extends LanternElement {
       view.clear();
       view.begin(text);
     }
-    const answer = this.#answer(view, /** @type {Session} */ (this.#session), text, asked);
+    const answer = this.#answer(view, /** @type {ChatSession} */ (this.#session), text, asked);
     this.#answering = answer.catch(() => {});
     return answer;
   }
 
-  /** @param {ChatView} view @param {Session} session @param {string} text @param {number} asked @returns {Promise<Result>} */
+  /** @param {ChatView} view @param {ChatSession} session @param {string} text @param {number} asked @returns {Promise<Result>} */
   async #answer(view, session, text, asked) {
     const stop = (this.#stop = new AbortController());
     const seed = this.#seed();
@@ -227,7 +230,7 @@ export class LanternChat extends LanternElement {
     this.setState('running');
     announce('Writing');
     // A first token that takes its time says so; one that does not leaves the page as it is.
-    const slow = setTimeout(() => view.showProgress({ stage: 'run', done: 0, total: 0 }), SLOW_MS);
+    const slow = setTimeout(() => view.wait.show({ stage: 'run', done: 0, total: 0 }), SLOW_MS);
     this.#progress({ stage: 'run', done: 0, total: 0 });
     try {
       const answer = await session.generate(
@@ -242,7 +245,7 @@ export class LanternChat extends LanternElement {
             step += 1;
             if (step === 1) {
               clearTimeout(slow);
-              view.hideProgress();
+              view.wait.hide();
             }
             if (this.state === 'recovering') this.setState('running');
             view.token(piece);
@@ -337,7 +340,7 @@ export class LanternChat extends LanternElement {
 
   /** @param {Progress} progress */
   #progress(progress) {
-    if (this.state === 'loading' || this.state === 'recovering') this.#view?.showProgress(progress);
+    if (this.state === 'loading' || this.state === 'recovering') this.#view?.wait.show(progress);
     this.tell('lantern-progress', progress);
   }
 

@@ -3,10 +3,9 @@
 
 import { h, icon, ICONS } from './dom.js';
 import * as format from './format.js';
-import { STAGES } from './protocol.js';
-import { turnOnWebGpu } from './webgpu-help.js';
+import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, showMemory, slider } from './parts.js';
 
-/** @import { DeviceInfo, Failure, ModelInfo, Progress, Stats } from './protocol.js' */
+/** @import { DeviceInfo, Failure, ModelInfo, Stats } from './protocol.js' */
 /** @import { Child } from './dom.js' */
 /** @import { State } from './element.js' */
 
@@ -65,19 +64,11 @@ export class ChatView {
     );
     this.turns = h('div', { class: 'turns', part: 'text' });
     this.note = h('p', { class: 'note', part: 'note' });
-    this.failure = h('section', { class: 'failure', part: 'error', 'aria-label': 'What went wrong', hidden: true });
+    this.failure = new FailurePanel();
     this.scroller = h('div', { class: 'scroller', role: 'region', 'aria-label': 'Story', tabIndex: 0 },
-      this.empty, this.turns, this.note, this.failure);
+      this.empty, this.turns, this.note, this.failure.root);
 
-    this.stageNames = new Map(STAGES.map((stage) => [stage, h('li', { textContent: stage })]));
-    this.bar = h('div', { class: 'fill' });
-    this.track = h('div', { class: 'track', role: 'progressbar', 'aria-label': 'Loading' }, this.bar);
-    this.amount = h('span', { class: 'amount' });
-    this.progress = h('div', { class: 'progress', part: 'progress', hidden: true },
-      h('div', { class: 'waiting' }, this.amount, h('ol', { class: 'stages', 'aria-hidden': 'true' }, ...this.stageNames.values()),
-        h('button', { type: 'button', class: 'quiet', textContent: 'Cancel', on: { click: actions.stop } })),
-      this.track,
-    );
+    this.wait = new Wait(WAITS, actions.stop);
 
     this.input = h('textarea', {
       part: 'input', rows: 1, autocomplete: 'off', 'aria-describedby': 'keys',
@@ -115,18 +106,15 @@ export class ChatView {
     this.reads = instrument('Reads per token');
     this.memory = instrument('Memory');
     this.context = instrument('Story');
-    this.notice = h('div', { class: 'notice', part: 'notice', hidden: true });
-    this.instruments = h('div', { class: 'instruments', part: 'instruments' }, this.notice,
+    this.notice = new Notice();
+    this.instruments = h('div', { class: 'instruments', part: 'instruments' }, this.notice.root,
       h('dl', {}, ...[this.speed, this.where, this.reads, this.memory, this.context].map((i) => i.root)));
 
     this.frame = h('div', { class: 'frame', part: 'frame' },
-      h('div', { class: 'stage' }, this.scroller, this.progress, h('div', { class: 'foot' }, this.composer, this.keys)),
+      h('div', { class: 'stage' }, this.scroller, this.wait.root, h('div', { class: 'foot' }, this.composer, this.keys)),
       this.controls, this.instruments,
-      h('div', { class: 'drop', 'aria-hidden': 'true' }, h('p', { textContent: 'Drop a GGUF file to use it here' })),
     );
-    for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) {
-      this.frame.addEventListener(type, (event) => this.#drag(/** @type {DragEvent} */ (event)));
-    }
+    droppable(this.frame, 'Drop a GGUF file to use it here', ([file]) => actions.openFile(file));
     this.words(null);
     this.numbers({}, null);
     this.device(null);
@@ -155,8 +143,8 @@ export class ChatView {
   setState(state) {
     this.state = state;
     this.frame.dataset.state = state;
-    if (state !== 'loading' && state !== 'recovering') this.hideProgress();
-    if (state !== 'failed') this.failure.hidden = true;
+    if (state !== 'loading' && state !== 'recovering') this.wait.hide();
+    if (state !== 'failed') this.failure.hide();
     if (state !== 'idle') this.cost.hidden = true;
     this.#buttons();
   }
@@ -175,33 +163,10 @@ export class ChatView {
     this.again.disabled = !this.begun;
   }
 
-  /** @param {Progress} progress */
-  showProgress({ stage, done, total }) {
-    this.progress.hidden = false;
-    const at = STAGES.indexOf(stage);
-    for (const [name, item] of this.stageNames) {
-      const place = STAGES.indexOf(name);
-      item.className = place < at ? 'past' : place === at ? 'now' : '';
-    }
-    const counted = stage === 'code' || stage === 'weights' || stage === 'upload' ? format.bytesOf(done, total)
-      : stage === 'compile' && total > 0 ? `${done} of ${total}` : '';
-    this.amount.textContent = counted ? `${WAITS[stage]}, ${counted}` : `${WAITS[stage]}…`;
-    const known = total > 0;
-    this.track.classList.toggle('unknown', !known);
-    this.bar.style.inlineSize = known ? `${Math.min(100, (100 * done) / total)}%` : '100%';
-    this.track.setAttribute('aria-valuetext', this.amount.textContent);
-    if (known) this.track.setAttribute('aria-valuenow', String(Math.round((100 * done) / total)));
-    else this.track.removeAttribute('aria-valuenow');
-  }
-
   /** Nothing is loaded before it is asked for: what asking costs. @param {string} size */
   offer(size) {
     this.cost.textContent = `Your first words fetch the engine and the model${size}.`;
     this.cost.hidden = this.state !== 'idle';
-  }
-
-  hideProgress() {
-    this.progress.hidden = true;
   }
 
   /** The visitor's words appear, and a place for the model's.
@@ -270,38 +235,15 @@ export class ChatView {
 
   /** @param {Failure} failure @param {string} details */
   fail(failure, details) {
-    const copy = h('button', { type: 'button', class: 'button', textContent: 'Copy details' });
-    copy.addEventListener('click', async () => {
-      await navigator.clipboard.writeText(details).then(() => (copy.textContent = 'Copied'), () => (copy.textContent = 'Could not copy'));
-    });
     this.note.replaceChildren();
-    this.failure.replaceChildren(
-      h('p', { class: 'cause' }, icon(ICONS.warning), sentence(failure.cause)),
-      h('p', { class: 'remedy', textContent: sentence(failure.remedy) }),
-      h('slot', { name: 'error' }),
-      h('div', { class: 'row' }, h('button', { type: 'button', class: 'button', textContent: 'Try again', on: { click: this.actions.retry } }), copy,
-        h('code', { textContent: failure.code })),
-    );
-    this.failure.hidden = false;
+    this.failure.show(failure, details, { label: 'Try again', act: this.actions.retry });
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
   /** @param {DeviceInfo | null} info */
   device(info) {
-    this.where.set(info ? (info.device === 'gpu' ? 'GPU' : 'Processor') : '—', info ? [info.tier, info.adapter].filter(Boolean).join(' · ') : 'decided at the start');
-    const notice = info?.notice;
-    const downs = info?.stepDowns ?? [];
-    this.notice.hidden = !notice && downs.length === 0;
-    this.notice.replaceChildren();
-    if (notice) {
-      this.notice.append(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
-    }
-    if (downs.length > 0) {
-      const what = downs.length === 1 ? 'One kernel failed its check on this driver; a plainer one took its place.'
-        : `${downs.length} kernels failed their checks on this driver; plainer ones took their places.`;
-      this.notice.append(h('p', {}, icon(ICONS.warning), ` ${what}`), h('details', {}, h('summary', { textContent: 'Which' }),
-        h('ul', {}, ...downs.map(({ kernel, tier, reason }) => h('li', {}, h('code', { textContent: `${kernel}, ${tier}` }), ` ${reason}`)))));
-    }
+    showDevice(this.where, info);
+    this.notice.show(info);
   }
 
   /** @param {Numbers} numbers @param {ModelInfo | null} model */
@@ -314,9 +256,7 @@ export class ChatView {
 
   /** @param {Stats | null} stats */
   memoryUse(stats) {
-    if (!stats || stats.wasmBytes === 0) return this.memory.set('—', 'of this device');
-    const onGpu = stats.gpuBytes > 0;
-    this.memory.set(format.bytes(onGpu ? stats.gpuBytes : stats.cpuBytes), `${onGpu ? 'on the GPU' : 'of tensors'}, heap ${format.bytes(stats.wasmBytes)}`);
+    showMemory(this.memory, stats);
   }
 
   /** The whole frame gives way to a sentence where nothing of it could work. @param {string} text */
@@ -356,67 +296,9 @@ export class ChatView {
     if (file) this.actions.openFile(file);
   }
 
-  /** @param {DragEvent} event */
-  #drag(event) {
-    if (!event.dataTransfer?.types.includes('Files')) return;
-    event.preventDefault();
-    const leaving = event.type === 'dragleave' && this.frame.contains(/** @type {Node | null} */ (event.relatedTarget));
-    this.frame.classList.toggle('dragged', event.type !== 'drop' && (event.type !== 'dragleave' || leaving));
-    const file = event.type === 'drop' ? event.dataTransfer.files[0] : undefined;
-    if (file) this.actions.openFile(file);
-  }
-}
-
-/** Rust's errors are clauses, for a console line; here they stand alone.
- * @param {string} clause */
-export function sentence(clause) {
-  const end = /[.!?…]$/.test(clause) ? '' : '.';
-  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}${end}`;
 }
 
 /** @param {string} headline @param {string} about */
 function greeting(headline, about) {
   return h('div', {}, h('p', { class: 'headline', textContent: headline }), h('p', { class: 'about', textContent: about }));
-}
-
-/** @param {string} id @param {number} min @param {number} max @param {number} step @param {(value: number) => string} word */
-function slider(id, min, max, step, word) {
-  const input = h('input', { type: 'range', id, part: id, min: String(min), max: String(max), step: String(step) });
-  const output = h('output', { for: id });
-  const show = () => {
-    output.textContent = word(input.valueAsNumber);
-    input.setAttribute('aria-valuetext', output.textContent);
-  };
-  input.addEventListener('input', show);
-  return {
-    input, output,
-    get value() {
-      return input.valueAsNumber;
-    },
-    set value(value) {
-      input.value = String(value);
-      show();
-    },
-  };
-}
-
-/** @param {string} name @param {{input: HTMLElement, output: HTMLElement}} control */
-function field(name, { input, output }) {
-  return h('div', { class: 'field' }, h('div', { class: 'row between' }, h('label', { for: input.id, textContent: name }), output), input);
-}
-
-/** @param {string} name */
-function instrument(name) {
-  const label = h('dt', { textContent: name });
-  const value = h('dd', { class: 'value' });
-  const detail = h('dd', { class: 'detail' });
-  return {
-    label,
-    root: h('div', { class: 'instrument' }, label, value, detail),
-    /** @param {string} main @param {string} below */
-    set(main, below) {
-      value.textContent = main;
-      detail.textContent = below;
-    },
-  };
 }

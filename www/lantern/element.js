@@ -49,7 +49,7 @@ export class LanternElement extends Base {
     this.#dressed = true;
     this.#internals = this.attachInternals();
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
-    const links = ['./tokens.css', stylesheet].map((path) => {
+    const links = ['./tokens.css', './parts.css', stylesheet].map((path) => {
       const link = h('link', { rel: 'stylesheet', href: new URL(path, import.meta.url).href });
       return /** @type {const} */ ([link, new Promise((resolve) => ['load', 'error'].forEach((e) => link.addEventListener(e, resolve)))]);
     });

@@ -3,12 +3,12 @@
 // session has used it for a while, and replaced when it dies. What a session must know to survive that is in session.js.
 
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
-import { Session } from './session.js';
 
 /** @import { DeviceChoice, Failure, FromWorker, ModelSource, Progress, Stats, ToWorker } from './protocol.js' */
+/** @import { Session, SessionSpec } from './session.js' */
 
 /** @typedef {object} OpenOptions
- * @property {ModelSource} model
+ * @property {ModelSource[]} sources the model's files
  * @property {DeviceChoice} [device]
  * @property {string} [tier]
  * @property {string} [assetBase] folder that holds lantern_web.js, ending in a slash */
@@ -23,6 +23,7 @@ import { Session } from './session.js';
 
 /** @typedef {object} RequestOptions
  * @property {AbortSignal} [signal]
+ * @property {Transferable[]} [transfer] what goes over without a copy
  * @property {(message: FromWorker) => void} [onMessage]
  * @property {(value: any) => void} [onLate]
  * @property {(settled: Promise<void>) => void} [onSettled] */
@@ -40,13 +41,13 @@ const fileKeys = new WeakMap();
 let files = 0;
 
 /** Two elements with the same model share its weights; a picked file is the same model as itself only.
- * @param {ModelSource} model */
-function keyOf(model) {
-  if ('url' in model) return model.url;
-  const known = fileKeys.get(model.file);
+ * @param {ModelSource} source */
+function keyOf(source) {
+  if ('url' in source) return source.url;
+  const known = fileKeys.get(source.file);
   if (known) return known;
-  const key = `file:${++files}:${model.file.name}`;
-  fileKeys.set(model.file, key);
+  const key = `file:${++files}:${source.file.name}`;
+  fileKeys.set(source.file, key);
   return key;
 }
 
@@ -70,13 +71,15 @@ export class Engine {
   }
 
   /** A session on a model; the weights are loaded once, whoever asks first.
+   * @template {Session} S
+   * @param {new (engine: Engine, spec: SessionSpec) => S} Kind the demo's own kind of session
    * @param {OpenOptions} options
    * @param {{signal?: AbortSignal, onProgress?: (progress: Progress) => void}} [hooks]
-   * @returns {Promise<Session>} */
-  async open(options, hooks = {}) {
-    const session = new Session(this, {
-      model: options.model,
-      modelKey: keyOf(options.model),
+   * @returns {Promise<S>} */
+  async open(Kind, options, hooks = {}) {
+    const session = new Kind(this, {
+      sources: options.sources,
+      modelKey: options.sources.map(keyOf).sort().join(' '),
       device: options.device ?? 'auto',
       tier: options.tier ?? '',
       assetBase: options.assetBase ?? new URL('../wasm/', import.meta.url).href,
@@ -115,7 +118,7 @@ export class Engine {
    * @template {Omit<ToWorker, 'id'>} M
    * @param {M} message @param {RequestOptions} [options] @returns {Promise<any>} */
   request(message, options = {}) {
-    const { signal, onMessage, onLate, onSettled } = options;
+    const { signal, transfer = [], onMessage, onLate, onSettled } = options;
     if (signal?.aborted) return Promise.reject(cancelled());
     const worker = this.#start();
     const id = this.#nextId++;
@@ -136,7 +139,7 @@ export class Engine {
         settle();
       };
       this.#pending.set(id, { resolve, reject, onMessage, onLate, muted: false, settle: finished });
-      worker.postMessage({ ...message, id });
+      worker.postMessage({ ...message, id }, transfer);
     });
   }
 

@@ -9,12 +9,14 @@
 
 /** @typedef {'code' | 'weights' | 'upload' | 'compile' | 'run'} Stage */
 
-/** Bytes for code, weights and upload; pipelines for compile; tokens for run. `total` 0: not known.
+/** Bytes for code, weights and upload; pipelines for compile; tokens or FLOPs for run. `total` 0: not known.
  * @typedef {{stage: Stage, done: number, total: number}} Progress */
 
 /** @typedef {'auto' | 'cpu' | 'gpu'} DeviceChoice */
 
-/** A model by address, or a file the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
+/** What a session is for. @typedef {'chat' | 'autoencode'} Demo */
+
+/** A model's file by address, or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
  * @typedef {{url: string} | {file: File}} ModelSource */
 
 /** A kernel that failed its self-test on this driver at this tier, and runs at a plainer one.
@@ -26,7 +28,11 @@
 /** `chat`: the file brings a chat template; without one the model continues a text. `parameters` counts weights.
  * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean}} ModelInfo */
 
-/** @typedef {{session: number, device: DeviceInfo, model: ModelInfo}} Opened */
+/** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
+ * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */
+
+/** `model`: of the demo the session is for.
+ * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo}} Opened */
 
 /** @typedef {{role: 'user' | 'assistant', content: string}} Turn */
 
@@ -55,14 +61,30 @@
  * @property {number} dispatchesPerToken
  * @property {number} bytesPerToken */
 
+/** `pixels`: RGBA, 8 bits, handed over.
+ * @typedef {{session: number, pixels: Uint8ClampedArray, width: number, height: number}} EncodeRequest */
+
+/** `latents`: `[height, width, channels]`. `ms`: of the run alone. `peakBytes`: the most that a picture of this size holds on
+ * the device on its way there and back, weights and all.
+ * @typedef {{latents: Float32Array, width: number, height: number, channels: number, ms: number, peakBytes: number}} Encoded */
+
+/** `gains` multiply the planes, one for each. `original`: the pixels that the result is compared with, handed over.
+ * @typedef {{session: number, latents: Float32Array, width: number, height: number, gains: number[],
+ * picture: {width: number, height: number}, original: Uint8ClampedArray}} DecodeRequest */
+
+/** `psnrDb`: infinite for equal pictures.
+ * @typedef {{pixels: Uint8ClampedArray, width: number, height: number, ms: number, psnrDb: number}} Decoded */
+
 /** Live bytes: `gpuBytes` in GPU buffers, `cpuBytes` in tensors of the processor's executor, `wasmBytes` the size of the
  * WebAssembly heap (which never shrinks).
  * @typedef {{gpuBytes: number, cpuBytes: number, wasmBytes: number, models: number, sessions: number}} Stats */
 
 /** @typedef {(
- *   | {type: 'open', assetBase: string, model: ModelSource, modelKey: string, device: DeviceChoice, tier: string}
+ *   | {type: 'open', demo: Demo, assetBase: string, sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string}
  *   | ({type: 'generate'} & GenerateRequest)
- *   | {type: 'close', session: number}
+ *   | ({type: 'encode'} & EncodeRequest)
+   | ({type: 'decode'} & DecodeRequest)
+   | {type: 'close', session: number}
  *   | {type: 'stats'}
  *   | {type: 'cancel', target: number}
  * ) & {id: number}} ToWorker */

@@ -1,56 +1,46 @@
 // @ts-check
-// One text in the making, and its journal: everything that is needed to take it up again in a new Worker after the old one
-// trapped or lost its GPU. The Worker's own memory of the text is only a cache of what stands here.
+// What an element holds of the engine, and how it outlives a Worker that trapped or lost its GPU: opens its model again in a
+// new one and does the broken work once more. What is worth keeping lies in the page; the Worker's memory is only a cache.
 
-import { CANCELLED, isFailure, toFailure } from './protocol.js';
+import { toFailure } from './protocol.js';
 import { isLoss } from './engine.js';
 
-/** @import { DeviceChoice, DeviceInfo, Failure, Finish, FromWorker, Generated, ModelInfo, ModelSource, Opened, Progress, Prompt, Turn } from './protocol.js' */
+/** @import { Demo, DeviceChoice, DeviceInfo, Failure, ModelSource, Opened, Progress } from './protocol.js' */
 /** @import { Engine } from './engine.js' */
 
-/** @typedef {{model: ModelSource, modelKey: string, device: DeviceChoice, tier: string, assetBase: string}} SessionSpec */
-
-/** @typedef {{maxTokens: number, temperature: number, seed: number}} Sampling */
+/** @typedef {{sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string, assetBase: string}} SessionSpec */
 
 /** @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void}} ReadyHooks */
 
-/** @typedef {ReadyHooks & {onToken?: (text: string, id: number) => void, onPrompt?: (tokens: number) => void}} AnswerHooks */
-
-/** @typedef {object} Answer
- * @property {string} text
- * @property {number[]} tokens
- * @property {Finish} finish
- * @property {number} promptTokens
- * @property {number} seed
- * @property {number} recoveries how many times it went on in a new Worker
- * @property {Generated | null} measured the engine's numbers, of the last Worker; none when stopped */
-
 /** @typedef {{phase: 'lost' | 'back', failure: Failure, device: DeviceInfo | null}} Recovery */
 
-// So often in a row, without one token between, the engine is given another chance.
+// So often in a row, without anything done between, the engine is given another chance.
 const MAX_LOSSES = 2;
 // A browser may need a moment to bring its GPU process back; after that, the processor goes on.
 const GPU_RETRY_MS = [0, 250, 1000];
 
+/** Extended by one class for each demo. */
 export class Session {
-  #engine;
+  /** @type {Demo} */ static demo;
+
   #spec;
   /** @type {Opened | null} */ #opened = null;
   #openedIn = -1;
-  /** @type {number[]} */ #ids = [];
-  /** @type {Turn[]} */ #turns = [];
-  /** @type {Promise<void>} */ #quiet = Promise.resolve();
   /** @type {Failure | null} */ #lost = null;
-  #busy = false;
   #closed = false;
 
-  /** Called when the Worker was lost, and when the answer goes on.
+  /** @protected */ engine;
+  /** The Worker's end of the last request that was stopped: it still computes its last slice.
+   * @protected @type {Promise<void>} */
+  quiet = Promise.resolve();
+
+  /** Called when the Worker was lost, and when the work goes on.
    * @type {((recovery: Recovery) => void) | null} */
   onrecovery = null;
 
   /** @param {Engine} engine @param {SessionSpec} spec */
   constructor(engine, spec) {
-    this.#engine = engine;
+    this.engine = engine;
     this.#spec = spec;
   }
 
@@ -59,119 +49,44 @@ export class Session {
     return this.#opened?.device ?? null;
   }
 
-  /** @returns {ModelInfo | null} */
-  get model() {
+  /** What the Worker said of the model: each demo has its own. */
+  get info() {
     return this.#opened?.model ?? null;
-  }
-
-  /** Tokens of the model's memory in use. */
-  get length() {
-    return this.#ids.length;
   }
 
   /** Resolves when a Worker holds the model for this session.
    * @param {ReadyHooks} [hooks] */
   async ready(hooks = {}) {
+    await this.lasting(hooks, async () => {});
+  }
+
+  /** Does the work on an open model, and once more from its beginning whenever the Worker is lost meanwhile. `progressed`
+   * tells that something of it is done, so that a later loss is the first again.
+   * @protected @template T
+   * @param {ReadyHooks} hooks @param {(opened: Opened, progressed: () => void) => Promise<T>} work
+   * @param {() => void} [onLoss] @returns {Promise<T>} */
+  async lasting(hooks, work, onLoss) {
     for (let losses = 0; ; ) {
       try {
-        await this.#ensure(hooks);
-        return;
+        await this.quiet;
+        return await work(await this.#ensure(hooks), () => (losses = 0));
       } catch (thrown) {
         losses = this.#countLoss(thrown, losses);
+        onLoss?.();
       }
     }
-  }
-
-  /** Continues the text with the visitor's words and then the model's. A stop keeps what is on the page; a failure leaves
-   * the text as it was before, so that the same words can be asked again.
-   * @param {string} text @param {Sampling} sampling @param {AnswerHooks} [hooks] @returns {Promise<Answer>} */
-  async generate(text, sampling, hooks = {}) {
-    if (this.#busy) {
-      throw { code: 'chat.busy', cause: 'An answer is still being written', remedy: 'Stop it first, or wait for its end' };
-    }
-    this.#busy = true;
-    /** @type {Answer} */
-    const answer = {
-      text: '', tokens: [], finish: 'cancelled', promptTokens: 0, seed: sampling.seed, recoveries: 0, measured: null,
-    };
-    const ids = this.#ids;
-    const turns = this.#turns;
-    let started = false;
-    try {
-      for (let losses = 0; ; ) {
-        try {
-          await this.#quiet;
-          const { session, model } = await this.#ensure(hooks);
-          /** @type {Prompt} */
-          const prompt = started || !model.chat
-            ? { ids: this.#ids, text: started ? '' : text }
-            : { turns: [...turns, { role: 'user', content: text }] };
-          /** @param {FromWorker} message */
-          const onMessage = (message) => {
-            if (message.type === 'prompt') {
-              if (!started) answer.promptTokens = message.ids.length;
-              started = true;
-              this.#ids = message.ids;
-              hooks.onPrompt?.(message.ids.length);
-            } else if (message.type === 'token') {
-              losses = 0;
-              this.#ids.push(message.token);
-              answer.tokens.push(message.token);
-              answer.text += message.text;
-              hooks.onToken?.(message.text, message.token);
-            } else if (message.type === 'progress') {
-              hooks.onProgress?.(message.progress);
-            }
-          };
-          answer.measured = /** @type {Generated} */ (
-            await this.#engine.request(
-              {
-                type: 'generate', session, prompt, temperature: sampling.temperature, seed: sampling.seed,
-                maxTokens: sampling.maxTokens - answer.tokens.length, firstStep: answer.tokens.length,
-              },
-              { signal: hooks.signal, onMessage, onSettled: (settled) => (this.#quiet = settled) },
-            )
-          );
-          answer.finish = answer.measured.finish;
-          break;
-        } catch (thrown) {
-          if (isFailure(thrown) && thrown.code === CANCELLED) break;
-          losses = this.#countLoss(thrown, losses);
-          answer.recoveries += 1;
-          if (answer.tokens.length >= sampling.maxTokens) {
-            answer.finish = 'max-tokens';
-            break;
-          }
-        }
-      }
-      if (started) {
-        this.#turns = [...turns, { role: 'user', content: text }, { role: 'assistant', content: answer.text }];
-      }
-      return answer;
-    } catch (thrown) {
-      this.#ids = ids;
-      throw thrown;
-    } finally {
-      this.#busy = false;
-    }
-  }
-
-  /** Forgets the text; the model stays. */
-  reset() {
-    this.#ids = [];
-    this.#turns = [];
   }
 
   /** Frees the Worker's side; with the last session of a model its weights go too. */
   async close() {
     if (this.#closed) return;
     this.#closed = true;
-    const { generation } = this.#engine;
-    await this.#quiet;
-    if (this.#opened && this.#openedIn === generation && this.#engine.generation === generation) {
-      await this.#engine.request({ type: 'close', session: this.#opened.session }).catch(() => {});
+    const { generation } = this.engine;
+    await this.quiet;
+    if (this.#opened && this.#openedIn === generation && this.engine.generation === generation) {
+      await this.engine.request({ type: 'close', session: this.#opened.session }).catch(() => {});
     }
-    this.#engine.release(this);
+    this.engine.release(this);
   }
 
   /** Throws what is not a loss, or one too many; otherwise remembers it and lets the caller go round again.
@@ -195,7 +110,7 @@ export class Session {
 
   /** @param {ReadyHooks} hooks @returns {Promise<Opened>} */
   async #ensure(hooks) {
-    if (this.#opened && this.#openedIn === this.#engine.generation) return this.#opened;
+    if (this.#opened && this.#openedIn === this.engine.generation) return this.#opened;
     const before = this.#opened?.device.device;
     const opened = before === 'gpu' ? await this.#reopen(hooks) : await this.#open(this.#spec.device, hooks);
     this.#opened = opened;
@@ -229,15 +144,16 @@ export class Session {
 
   /** @param {DeviceChoice} device @param {ReadyHooks} hooks @returns {Promise<Opened>} */
   async #open(device, hooks) {
-    const { model, modelKey, tier, assetBase } = this.#spec;
-    const { generation } = this.#engine;
-    const opened = await this.#engine.request(
-      // A tier named for the GPU does not follow the text onto the processor.
-      { type: 'open', assetBase, model, modelKey, device, tier: device === 'cpu' && this.#spec.device !== 'cpu' ? '' : tier },
+    const { sources, modelKey, tier, assetBase } = this.#spec;
+    const { demo } = /** @type {typeof Session} */ (this.constructor);
+    const { generation } = this.engine;
+    const opened = await this.engine.request(
+      // A tier named for the GPU does not follow the work onto the processor.
+      { type: 'open', demo, assetBase, sources, modelKey, device, tier: device === 'cpu' && this.#spec.device !== 'cpu' ? '' : tier },
       {
         signal: hooks.signal,
         onMessage: (message) => message.type === 'progress' && hooks.onProgress?.(message.progress),
-        onLate: (late) => void this.#engine.request({ type: 'close', session: late.session }).catch(() => {}),
+        onLate: (late) => void this.engine.request({ type: 'close', session: late.session }).catch(() => {}),
       },
     );
     this.#openedIn = generation;

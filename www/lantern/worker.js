@@ -5,12 +5,12 @@
 
 import { ENGINE_TRAP, GPU_LOST, cancelled, isFailure, toFailure } from './protocol.js';
 
-/** @import { Failure, FromWorker, ModelInfo, ModelSource, Progress, ToWorker } from './protocol.js' */
+/** @import { Failure, FromWorker, ModelSource, Opened, Progress, ToWorker } from './protocol.js' */
 
 /** @typedef {(progress: Progress) => void} Watcher */
 
 /** One loaded model: shared by its sessions, freed with the last of them.
- * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: ModelInfo}>, users: number, stop: AbortController,
+ * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: Opened['model']}>, users: number, stop: AbortController,
  * watching: Set<Watcher>}} Model */
 
 /** @typedef {{engine: any, session: number, model: Model}} OpenSession */
@@ -25,9 +25,9 @@ const scope = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ 
 /** @type {Map<number, AbortController>} */ const running = new Map();
 let nextSession = 1;
 
-/** @param {FromWorker} message */
-function send(message) {
-  scope.postMessage(message);
+/** @param {FromWorker} message @param {Transferable[]} [transfer] */
+function send(message, transfer = []) {
+  scope.postMessage(message, transfer);
 }
 
 /** @param {Failure} failure */
@@ -121,16 +121,32 @@ async function loadCode(assetBase) {
 }
 
 /** Weights stay in the browser's blob storage, outside the WebAssembly heap; Rust reads them slice by slice.
- * @param {ModelSource} model @param {AbortSignal} signal @param {(progress: Progress) => void} progress @returns {Promise<Blob>} */
-async function weightsOf(model, signal, progress) {
-  if ('file' in model) return model.file;
-  const response = await fetchCounted(model.url, 'The model', signal, (done, total) => progress({ stage: 'weights', done, total }));
+ * @param {ModelSource} source @param {AbortSignal} signal @param {(done: number, total: number) => void} onBytes @returns {Promise<Blob>} */
+async function weightsOf(source, signal, onBytes) {
+  if ('file' in source) return source.file;
+  const response = await fetchCounted(source.url, 'The model', signal, onBytes);
   try {
     return await response.blob();
   } catch (thrown) {
     if (signal.aborted) throw cancelled();
-    throw { code: 'fetch.failed', cause: `The model's download from ${model.url} broke off`, remedy: 'Check the connection and try again' };
+    throw { code: 'fetch.failed', cause: `The model's download from ${source.url} broke off`, remedy: 'Check the connection and try again' };
   }
+}
+
+/** All files of a model, side by side; what has come of each is told as one sum.
+ * @param {ModelSource[]} sources @param {AbortSignal} signal @param {(progress: Progress) => void} progress */
+function allWeights(sources, signal, progress) {
+  const come = sources.map(() => ({ done: 0, total: 0 }));
+  return Promise.all(sources.map((source, at) => weightsOf(source, signal, (done, total) => {
+    come[at] = { done, total };
+    const known = come.every((one) => one.total > 0);
+    progress({ stage: 'weights', done: sum(come, 'done'), total: known ? sum(come, 'total') : 0 });
+  })));
+}
+
+/** @template {string} K @param {Record<K, number>[]} list @param {K} name */
+function sum(list, name) {
+  return list.reduce((total, one) => total + one[name], 0);
 }
 
 /** Runs `work` with a Rust stop flag that follows the signal.
@@ -175,15 +191,15 @@ function startLoad(request, key) {
   let coded = false;
   /** @type {Progress | undefined} */
   let held;
-  const weights = weightsOf(request.model, stop.signal, (progress) => (coded ? tell(progress) : (held = progress)));
+  const weights = allWeights(request.sources, stop.signal, (progress) => (coded ? tell(progress) : (held = progress)));
   void code?.then(() => {
     coded = true;
     if (held) tell(held);
   }, () => {});
-  const loading = Promise.all([code, engine, weights]).then(async ([wasm, engine, blob]) => ({
+  const loading = Promise.all([code, engine, weights]).then(async ([wasm, engine, files]) => ({
     engine,
-    .../** @type {{model: number, info: ModelInfo}} */ (
-      await stoppable(wasm, stop.signal, (flag) => engine.load_model(blob, flag, tell))
+    .../** @type {{model: number, info: Opened['model']}} */ (
+      await stoppable(wasm, stop.signal, (flag) => engine.load_model(request.demo, files, flag, tell))
     ),
   }));
   return { key, loading, users: 0, stop, watching };
@@ -193,7 +209,7 @@ function startLoad(request, key) {
 async function open(request, signal) {
   /** @param {Progress} progress */
   const progress = (progress) => send({ type: 'progress', id: request.id, progress });
-  const key = `${request.device}/${request.tier}/${request.modelKey}`;
+  const key = `${request.demo}/${request.device}/${request.tier}/${request.modelKey}`;
   const model = models.get(key) ?? startLoad(request, key);
   models.set(key, model);
   model.users += 1;
@@ -254,6 +270,17 @@ async function generate(request, signal) {
   );
 }
 
+/** A picture into its latents, or latents back into a picture.
+ * @param {ToWorker & {type: 'encode' | 'decode'}} request @param {AbortSignal} signal */
+async function picture(request, signal) {
+  const { engine, session } = sessionOf(request.session);
+  /** @param {Progress} progress */
+  const progress = (progress) => send({ type: 'progress', id: request.id, progress });
+  return stoppable(await code, signal, (flag) =>
+    request.type === 'encode' ? engine.encode(session, request, flag, progress) : engine.decode(session, request, flag, progress),
+  );
+}
+
 /** @param {number} session */
 async function close(session) {
   const { engine, session: inner, model } = sessionOf(session);
@@ -284,9 +311,11 @@ async function answer(request) {
     let value;
     if (request.type === 'open') value = await open(request, stop.signal);
     else if (request.type === 'generate') value = await generate(request, stop.signal);
+    else if (request.type === 'encode' || request.type === 'decode') value = await picture(request, stop.signal);
     else if (request.type === 'close') value = await close(request.session);
     else if (request.type === 'stats') value = await stats();
-    send({ type: 'done', id, value });
+    // Pixels and latents are fresh arrays of their own: they move over without a copy.
+    send({ type: 'done', id, value }, [value?.pixels?.buffer, value?.latents?.buffer].filter((buffer) => buffer instanceof ArrayBuffer));
   } catch (thrown) {
     // What is not one of ours came out of WebAssembly as a trap.
     if (thrown instanceof WebAssembly.RuntimeError) trap(thrown);

@@ -11,14 +11,14 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Blob;
 
 use crate::blob::BlobSource;
-use crate::host::Host;
+use crate::host::{Host, Limits};
 use crate::{Answer, StopFlag, js, turn};
 
 /// Weights on the processor lie in the WebAssembly heap, which ends at 4 GB and shares it with all else.
 const CPU_CEILING_BYTES: u64 = 1_500_000_000;
 
 #[derive(Clone)]
-enum Hosts {
+pub enum Hosts {
     Cpu(Rc<Host<Cpu>>),
     Gpu(Rc<Host<Gpu>>),
 }
@@ -35,7 +35,7 @@ macro_rules! on {
 
 #[wasm_bindgen]
 pub struct Engine {
-    hosts: Hosts,
+    pub(crate) hosts: Hosts,
     /// Why it is not the device that was hoped for.
     notice: Option<Error>,
 }
@@ -66,10 +66,12 @@ impl Engine {
         ])
     }
 
-    /// Reads a GGUF file onto the device. Gives `{model, info}`; `progress` hears `{stage, done, total}`.
-    pub async fn load_model(&self, file: Blob, stop: &StopFlag, progress: Function) -> Answer {
-        let (hosts, cancel, source) = (self.hosts.clone(), stop.0.clone(), BlobSource::new(file));
-        told(on!(&hosts, host => host.load_model(source, &cancel, &progress).await))
+    /// Reads a model's files onto the device: `chat` one GGUF, `autoencode` one or two safetensors. Gives `{model, info}`;
+    /// `progress` hears `{stage, done, total}`.
+    pub async fn load_model(&self, demo: String, files: Vec<Blob>, stop: &StopFlag, progress: Function) -> Answer {
+        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
+        let files: Vec<BlobSource> = files.into_iter().map(BlobSource::new).collect();
+        told(on!(&hosts, host => host.load_model(&demo, files, &cancel, &progress).await))
     }
 
     /// Sessions that are open keep the weights alive.
@@ -98,6 +100,18 @@ impl Engine {
     ) -> Answer {
         let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
         told(on!(&hosts, host => host.generate(session, &request, &cancel, &on_prompt, &on_token).await))
+    }
+
+    /// `request`: see `EncodeRequest` in `www/lantern/protocol.js`. Gives `Encoded`.
+    pub async fn encode(&self, session: u32, request: JsValue, stop: &StopFlag, progress: Function) -> Answer {
+        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
+        told(on!(&hosts, host => host.encode(session, &request, &cancel, &progress).await))
+    }
+
+    /// `request`: see `DecodeRequest` in `www/lantern/protocol.js`. Gives `Decoded`.
+    pub async fn decode(&self, session: u32, request: JsValue, stop: &StopFlag, progress: Function) -> Answer {
+        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
+        told(on!(&hosts, host => host.decode(session, &request, &cancel, &progress).await))
     }
 
     /// Bytes held on the device now.
@@ -158,7 +172,7 @@ fn cpu(tier: &str, notice: Option<Error>) -> Result<Engine> {
         }
     };
     let executor = Cpu::new(mode).with_yield(Rc::new(|| Box::pin(turn::turn())));
-    Ok(Engine { hosts: Hosts::Cpu(Rc::new(Host::new(executor, Some(CPU_CEILING_BYTES)))), notice })
+    Ok(Engine { hosts: Hosts::Cpu(Rc::new(Host::new(executor, Limits { ceiling: Some(CPU_CEILING_BYTES) }))), notice })
 }
 
 async fn gpu(tier: &str) -> Result<Engine> {
@@ -172,5 +186,5 @@ async fn gpu(tier: &str) -> Result<Engine> {
     }
     let options = GpuOptions { tier, ..GpuOptions::default() };
     let executor = Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact))).await?;
-    Ok(Engine { hosts: Hosts::Gpu(Rc::new(Host::new(executor, None))), notice: None })
+    Ok(Engine { hosts: Hosts::Gpu(Rc::new(Host::new(executor, Limits { ceiling: None }))), notice: None })
 }

@@ -53,7 +53,8 @@ pub fn array(object: &JsValue, name: &str) -> Result<Array> {
     field(object, name).dyn_into().map_err(|_| unfit(name, "an array"))
 }
 
-fn unfit(name: &str, what: &str) -> Error {
+/// `web.request`, for a field that is not what it should be.
+pub fn unfit(name: &str, what: &str) -> Error {
     Error::new(
         "web.request",
         format!("the page's request has no {name}, or it is not {what}"),

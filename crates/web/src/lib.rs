@@ -6,7 +6,9 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod autoencode;
 mod blob;
+mod chat;
 mod engine;
 mod host;
 mod js;

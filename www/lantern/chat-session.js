@@ -1,0 +1,115 @@
+// @ts-check
+// One text in the making, and its journal: token ids and the sampler's place, which is everything that is needed to take the
+// text up again in a new Worker. session.js says when that is.
+
+import { CANCELLED, isFailure } from './protocol.js';
+import { Session } from './session.js';
+
+/** @import { Finish, FromWorker, Generated, ModelInfo, Progress, Prompt, Turn } from './protocol.js' */
+/** @import { ReadyHooks } from './session.js' */
+
+/** @typedef {{maxTokens: number, temperature: number, seed: number}} Sampling */
+
+/** @typedef {ReadyHooks & {onToken?: (text: string, id: number) => void, onPrompt?: (tokens: number) => void}} AnswerHooks */
+
+/** @typedef {object} Answer
+ * @property {string} text
+ * @property {number[]} tokens
+ * @property {Finish} finish
+ * @property {number} promptTokens
+ * @property {number} seed
+ * @property {number} recoveries how many times it went on in a new Worker
+ * @property {Generated | null} measured the engine's numbers, of the last Worker; none when stopped */
+
+export class ChatSession extends Session {
+  /** @type {import('./protocol.js').Demo} */ static demo = 'chat';
+
+  /** @type {number[]} */ #ids = [];
+  /** @type {Turn[]} */ #turns = [];
+  #busy = false;
+
+  /** @returns {ModelInfo | null} */
+  get model() {
+    return /** @type {ModelInfo | null} */ (this.info);
+  }
+
+  /** Tokens of the model's memory in use. */
+  get length() {
+    return this.#ids.length;
+  }
+
+  /** Continues the text with the visitor's words and then the model's. A stop keeps what is on the page; a failure leaves
+   * the text as it was before, so that the same words can be asked again.
+   * @param {string} text @param {Sampling} sampling @param {AnswerHooks} [hooks] @returns {Promise<Answer>} */
+  async generate(text, sampling, hooks = {}) {
+    if (this.#busy) {
+      throw { code: 'chat.busy', cause: 'An answer is still being written', remedy: 'Stop it first, or wait for its end' };
+    }
+    this.#busy = true;
+    /** @type {Answer} */
+    const answer = {
+      text: '', tokens: [], finish: 'cancelled', promptTokens: 0, seed: sampling.seed, recoveries: 0, measured: null,
+    };
+    const ids = this.#ids;
+    const turns = this.#turns;
+    let started = false;
+    try {
+      await this.lasting(hooks, async ({ session, model }, progressed) => {
+        if (answer.tokens.length >= sampling.maxTokens) {
+          // Lost after the last token, before the Worker could say so.
+          answer.finish = 'max-tokens';
+          return;
+        }
+        /** @type {Prompt} */
+        const prompt = started || !(/** @type {ModelInfo} */ (model).chat)
+          ? { ids: this.#ids, text: started ? '' : text }
+          : { turns: [...turns, { role: 'user', content: text }] };
+        /** @param {FromWorker} message */
+        const onMessage = (message) => {
+          if (message.type === 'prompt') {
+            if (!started) answer.promptTokens = message.ids.length;
+            started = true;
+            this.#ids = message.ids;
+            hooks.onPrompt?.(message.ids.length);
+          } else if (message.type === 'token') {
+            progressed();
+            this.#ids.push(message.token);
+            answer.tokens.push(message.token);
+            answer.text += message.text;
+            hooks.onToken?.(message.text, message.token);
+          } else if (message.type === 'progress') {
+            hooks.onProgress?.(message.progress);
+          }
+        };
+        answer.measured = /** @type {Generated} */ (
+          await this.engine.request(
+            {
+              type: 'generate', session, prompt, temperature: sampling.temperature, seed: sampling.seed,
+              maxTokens: sampling.maxTokens - answer.tokens.length, firstStep: answer.tokens.length,
+            },
+            { signal: hooks.signal, onMessage, onSettled: (settled) => (this.quiet = settled) },
+          )
+        );
+        answer.finish = answer.measured.finish;
+      }, () => (answer.recoveries += 1));
+    } catch (thrown) {
+      // What a stopped answer has is kept.
+      if (!isFailure(thrown) || thrown.code !== CANCELLED) {
+        this.#ids = ids;
+        throw thrown;
+      }
+    } finally {
+      this.#busy = false;
+    }
+    if (started) {
+      this.#turns = [...turns, { role: 'user', content: text }, { role: 'assistant', content: answer.text }];
+    }
+    return answer;
+  }
+
+  /** Forgets the text; the model stays. */
+  reset() {
+    this.#ids = [];
+    this.#turns = [];
+  }
+}

@@ -1,0 +1,180 @@
+// @ts-check
+// Pieces that every demo's view is built from: the wait, the failure, the notice, the instruments, the sliders, the drop. Each
+// has its styles in parts.css. They draw what they are told and decide nothing.
+
+import { h, icon, ICONS } from './dom.js';
+import * as format from './format.js';
+import { STAGES } from './protocol.js';
+import { turnOnWebGpu } from './webgpu-help.js';
+
+/** @import { DeviceInfo, Failure, Progress, Stage, Stats } from './protocol.js' */
+
+/** Rust's errors are clauses, for a console line; here they stand alone.
+ * @param {string} clause */
+export function sentence(clause) {
+  const end = /[.!?…]$/.test(clause) ? '' : '.';
+  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}${end}`;
+}
+
+/** A wait: what for, how much is left, and a way out. */
+export class Wait {
+  #stages = new Map(STAGES.map((stage) => [stage, h('li', { textContent: stage })]));
+  #bar = h('div', { class: 'fill' });
+  #track = h('div', { class: 'track', role: 'progressbar', 'aria-label': 'Loading' }, this.#bar);
+  #amount = h('span', { class: 'amount' });
+  #words;
+
+  /** @param {Record<Stage, string>} words what each stage is called here @param {() => void} cancel */
+  constructor(words, cancel) {
+    this.#words = words;
+    this.root = h('div', { class: 'progress', part: 'progress', hidden: true },
+      h('div', { class: 'waiting' }, this.#amount, h('ol', { class: 'stages', 'aria-hidden': 'true' }, ...this.#stages.values()),
+        h('button', { type: 'button', class: 'quiet', part: 'cancel', textContent: 'Cancel', on: { click: cancel } })),
+      this.#track,
+    );
+  }
+
+  /** @param {Progress} progress @param {string} [words] instead of the stage's own */
+  show({ stage, done, total }, words = this.#words[stage]) {
+    this.root.hidden = false;
+    const at = STAGES.indexOf(stage);
+    for (const [name, item] of this.#stages) {
+      const place = STAGES.indexOf(name);
+      item.className = place < at ? 'past' : place === at ? 'now' : '';
+    }
+    const known = total > 0;
+    const counted = stage === 'code' || stage === 'weights' || stage === 'upload' ? format.bytesOf(done, total)
+      : !known ? ''
+      : stage === 'compile' ? `${done} of ${total}` : `${Math.floor((100 * done) / total)} %`;
+    this.#amount.textContent = counted ? `${words}, ${counted}` : `${words}…`;
+    this.#track.classList.toggle('unknown', !known);
+    this.#bar.style.inlineSize = known ? `${Math.min(100, (100 * done) / total)}%` : '100%';
+    this.#track.setAttribute('aria-valuetext', this.#amount.textContent);
+    if (known) this.#track.setAttribute('aria-valuenow', String(Math.round((100 * done) / total)));
+    else this.#track.removeAttribute('aria-valuenow');
+  }
+
+  hide() {
+    this.root.hidden = true;
+  }
+}
+
+/** What went wrong, why, what to do now, and the details for a report. */
+export class FailurePanel {
+  root = h('section', { class: 'failure', part: 'error', 'aria-label': 'What went wrong', hidden: true });
+
+  /** @param {Failure} failure @param {string} details @param {{label: string, act: () => void} | null} retry */
+  show(failure, details, retry) {
+    const copy = h('button', { type: 'button', class: 'button', textContent: 'Copy details' });
+    copy.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(details).then(() => (copy.textContent = 'Copied'), () => (copy.textContent = 'Could not copy'));
+    });
+    this.root.replaceChildren(
+      h('p', { class: 'cause' }, icon(ICONS.warning), sentence(failure.cause)),
+      h('p', { class: 'remedy', textContent: sentence(failure.remedy) }),
+      h('slot', { name: 'error' }),
+      h('div', { class: 'row' },
+        retry && h('button', { type: 'button', class: 'button', textContent: retry.label, on: { click: retry.act } }), copy,
+        h('code', { textContent: failure.code })),
+    );
+    this.root.hidden = false;
+  }
+
+  hide() {
+    this.root.hidden = true;
+  }
+}
+
+/** Why it is not the device that was hoped for, and which kernels run plainer than they could. */
+export class Notice {
+  root = h('div', { class: 'notice', part: 'notice', hidden: true });
+
+  /** @param {DeviceInfo | null} info */
+  show(info) {
+    const notice = info?.notice;
+    const downs = info?.stepDowns ?? [];
+    this.root.hidden = !notice && downs.length === 0;
+    this.root.replaceChildren();
+    if (notice) {
+      this.root.append(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
+    }
+    if (downs.length > 0) {
+      const what = downs.length === 1 ? 'One kernel failed its check on this driver; a plainer one took its place.'
+        : `${downs.length} kernels failed their checks on this driver; plainer ones took their places.`;
+      this.root.append(h('p', {}, icon(ICONS.warning), ` ${what}`), h('details', {}, h('summary', { textContent: 'Which' }),
+        h('ul', {}, ...downs.map(({ kernel, tier, reason }) => h('li', {}, h('code', { textContent: `${kernel}, ${tier}` }), ` ${reason}`)))));
+    }
+  }
+}
+
+/** A measured value under its name, with what it is measured against below. @param {string} name */
+export function instrument(name) {
+  const label = h('dt', { textContent: name });
+  const value = h('dd', { class: 'value' });
+  const detail = h('dd', { class: 'detail' });
+  return {
+    label,
+    root: h('div', { class: 'instrument' }, label, value, detail),
+    /** @param {string} main @param {string} below */
+    set(main, below) {
+      value.textContent = main;
+      detail.textContent = below;
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof instrument>} Instrument */
+
+/** @param {Instrument} where @param {DeviceInfo | null} info */
+export function showDevice(where, info) {
+  where.set(info ? (info.device === 'gpu' ? 'GPU' : 'Processor') : '—', info ? [info.tier, info.adapter].filter(Boolean).join(' · ') : 'decided at the start');
+}
+
+/** @param {Instrument} memory @param {Stats | null} stats */
+export function showMemory(memory, stats) {
+  if (!stats || stats.wasmBytes === 0) return memory.set('—', 'of this device');
+  const onGpu = stats.gpuBytes > 0;
+  memory.set(format.bytes(onGpu ? stats.gpuBytes : stats.cpuBytes), `${onGpu ? 'on the GPU' : 'of tensors'}, heap ${format.bytes(stats.wasmBytes)}`);
+}
+
+/** @param {string} id @param {number} min @param {number} max @param {number} step @param {(value: number) => string} word */
+export function slider(id, min, max, step, word) {
+  const input = h('input', { type: 'range', id, part: id, min: String(min), max: String(max), step: String(step) });
+  const output = h('output', { for: id });
+  const show = () => {
+    output.textContent = word(input.valueAsNumber);
+    input.setAttribute('aria-valuetext', output.textContent);
+  };
+  input.addEventListener('input', show);
+  return {
+    input, output,
+    get value() {
+      return input.valueAsNumber;
+    },
+    set value(value) {
+      input.value = String(value);
+      show();
+    },
+  };
+}
+
+/** @param {string} name @param {{input: HTMLElement, output: HTMLElement}} control */
+export function field(name, { input, output }) {
+  return h('div', { class: 'field' }, h('div', { class: 'row between' }, h('label', { for: input.id, textContent: name }), output), input);
+}
+
+/** Files held over the frame say what would become of them; dropped, they are handed on.
+ * @param {HTMLElement} frame @param {string} words @param {(files: File[]) => void} take */
+export function droppable(frame, words, take) {
+  frame.append(h('div', { class: 'drop', 'aria-hidden': 'true' }, h('p', { textContent: words })));
+  for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) {
+    frame.addEventListener(type, (thing) => {
+      const event = /** @type {DragEvent} */ (thing);
+      if (!event.dataTransfer?.types.includes('Files')) return;
+      event.preventDefault();
+      const leaving = type === 'dragleave' && frame.contains(/** @type {Node | null} */ (event.relatedTarget));
+      frame.classList.toggle('dragged', type !== 'drop' && (type !== 'dragleave' || leaving));
+      if (type === 'drop' && event.dataTransfer.files.length > 0) take([...event.dataTransfer.files]);
+    });
+  }
+}
