@@ -96,14 +96,13 @@ pub enum Kernel {
         adds: Adds,
         aligned: bool,
     },
-    /// A convolution as an implicit matrix product. `aligned`: channels are a multiple of eight.
+    /// A convolution of channels in eights as an implicit matrix product.
     Conv {
         format: Format,
         adds: Adds,
-        aligned: bool,
     },
-    /// A convolution in groups, a result an invocation.
-    ConvGrouped {
+    /// A convolution in groups or of any number of channels, a result an invocation.
+    ConvDirect {
         format: Format,
         adds: Adds,
     },
@@ -172,10 +171,8 @@ impl Kernel {
                 adds.suffix(),
                 if aligned { "" } else { "_odd" }
             ),
-            Kernel::Conv { format, adds, aligned } => {
-                format!("conv_{}{}{}", format.name(), adds.suffix(), if aligned { "" } else { "_odd" })
-            }
-            Kernel::ConvGrouped { format, adds } => format!("conv_grouped_{}{}", format.name(), adds.suffix()),
+            Kernel::Conv { format, adds } => format!("conv_{}{}", format.name(), adds.suffix()),
+            Kernel::ConvDirect { format, adds } => format!("conv_direct_{}{}", format.name(), adds.suffix()),
             Kernel::Depthwise { adds } => format!("depthwise{}", adds.suffix()),
             Kernel::ConvTransposed { format } => format!("conv_transposed_{}", format.name()),
             Kernel::ConvFilter => "conv_filter".into(),
@@ -239,9 +236,9 @@ impl Kernel {
                 for many in [false, true] {
                     all.extend(Adds::ALL.map(|adds| Kernel::Linear { format, many, adds, aligned }));
                 }
-                all.extend(Adds::ALL.map(|adds| Kernel::Conv { format, adds, aligned }));
             }
-            all.extend(Adds::ALL.map(|adds| Kernel::ConvGrouped { format, adds }));
+            all.extend(Adds::ALL.map(|adds| Kernel::Conv { format, adds }));
+            all.extend(Adds::ALL.map(|adds| Kernel::ConvDirect { format, adds }));
             all.push(Kernel::ConvTransposed { format });
         }
         all
@@ -275,10 +272,10 @@ impl Kernel {
             (Kernel::Linear { format, many: true, adds, aligned }, Tier::Software | Tier::Core) => {
                 weight(gemm(tier), format, aligned, rows_of("activations", adds))
             }
-            (Kernel::Conv { format, adds, aligned }, Tier::Software | Tier::Core) => {
+            (Kernel::Conv { format, adds }, Tier::Software | Tier::Core) => {
                 let mut defines = rows_of("patches", adds);
                 defines.push(("PATCHES", String::new()));
-                weight(gemm(tier), format, aligned, defines)
+                weight(gemm(tier), format, true, defines)
             }
             (Kernel::Argmax, Tier::Core) => plain("argmax_core.wgsl"),
             (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
@@ -298,10 +295,10 @@ impl Kernel {
                 weight("linear_transposed.wgsl", format, aligned, Vec::new())
             }
             (Kernel::Gather { format, aligned }, _) => weight("gather.wgsl", format, aligned, Vec::new()),
-            (Kernel::ConvGrouped { format, adds }, _) => {
+            (Kernel::ConvDirect { format, adds }, _) => {
                 let mut defines = adds.defines();
                 defines.push(("PATCHES", String::new()));
-                weight("conv_grouped.wgsl", format, false, defines)
+                weight("conv_direct.wgsl", format, false, defines)
             }
             (Kernel::Depthwise { adds }, _) => {
                 let mut defines = adds.defines();

@@ -246,12 +246,9 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
             inputs.splice(0..0, [x, w]);
             b.case.graph.fused(Op::FusedLinear { epilogue }, &inputs)?
         }
-        Kernel::Conv { format, adds, aligned } => {
-            // Rows of the weight are whole groups of 32 in every format where channels are 32.
-            let channels = if aligned { 32 } else { 5 };
-            b.conv(format, adds, channels, 37, 1, 2)?
-        }
-        Kernel::ConvGrouped { format, adds } => {
+        // Rows of the weight are whole groups of 32 in every format where channels are 32.
+        Kernel::Conv { format, adds } => b.conv(format, adds, 32, 37, 1, 2)?,
+        Kernel::ConvDirect { format, adds } => {
             let channels = if format.is_quantized() { 64 } else { 6 };
             b.conv(format, adds, channels, 4, 2, 1)?
         }

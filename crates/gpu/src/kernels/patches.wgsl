@@ -1,8 +1,7 @@
 // What a convolution sees, as rows of a matrix that is never written: row = one pixel of the result, columns = the taps of
-// its window, each with the channels there. Eight of them from column `chunk · 8`; zeros outside the picture.
+// its window, each with the channels there. Eight of them from column `chunk · 8`; zeros outside the picture. Channels come in eights.
 #include "window.wgsl"
 
-#if ALIGNED
 @auto var<storage, read> x: array<vec4<f32>>;
 
 // Where the window looks for a chunk, and which channels there.
@@ -22,25 +21,3 @@ fn x8(at: Place, t: Tap) -> mat2x4<f32> {
     let inside = found.y == 1u;
     return mat2x4<f32>(select(vec4<f32>(0.0), x[i], inside), select(vec4<f32>(0.0), x[i + 1u], inside));
 }
-#else
-@auto var<storage, read> x: array<f32>;
-
-alias Tap = u32;
-
-fn tap(chunk: u32) -> Tap {
-    return chunk * 8u;
-}
-
-fn x_or_zero(at: Place, column: u32) -> f32 {
-    let c = min(column, p.k - 1u);
-    let found = pixel_at(at, offset_of(c / p.channels));
-    return select(0.0, x[found.x + c % p.channels], found.y == 1u && column < p.k);
-}
-
-fn x8(at: Place, c: Tap) -> mat2x4<f32> {
-    return mat2x4<f32>(
-        x_or_zero(at, c), x_or_zero(at, c + 1u), x_or_zero(at, c + 2u), x_or_zero(at, c + 3u),
-        x_or_zero(at, c + 4u), x_or_zero(at, c + 5u), x_or_zero(at, c + 6u), x_or_zero(at, c + 7u),
-    );
-}
-#endif

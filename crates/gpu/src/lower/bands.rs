@@ -22,7 +22,8 @@ impl Lowering<'_> {
 /// `0 .. total` in runs of at most `step`, about equally long, each beginning at a multiple of `unit`.
 pub(super) fn runs(total: usize, step: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = total.div_ceil(step.max(1)).max(1);
-    let step = total.div_ceil(count).next_multiple_of(unit).min((step / unit).max(1) * unit).max(1);
+    let even = total.div_ceil(count).next_multiple_of(unit);
+    let step = if count == 1 { total } else { even.min((step / unit).max(1) * unit) }.max(1);
     (0..total).step_by(step).map(move |first| (first, step.min(total - first)))
 }
 
@@ -32,7 +33,9 @@ mod tests {
 
     #[test]
     fn runs_cover_everything_once_and_begin_at_units() {
-        for (total, step, unit) in [(0, 5, 1), (10, 3, 1), (100, 64, 64), (1000, 130, 64), (1000, 3, 64), (7, 100, 1)] {
+        for (total, step, unit) in
+            [(0, 5, 1), (10, 3, 1), (100, 64, 64), (1000, 130, 64), (1000, 3, 64), (7, 100, 1), (71, 103, 64)]
+        {
             let all: Vec<_> = runs(total, step, unit).collect();
             let mut next = 0;
             for (first, len) in all {
@@ -41,6 +44,7 @@ mod tests {
                 next = first + len;
             }
             assert_eq!(next, total);
+            assert!(total > step || total == 0 || runs(total, step, unit).count() == 1, "{total} is cut without need");
         }
     }
 }

@@ -97,7 +97,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
             let channels = fixed(graph.shape(node.inputs[0]).back(0), "a convolution's channels")?;
             vec![match *groups {
                 1 if product::is_linear(&node.op) => Kernel::Linear { format, many: true, adds, aligned },
-                1 => Kernel::Conv { format, adds, aligned },
+                1 if channels.is_multiple_of(8) => Kernel::Conv { format, adds },
                 _ if *groups == channels
                     && node.shape.back(0) == Dim::Fixed(channels)
                     && channels.is_multiple_of(4)
@@ -105,7 +105,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
                 {
                     Kernel::Depthwise { adds }
                 }
-                _ => Kernel::ConvGrouped { format, adds },
+                _ => Kernel::ConvDirect { format, adds },
             }]
         }
         Op::Conv2dTransposed { .. } => vec![Kernel::ConvTransposed { format: weight(1).0 }],

@@ -225,7 +225,7 @@ impl<'a> Lowering<'a> {
                 params.extend(band.window.iter().cloned());
                 let grid = match kernel {
                     // An invocation a result, or four channels of one.
-                    Kernel::ConvGrouped { .. } | Kernel::Depthwise { .. } => {
+                    Kernel::ConvDirect { .. } | Kernel::Depthwise { .. } => {
                         let each = if matches!(kernel, Kernel::Depthwise { .. }) { 4 } else { 1 };
                         let factor = band.rows.factor * shard.grid.factor / each;
                         vec![Count { factor, symbols: band.rows.symbols.clone() }]

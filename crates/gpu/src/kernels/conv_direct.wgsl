@@ -1,4 +1,5 @@
-// A convolution in groups: one invocation a result, over its group's channels. For groups of one channel see `depthwise.wgsl`.
+// A convolution in groups, or of a number of channels that does not come in eights (pictures, latents): one invocation a
+// result, over its group's channels. For groups of one channel see `depthwise.wgsl`.
 #include "product_interface.wgsl"
 #include "window.wgsl"
 @auto var<storage, read> x: array<f32>;
