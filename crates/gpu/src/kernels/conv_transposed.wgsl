@@ -46,7 +46,7 @@ fn each(i: u32) {
             let k = t * p.per_group + at.w % p.per_group;
             for (var o = 0u; o < outs; o++) {
                 let row = group * outs + o;
-                total += y[base + o] * raw8(row, k / 8u)[(k / 4u) % 2u][k % 4u] * scale8(row, k / 8u);
+                total += y[base + o] * w1(row, k);
             }
         }
     }

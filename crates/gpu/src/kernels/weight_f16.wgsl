@@ -12,3 +12,8 @@ fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
 fn scale8(row: u32, chunk: u32) -> f32 {
     return 1.0;
 }
+
+// One value.
+fn w1(row: u32, column: u32) -> f32 {
+    return unpack2x16float(w[row * p.chunks + column / 8u][(column / 2u) % 4u])[column % 2u];
+}

@@ -9,6 +9,11 @@ fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
 #else
 @auto var<storage, read> w: array<f32>;
 
+// One value.
+fn w1(row: u32, column: u32) -> f32 {
+    return w[row * p.k + column];
+}
+
 // Selected, not branched over: dozens of branches in one loop take SwiftShader's compiler minutes.
 fn w_or_zero(row: u32, column: u32) -> f32 {
     return select(0.0, w[row * p.k + min(column, p.k - 1u)], column < p.k);

@@ -16,3 +16,10 @@ fn scale8(row: u32, chunk: u32) -> f32 {
     let group = (row * p.chunks + chunk) / 4u;
     return unpack2x16float(scales[group / 2u])[group % 2u];
 }
+
+// One value.
+fn w1(row: u32, column: u32) -> f32 {
+    let shift = 8u * (column % 4u) + (column & 4u);
+    let nibble = (w[row * p.chunks + column / 8u] >> shift) & 15u;
+    return (f32(nibble) - 8.0) * scale8(row, column / 8u);
+}

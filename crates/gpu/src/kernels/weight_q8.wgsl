@@ -16,3 +16,9 @@ fn scale8(row: u32, chunk: u32) -> f32 {
     let group = (row * p.chunks + chunk) / 4u;
     return unpack2x16float(scales[group / 2u])[group % 2u];
 }
+
+// One value.
+fn w1(row: u32, column: u32) -> f32 {
+    let word = w[row * p.chunks + column / 8u][(column / 4u) % 2u];
+    return f32(bitcast<i32>(word << (24u - 8u * (column % 4u))) >> 24u) * scale8(row, column / 8u);
+}

@@ -224,10 +224,9 @@ impl<'a> Lowering<'a> {
                 ];
                 params.extend(band.window.iter().cloned());
                 let grid = match kernel {
-                    // An invocation a result, or four channels of one.
+                    // An invocation four channels of a pixel.
                     Kernel::ConvDirect { .. } | Kernel::Depthwise { .. } => {
-                        let each = if matches!(kernel, Kernel::Depthwise { .. }) { 4 } else { 1 };
-                        let factor = band.rows.factor * shard.grid.factor / each;
+                        let factor = band.rows.factor * shard.grid.factor.div_ceil(4);
                         vec![Count { factor, symbols: band.rows.symbols.clone() }]
                     }
                     _ => vec![shard.grid.clone(), band.rows.clone()],
