@@ -200,7 +200,7 @@ fn a_picture_bound_in_parts_gives_the_numbers_of_the_whole() {
         };
         let whole = work.run(&open_with(None)).unwrap();
         // The largest activation, 40 × 26 × 32 f32, takes 133,120 bytes; the largest weight 36,864.
-        let capped = open_with(Some(40_000));
+        let capped = open_with(Some(70_000));
         let parts = work.run(&capped).unwrap_or_else(|e| panic!("{e}"));
         let exact = work.run(&Cpu::new(Mode::Exact)).unwrap();
         for ((whole, parts), exact) in whole.iter().zip(&parts).zip(&exact) {
