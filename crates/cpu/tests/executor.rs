@@ -367,6 +367,53 @@ fn memory_is_counted_and_given_back() {
     }
 }
 
+/// The plans of a session use one arena in turn: it is as large as the largest needs, known before it is had, and an output
+/// is gone once another plan ran.
+#[test]
+fn plans_of_a_session_share_their_memory() {
+    let doubling = |len: usize, by: f32| {
+        let mut g = Graph::new();
+        let x = g.input("x", [len], DType::F32);
+        let y = g.affine(x, by, 0.0).unwrap();
+        g.output("y", y);
+        g
+    };
+    let (small, large) = (doubling(100, 2.0), doubling(1000, 3.0));
+    for mode in MODES {
+        block_on(async {
+            let cpu = Cpu::new(mode);
+            let store = Rc::new(cpu.allocate_weights(&[]).unwrap());
+            let mut session = cpu.session(&store);
+            let cancel = Cancel::new();
+            let bindings = Bindings::new(&small, &[]).unwrap();
+            let ones = |len: usize| [("x", Value::F32(vec![1.0; len]))];
+
+            assert_eq!(session.peak_bytes(&large, &cancel).await.unwrap(), 4000);
+            assert_eq!(cpu.memory_bytes(), 0, "nothing was taken for the answer");
+            let first = session.compile(&small, &cancel).await.unwrap();
+            assert_eq!(cpu.memory_bytes(), 400);
+            session.run(&first, &bindings, &ones(100), &cancel).await.unwrap();
+            // Compiling alone leaves what there is to read.
+            let second = session.compile(&large, &cancel).await.unwrap();
+            assert_eq!(cpu.memory_bytes(), 4000, "the most, not the sum");
+            assert_eq!(session.peak_bytes(&small, &cancel).await.unwrap(), 4000);
+            assert_eq!(session.read(&first, "y").await.unwrap(), Value::F32(vec![2.0; 100]));
+
+            session.run(&second, &bindings, &ones(1000), &cancel).await.unwrap();
+            let error = session.read(&first, "y").await.unwrap_err();
+            assert_eq!(error.code, "graph.output");
+            assert!(error.cause.contains("another plan"), "{error}");
+            assert_eq!(session.read(&second, "y").await.unwrap(), Value::F32(vec![3.0; 1000]));
+            session.run(&first, &bindings, &ones(100), &cancel).await.unwrap();
+            assert_eq!(session.read(&first, "y").await.unwrap(), Value::F32(vec![2.0; 100]));
+
+            // Inputs that do not fit stop a run before it starts: the last one's outputs stay.
+            session.run(&first, &bindings, &ones(7), &cancel).await.unwrap_err();
+            session.read(&first, "y").await.unwrap();
+        });
+    }
+}
+
 /// Slots are reused: a long chain holds a few buffers, not one per node, and computes the same.
 #[test]
 fn a_chain_reuses_its_buffers() {

@@ -4,7 +4,10 @@ mod common;
 
 use common::{Tensor, assert_close, floats, run, seeded};
 use lantern_cpu::Mode;
-use lantern_graph::{Binary, DType, Dim, Graph, Index, NodeId, Op, Reduction, Unary, Value, fuse};
+use lantern_graph::{
+    Activation, Binary, DType, Dim, Epilogue, Graph, Index, NodeId, Op, Reduction, ResizeMode, Unary, Value, Window,
+    fuse,
+};
 use lantern_models::nn;
 
 /// Sums of some hundred terms, in another order or in f64: a few roundings of the largest partial sum.
@@ -318,4 +321,230 @@ fn near_misses_are_left_alone() {
         }
         y
     });
+}
+
+/// The one fused product of a graph, and that nothing else is left of it.
+fn epilogue_of(fused: &Graph) -> (Epilogue, usize) {
+    let mut found = fused.nodes.iter().filter_map(|node| match node.op {
+        Op::FusedLinear { epilogue } => Some((epilogue, 1)),
+        Op::FusedConv2d { epilogue, upsample, .. } => Some((epilogue, upsample)),
+        _ => None,
+    });
+    let first = found.next().unwrap_or_else(|| panic!("nothing was fused: {:?}", names(fused)));
+    assert_eq!(names(fused).len(), 1, "{:?}", names(fused));
+    first
+}
+
+fn activate(g: &mut Graph, x: NodeId, activation: Option<Activation>) -> NodeId {
+    match activation {
+        None => x,
+        Some(Activation::Relu) => g.unary(Unary::Relu, x).unwrap(),
+        Some(Activation::Silu) => nn::silu(g, x).unwrap(),
+        Some(Activation::Tanh) => g.unary(Unary::Tanh, x).unwrap(),
+        Some(Activation::Sigmoid) => g.unary(Unary::Sigmoid, x).unwrap(),
+    }
+}
+
+/// Every epilogue, in both orders of its additions, of products, of convolutions, and of convolutions of an enlarged
+/// picture.
+#[test]
+fn products_take_what_follows_them() {
+    let mut rng = seeded(28);
+    let tensors = |rng: &mut _, dims: [&[usize]; 4]| dims.map(|dims| Tensor::random(rng, dims));
+    let linear = tensors(&mut rng, [&[5, 33], &[9, 33], &[9], &[5, 9]]);
+    let conv = tensors(&mut rng, [&[2, 5, 7, 4], &[6, 3, 3, 4], &[6], &[2, 5, 7, 6]]);
+    let grouped = tensors(&mut rng, [&[1, 5, 7, 4], &[6, 3, 3, 2], &[6], &[1, 5, 7, 6]]);
+    let depthwise = tensors(&mut rng, [&[1, 5, 7, 4], &[4, 3, 3, 1], &[4], &[1, 5, 7, 4]]);
+    let enlarged = tensors(&mut rng, [&[1, 4, 3, 4], &[6, 3, 3, 4], &[6], &[1, 12, 9, 6]]);
+    let row = tensors(&mut rng, [&[1, 33], &[130, 33], &[130], &[1, 130]]);
+    let cases = [(&linear, 0, 1), (&row, 0, 1), (&conv, 1, 1), (&grouped, 2, 1), (&depthwise, 4, 1), (&enlarged, 1, 3)];
+    let activations = Activation::ALL.map(Some).into_iter().chain([None]);
+    for activation in activations {
+        for (bias, residual, residual_first) in
+            [(true, false, false), (false, true, false), (true, true, false), (true, true, true), (false, false, false)]
+        {
+            let epilogue = Epilogue { bias, residual, activation };
+            for (tensors, groups, times) in cases {
+                let op = if groups == 0 { "fused_linear" } else { "fused_conv2d" };
+                if epilogue == Epilogue::default() && times == 1 {
+                    continue;
+                }
+                let mut g = Graph::new();
+                let [x, w, b, r] = [0, 1, 2, 3].map(|i| tensors[i].input(&mut g, ["x", "w", "b", "r"][i]));
+                let mut y = if groups == 0 {
+                    g.linear(x, w).unwrap()
+                } else {
+                    let [h, w_] = [tensors[0].dims[1] * times, tensors[0].dims[2] * times];
+                    let x = if times > 1 { g.resize(x, ResizeMode::Nearest, [h, w_]).unwrap() } else { x };
+                    g.conv2d(x, w, Window::same(3), groups).unwrap()
+                };
+                for is_bias in [!residual_first, residual_first] {
+                    y = match is_bias {
+                        true if bias => g.add(y, b).unwrap(),
+                        // From the left, too.
+                        false if residual => g.add(r, y).unwrap(),
+                        _ => y,
+                    };
+                }
+                let y = activate(&mut g, y, activation);
+                g.output("y", y);
+                let inputs = ["x", "w", "b", "r"].into_iter().zip(tensors.iter().map(Tensor::value));
+                let fused = same_fused(op, &g, &[], &inputs.collect::<Vec<_>>());
+                assert_eq!(epilogue_of(&fused), (epilogue, times), "{op}");
+            }
+        }
+    }
+}
+
+#[test]
+fn group_norm_with_and_without_silu() {
+    let mut rng = seeded(29);
+    let (x, w, b) =
+        (Tensor::random(&mut rng, &[2, 5, 3, 6]), Tensor::random(&mut rng, &[6]), Tensor::random(&mut rng, &[6]));
+    for (silu, groups) in [(false, 1), (true, 3), (true, 6)] {
+        let mut g = Graph::new();
+        let (nx, nw, nb) = (x.input(&mut g, "x"), w.input(&mut g, "w"), b.input(&mut g, "b"));
+        let y = nn::group_norm(&mut g, nx, nw, nb, groups, 1e-6).unwrap();
+        let y = if silu { nn::silu(&mut g, y).unwrap() } else { y };
+        g.output("y", y);
+        let fused = same_fused("group_norm", &g, &[], &[("x", x.value()), ("w", w.value()), ("b", b.value())]);
+        assert_eq!(names(&fused), ["group_norm"]);
+        assert_eq!(fused.nodes.last().unwrap().op, Op::GroupNorm { groups, eps: 1e-6, silu });
+    }
+}
+
+/// One is the other's residual, and is computed once.
+#[test]
+fn two_convolutions_added() {
+    let mut rng = seeded(30);
+    let (x, a, b) = (
+        Tensor::random(&mut rng, &[1, 6, 5, 4]),
+        Tensor::random(&mut rng, &[4, 3, 3, 4]),
+        Tensor::random(&mut rng, &[4, 1, 1, 4]),
+    );
+    let mut g = Graph::new();
+    let (nx, na, nb) = (x.input(&mut g, "x"), a.input(&mut g, "a"), b.input(&mut g, "b"));
+    let three = g.conv2d(nx, na, Window::same(3), 1).unwrap();
+    let one = g.conv2d(nx, nb, Window::same(1), 1).unwrap();
+    let both = g.add(three, one).unwrap();
+    let y = g.unary(Unary::Relu, both).unwrap();
+    g.output("y", y);
+    let fused = same_fused("fused_conv2d", &g, &[], &[("x", x.value()), ("a", a.value()), ("b", b.value())]);
+    assert_eq!(names(&fused), ["conv2d", "fused_conv2d"]);
+}
+
+/// What would have to be computed twice, or is not what it looks like.
+#[test]
+fn products_leave_alone_what_they_must() {
+    let mut rng = seeded(31);
+    let (x, w) = (Tensor::random(&mut rng, &[1, 4, 6, 3]), Tensor::random(&mut rng, &[3, 3, 3, 3]));
+    // (what, the operations that stay, the graph)
+    type Build = fn(&mut Graph, NodeId, NodeId) -> NodeId;
+    fn conv(g: &mut Graph, x: NodeId, w: NodeId) -> NodeId {
+        g.conv2d(x, w, Window::same(3), 1).unwrap()
+    }
+    let cases: [(&str, &[&str], Build); 11] = [
+        ("a convolution alone", &["conv2d"], conv),
+        ("a result that is read twice", &["conv2d", "unary", "add"], |g, x, w| {
+            let y = conv(g, x, w);
+            let relu = g.unary(Unary::Relu, y).unwrap();
+            g.add(relu, y).unwrap()
+        }),
+        ("an output before the activation", &["conv2d", "unary"], |g, x, w| {
+            let y = conv(g, x, w);
+            g.output("between", y);
+            g.unary(Unary::Relu, y).unwrap()
+        }),
+        ("a gate that is an output", &["conv2d", "unary", "mul"], |g, x, w| {
+            let y = conv(g, x, w);
+            let gate = g.unary(Unary::Sigmoid, y).unwrap();
+            g.output("gate", gate);
+            g.mul(y, gate).unwrap()
+        }),
+        ("a residual that is stretched", &["conv2d", "add"], |g, x, w| {
+            let y = conv(g, x, w);
+            let line = g.slice(x, 1, Index::Fixed(0), 1).unwrap();
+            g.add(y, line).unwrap()
+        }),
+        ("a sum that stretches the result", &["conv2d", "add"], |g, x, w| {
+            let y = conv(g, x, w);
+            let twice = g.constant([2, 4, 6, 3], &[0.5; 144]).unwrap();
+            g.add(y, twice).unwrap()
+        }),
+        ("another function", &["conv2d", "unary"], |g, x, w| {
+            let y = conv(g, x, w);
+            g.unary(Unary::Cos, y).unwrap()
+        }),
+        ("bilinear enlarging", &["resize", "conv2d"], |g, x, w| {
+            let x = g.resize(x, ResizeMode::Bilinear, [8, 12]).unwrap();
+            conv(g, x, w)
+        }),
+        ("not a whole number of times", &["resize", "conv2d"], |g, x, w| {
+            let x = g.resize(x, ResizeMode::Nearest, [6, 9]).unwrap();
+            conv(g, x, w)
+        }),
+        ("other times on each axis", &["resize", "conv2d"], |g, x, w| {
+            let x = g.resize(x, ResizeMode::Nearest, [8, 18]).unwrap();
+            conv(g, x, w)
+        }),
+        ("an enlarged picture that is read twice", &["resize", "fused_conv2d"], |g, x, w| {
+            let x = g.resize(x, ResizeMode::Nearest, [8, 12]).unwrap();
+            let y = conv(g, x, w);
+            g.add(y, x).unwrap()
+        }),
+    ];
+    for (what, stay, build) in cases {
+        let mut g = Graph::new();
+        let (nx, nw) = (x.input(&mut g, "x"), w.input(&mut g, "w"));
+        let y = build(&mut g, nx, nw);
+        g.output("y", y);
+        let fused = fuse(&g);
+        let named: Vec<_> = names(&fused)
+            .into_iter()
+            .filter(|name| *name != "slice")
+            .zip(fused.nodes.iter().filter(|node| !node.op.is_leaf() && node.op.name() != "slice"))
+            .map(|(name, node)| match node.op {
+                Op::Binary(Binary::Add) => "add",
+                Op::Binary(Binary::Mul) => "mul",
+                _ => name,
+            })
+            .collect();
+        assert_eq!(named, stay, "{what}");
+        let inputs = [("x", x.value()), ("w", w.value())];
+        let plain = run(Mode::Exact, &g, &[], &[], &inputs).unwrap();
+        let fast = run(Mode::Fast, &g, &[], &[], &inputs).unwrap();
+        for (plain, fast) in plain.into_iter().zip(fast) {
+            assert_close(what, &fast.into_f32().unwrap(), &plain.into_f32().unwrap(), REORDERED);
+        }
+    }
+
+    // Group norm: neighbours of the pattern, and a value that is read before the SiLU.
+    let near = |what: &str, wanted: &[&str], build: &dyn Fn(&mut Graph, NodeId, NodeId) -> NodeId| {
+        let mut g = Graph::new();
+        let (nx, row) = (x.input(&mut g, "x"), g.input("row", [3], DType::F32));
+        let y = build(&mut g, nx, row);
+        g.output("y", y);
+        assert_eq!(names(&fuse(&g)), wanted, "{what}");
+    };
+    near("read before the silu", &["group_norm", "unary", "binary", "binary"], &|g, x, row| {
+        let normed = nn::group_norm(g, x, row, row, 3, 1e-5).unwrap();
+        let y = nn::silu(g, normed).unwrap();
+        g.add(y, normed).unwrap()
+    });
+    near("relu is not silu", &["group_norm", "unary"], &|g, x, row| {
+        let normed = nn::group_norm(g, x, row, row, 3, 1e-5).unwrap();
+        g.unary(Unary::Relu, normed).unwrap()
+    });
+    let mut g = Graph::new();
+    let (nx, row) = (x.input(&mut g, "x"), g.input("row", [3], DType::F32));
+    let y = nn::group_norm(&mut g, nx, row, row, 3, 1e-5).unwrap();
+    g.output("y", y);
+    assert!(has(&fuse(&g), "group_norm"));
+    for node in &mut g.nodes {
+        // Not the mean any more.
+        if let Op::Affine { mul, add: 0.0 } = &mut node.op {
+            *mul *= 2.0;
+        }
+    }
+    assert!(!has(&fuse(&g), "group_norm"), "half the mean is taken off");
 }

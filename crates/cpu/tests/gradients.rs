@@ -10,7 +10,8 @@ mod common;
 use common::{Tensor, floats, seeded};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    Binary, Bindings, Cancel, DType, Executor, Graph, Index, NodeId, Reduction, Result, Session, Unary, Value, backward,
+    Binary, Bindings, Cancel, DType, Dim, Executor, Graph, Index, NodeId, Reduction, ResizeMode, Result, Session,
+    Unary, Value, Window, backward,
 };
 use lantern_models::nn;
 use rand::rngs::SmallRng;
@@ -292,6 +293,89 @@ fn chains_that_networks_are_made_of() {
     });
 }
 
+/// In all three: a convolution and its two adjoints are each other's derivatives.
+#[test]
+fn convolutions() {
+    let mut rng = seeded(49);
+    let uneven = Window { kernel: [3, 2], stride: [2, 1], dilation: [1, 2], padding: [[1, 0], [0, 2]] };
+    // (window, groups, height and width, input and output channels of a group)
+    let cases = [
+        (Window::same(3), 1, [3, 4], [2, 3]),
+        (uneven, 1, [5, 4], [3, 2]),
+        (uneven, 2, [4, 3], [2, 1]),
+        (Window::square(2, 2, 1), 3, [3, 3], [1, 1]),
+        (Window::square(3, 1, 1), 2, [3, 2], [1, 2]),
+        (Window::square(1, 1, 0), 1, [2, 3], [3, 4]),
+    ];
+    for (window, groups, size, [per_group, out_per_group]) in cases {
+        let what = format!("{window:?} in {groups} groups");
+        let [oh, ow] = [0, 1].map(|axis| window.positions(axis, size[axis]).unwrap());
+        let x: &[usize] = &[1, size[0], size[1], groups * per_group];
+        let y: &[usize] = &[1, oh, ow, groups * out_per_group];
+        let w: &[usize] = &[groups * out_per_group, window.kernel[0], window.kernel[1], per_group];
+        case(format!("conv2d {what}"), &[x, w]).check(&mut rng, |g, p| g.conv2d(p[0], p[1], window, groups));
+        case(format!("conv2d_transposed {what}"), &[y, w])
+            .check(&mut rng, |g, p| g.conv2d_transposed(p[0], p[1], window, groups, size));
+        case(format!("conv2d_filter {what}"), &[x, y])
+            .check(&mut rng, |g, p| g.conv2d_filter(p[0], p[1], window, groups));
+    }
+    case("conv2d of two pictures", &[&[2, 3, 3, 2], &[2, 3, 3, 2]])
+        .check(&mut rng, |g, p| g.conv2d(p[0], p[1], Window::same(3), 1));
+}
+
+/// A quantized filter is a constant.
+#[test]
+fn convolution_through_a_quantized_filter() {
+    let mut rng = seeded(51);
+    for transposed in [false, true] {
+        let w = floats(&mut rng, 3 * 4 * 8, -1.0, 1.0);
+        let x: &[usize] = if transposed { &[1, 2, 2, 3] } else { &[1, 3, 3, 8] };
+        let mut case = case(format!("through q8_0, transposed {transposed}"), &[x]);
+        case.weights = vec![("w", lantern_weights::quantize_q8_0(&w))];
+        case.check(&mut rng, |g, p| {
+            let (w, window) = (g.weight("w", &[3, 2, 2, 8], DType::Q8_0)?, Window::square(2, 1, 0));
+            if transposed { g.conv2d_transposed(p[0], w, window, 1, [3, 3]) } else { g.conv2d(p[0], w, window, 1) }
+        });
+    }
+}
+
+#[test]
+fn pooling_and_resizing() {
+    let mut rng = seeded(52);
+    // At most 38 elements, so that they are 0.13 apart: a pool has kinks where two are equal.
+    for (window, dims) in [
+        (Window::square(2, 2, 0), [1, 4, 4, 2]),
+        (Window::square(3, 1, 1), [1, 3, 4, 3]),
+        (Window { kernel: [1, 3], stride: [1, 2], dilation: [1, 1], padding: [[0, 0], [2, 1]] }, [2, 2, 4, 2]),
+    ] {
+        case(format!("max_pool {window:?}"), &[&dims]).check(&mut rng, |g, p| g.max_pool(p[0], window));
+        case(format!("average_pool {window:?}"), &[&dims]).check(&mut rng, |g, p| nn::average_pool(g, p[0], window));
+    }
+    for mode in [ResizeMode::Nearest, ResizeMode::Bilinear] {
+        for to in [[6, 8], [5, 3], [1, 9], [3, 4]] {
+            case(format!("{mode:?} to {to:?}"), &[&[2, 3, 4, 2]]).check(&mut rng, |g, p| g.resize(p[0], mode, to));
+        }
+    }
+}
+
+#[test]
+fn what_picture_networks_are_made_of() {
+    let mut rng = seeded(53);
+    for groups in [1, 2, 4] {
+        case(format!("group_norm in {groups} groups"), &[&[2, 2, 3, 4], &[4], &[4]])
+            .check(&mut rng, |g, p| nn::group_norm(g, p[0], p[1], p[2], groups, 1e-5));
+    }
+    case("silu", &[&[3, 4]]).check(&mut rng, |g, p| nn::silu(g, p[0]));
+    case("a block", &[&[1, 3, 3, 2], &[2, 3, 3, 2], &[2]]).check(&mut rng, |g, p| {
+        let y = g.conv2d(p[0], p[1], Window::same(3), 1)?;
+        let y = g.add(y, p[2])?;
+        let y = g.add(y, p[0])?;
+        let y = nn::silu(g, y)?;
+        let y = g.resize(y, ResizeMode::Nearest, [6, 6])?;
+        g.conv2d(y, p[1], Window::square(3, 2, 1), 1)
+    });
+}
+
 #[test]
 fn what_has_no_derivative_is_refused() {
     let refused = |build: &dyn Fn(&mut Graph, NodeId) -> NodeId| {
@@ -317,4 +401,14 @@ fn what_has_no_derivative_is_refused() {
         total(g, rows)
     });
     refused(&|g, _| g.scalar(1.0));
+
+    // A matrix per row of n · h lines, and no dimension is a product of a symbol.
+    let mut g = Graph::new();
+    let n = g.symbol("n", 3);
+    let x = g.input("x", [Dim::Symbol(n), 2.into(), 2.into(), 1.into()], DType::F32);
+    let mut y = g.resize(x, ResizeMode::Bilinear, [3, 3]).unwrap();
+    for axis in 0..4 {
+        y = g.sum(y, axis).unwrap();
+    }
+    assert_eq!(backward(&mut g, y, &[x]).unwrap_err().code, "graph.grad");
 }

@@ -231,7 +231,8 @@ impl Matcher<'_> {
         let one = |op, activation| self.unary(id, op).map(|x| (x, activation, 1));
         let silu = || {
             let (x, gate) = self.binary(id, Binary::Mul)?;
-            (self.unary(gate, Unary::Sigmoid)? == x).then_some((x, Activation::Silu, 2))
+            let only_here = self.uses[gate.0 as usize] == 1;
+            (self.unary(gate, Unary::Sigmoid)? == x && only_here).then_some((x, Activation::Silu, 2))
         };
         one(Unary::Relu, Activation::Relu)
             .or_else(|| one(Unary::Tanh, Activation::Tanh))

@@ -230,7 +230,11 @@ impl Graph {
         let lines = match n {
             Dim::Fixed(n) => Dim::Fixed(n * h),
             Dim::Symbol(_) => {
-                return Err(shape_error("resize", "the gradient for a symbolic number of pictures".into()));
+                return Err(Error::new(
+                    "graph.grad",
+                    "resizing a symbol's number of pictures has no derivative",
+                    "build the graph for a number of pictures",
+                ));
             }
         };
         let flat = self.reshape(flat, [lines, ow.into(), c.into()])?;
