@@ -174,8 +174,6 @@ async function measure({ stack, warmUps, runs }) {
 
 const chromium = await launch();
 const { page, close } = await visit(chromium, '/host-page', { prepare: hostPage('') });
-// A stack on a software adapter takes its time; the benchmark's end is not a matter of seconds.
-page.setDefaultTimeout(0);
 await page.evaluate(install);
 await page.evaluate(bring);
 const stacks = [];

@@ -7,6 +7,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod autoencode;
+mod bench;
 mod blob;
 mod chat;
 mod engine;
@@ -18,6 +19,7 @@ use lantern_graph::Cancel;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+pub use bench::StackBench;
 pub use engine::Engine;
 
 /// A panic that happens all the same is told to the console; the trap that follows ends the Worker, and the page makes a
