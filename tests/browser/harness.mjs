@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -13,6 +14,9 @@ import { chromium } from 'playwright-core';
 export const SITE = new URL(process.env.LANTERN_URL ?? 'http://localhost:8017/');
 export const MODEL_FILE = new URL('../../www/models/lantern-stories.q8_0.gguf', import.meta.url);
 export const GOLDEN = JSON.parse(readFileSync(new URL('../cases/stories/golden.json', import.meta.url), 'utf8'));
+
+// The rules a page's accessibility is checked with.
+const { source: axe } = createRequire(import.meta.url)('axe-core');
 
 // A software GPU on two shared processors: slow is not wrong. A test that hangs still ends.
 export const PATIENCE_MS = 120_000;
@@ -118,19 +122,19 @@ export function hostPage(markup) {
   };
 }
 
-/** Waits until the page's first <lantern-chat> is in one of these states; a failure it did not expect ends the wait. */
+/** Waits until the page's first demo is in one of these states; a failure it did not expect ends the wait. */
 export async function state(page, ...states) {
   await page.waitForFunction(
     (wanted) => {
-      const chat = document.querySelector('lantern-chat');
-      return chat && (wanted.includes(chat.state) || chat.state === 'failed');
+      const demo = document.querySelector('lantern-chat, lantern-autoencode');
+      return demo && (wanted.includes(demo.state) || demo.state === 'failed');
     },
     states,
     { polling: 50 },
   );
   const reached = await page.evaluate(() => {
-    const chat = document.querySelector('lantern-chat');
-    return { state: chat.state, failure: chat.shadowRoot.querySelector('[part=error]')?.innerText };
+    const demo = document.querySelector('lantern-chat, lantern-autoencode');
+    return { state: demo.state, failure: demo.shadowRoot.querySelector('[part=error]')?.innerText };
   });
   if (!states.includes(reached.state)) assert.fail(`the element is ${reached.state}: ${reached.failure}`);
 }
@@ -158,4 +162,15 @@ export function assertGolden(tokens, bound) {
   if (parted < 0) return tokens.length;
   assert.ok(GOLDEN.margins[parted] < bound, `token ${parted} is ${tokens[parted]}, not ${GOLDEN.greedy_ids[parted]}, which leads by ${GOLDEN.margins[parted]}`);
   return parted;
+}
+
+/** axe finds nothing to complain of. The visit must have been made with `bypassCSP`: axe styles what it measures, which the
+ * pages' own policy forbids. */
+export async function assertAccessible(page, what) {
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.flat()} ${failureSummary}`).join('; ')}`);
+  });
+  assert.deepEqual(violations, [], what);
 }

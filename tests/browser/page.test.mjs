@@ -1,11 +1,8 @@
 // The pages themselves: there before the engine is, readable by everyone, silent towards the network.
 
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { ask, launch, options, state, visit } from './harness.mjs';
-
-const { source: axe } = createRequire(import.meta.url)('axe-core');
+import { ask, assertAccessible, launch, options, state, visit } from './harness.mjs';
 
 let chromium;
 before(async () => (chromium = await launch()));
@@ -14,17 +11,7 @@ after(() => chromium?.close());
 /** Never lets the engine's program arrive. */
 const holdWasm = (page) => page.route('**/*.wasm', () => {});
 
-async function assertAccessible(page, what) {
-  await page.evaluate(axe);
-  const violations = await page.evaluate(async () => {
-    const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.flat()} ${failureSummary}`).join('; ')}`);
-  });
-  assert.deepEqual(violations, [], what);
-}
-
 for (const colorScheme of ['light', 'dark']) {
-  // axe styles what it measures, which the pages' own policy forbids.
   const context = { colorScheme, bypassCSP: true };
 
   test(`the front page is accessible, ${colorScheme}`, options, async () => {
@@ -48,7 +35,7 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-for (const path of ['./', 'chat.html']) {
+for (const path of ['./', 'chat.html', 'autoencode.html']) {
   test(`${path} fits a screen 320 px wide`, options, async () => {
     const here = await visit(chromium, path, { context: { viewport: { width: 320, height: 640 } }, prepare: holdWasm });
     const { scroll, wide } = await here.page.evaluate(() => {
@@ -76,10 +63,22 @@ test('the chat page is painted and can be typed into before the engine arrives',
   await here.close();
 });
 
-test('the front page fetches neither engine nor model', options, async () => {
-  const here = await visit(chromium, './', { waitUntil: 'networkidle' });
-  assert.deepEqual(here.requests.filter(({ url }) => /\.(wasm|gguf)$/.test(url)), []);
-  await here.close();
+for (const path of ['./', 'autoencode.html']) {
+  test(`${path} fetches neither engine nor model by itself`, options, async () => {
+    const here = await visit(chromium, path, { waitUntil: 'networkidle' });
+    assert.deepEqual(here.requests.filter(({ url }) => /\.(wasm|gguf|safetensors)$/.test(url)), []);
+    await here.close();
+  });
+}
+
+test('every page leads to every demo', options, async () => {
+  for (const path of ['./', 'chat.html', 'autoencode.html']) {
+    const here = await visit(chromium, path, { prepare: holdWasm });
+    const links = await here.page.locator('header nav a').evaluateAll((all) => all.map((a) => [a.getAttribute('href'), a.getAttribute('aria-current')]));
+    assert.deepEqual(links.map(([href]) => href), ['chat.html', 'autoencode.html'], path);
+    assert.deepEqual(links.filter(([, current]) => current).map(([href]) => href), path === './' ? [] : [path], path);
+    await here.close();
+  }
 });
 
 test('the keyboard alone reaches the text, sends it, and stops the answer', options, async () => {

@@ -58,6 +58,7 @@ export class LanternAutoencode extends LanternElement {
   /** @type {AbortController | null} */ #stop = null;
   /** @type {Promise<unknown>} */ #turn = Promise.resolve();
   #since = 0;
+  /** @type {Progress} */ #latest = { stage: 'code', done: 0, total: 0 };
   #flops = 0;
   #paste = (/** @type {ClipboardEvent} */ event) => this.#pasted(event);
   #scheme = () => this.#view?.recolour(this.#gains);
@@ -348,7 +349,8 @@ export class LanternAutoencode extends LanternElement {
     const lost = session.recoveries;
     this.setState('running');
     this.#since = performance.now();
-    const slow = setTimeout(() => this.#progress({ stage: 'run', done: 0, total: 0 }), SLOW_MS);
+    this.#latest = { stage: 'run', done: 0, total: 0 };
+    const slow = setTimeout(() => this.#wait(), SLOW_MS);
     const hooks = { signal, onProgress: (/** @type {Progress} */ progress) => this.#progress(progress) };
     const pixels = () => view.pixels();
     try {
@@ -390,11 +392,16 @@ export class LanternAutoencode extends LanternElement {
 
   /** @param {Progress} progress */
   #progress(progress) {
-    const encoding = this.#there === null;
+    this.#latest = progress;
     if (progress.stage === 'run') this.#flops = Math.max(this.#flops, progress.total);
-    const waited = this.state === 'loading' || this.state === 'recovering' || performance.now() - this.#since >= SLOW_MS;
-    if (waited && this.#stop) this.#view?.wait.show(progress, progress.stage === 'run' ? (encoding ? 'Encoding' : 'Decoding') : undefined);
+    if (this.state !== 'running' || performance.now() - this.#since >= SLOW_MS) this.#wait();
     this.tell('lantern-progress', progress);
+  }
+
+  /** What is over sooner leaves the page as it is. */
+  #wait() {
+    const { stage } = this.#latest;
+    if (this.#stop) this.#view?.wait.show(this.#latest, stage === 'run' ? (this.#there ? 'Decoding' : 'Encoding') : undefined);
   }
 
   /** @param {Recovery} recovery */

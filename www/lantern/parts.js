@@ -42,7 +42,8 @@ export class Wait {
       const place = STAGES.indexOf(name);
       item.className = place < at ? 'past' : place === at ? 'now' : '';
     }
-    const known = total > 0;
+    // One plan of one is no measure of how far it is.
+    const known = total > (stage === 'compile' ? 1 : 0);
     const counted = stage === 'code' || stage === 'weights' || stage === 'upload' ? format.bytesOf(done, total)
       : !known ? ''
       : stage === 'compile' ? `${done} of ${total}` : `${Math.floor((100 * done) / total)} %`;
