@@ -325,9 +325,14 @@ impl Kernel {
         }
     }
 
+    /// Is there a variant for exactly this tier? Where not, the next tier down serves.
+    pub fn is_written_for(self, tier: Tier) -> bool {
+        self.variant(tier).is_some()
+    }
+
     /// The tiers this kernel has variants for, from `tier` down, on this adapter.
     pub fn tiers(self, tier: Tier, caps: &Capabilities) -> Vec<Tier> {
-        tier.steps_down().filter(|t| caps.has(*t) && self.variant(*t).is_some()).collect()
+        tier.steps_down().filter(|t| caps.has(*t) && self.is_written_for(*t)).collect()
     }
 }
 
