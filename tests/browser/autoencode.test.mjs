@@ -26,6 +26,8 @@ after(() => chromium?.close());
 const PAGE = (query) => `autoencode.html?${query}`;
 const image = (name, buffer, mimeType = 'image/png') => ({ name, mimeType, buffer });
 const small = () => image('small.png', png());
+// A GPU that is played by a busy processor: a picture four times smaller.
+const tiny = () => image('tiny.png', png({ width: 32, height: 32 }));
 
 /** The next result or failure of the page's element, asked for before what brings it about. */
 function next(page) {
@@ -95,12 +97,12 @@ test('the processor and the GPU bring the same picture back, and no request leav
     const { page, requests, close } = await visit(chromium, PAGE(query));
     await page.waitForFunction(() => document.querySelector('lantern-autoencode')?.shadowRoot);
     const asked = requests.length;
-    const result = await load(page);
+    const result = await load(page, tiny());
     t.diagnostic(`${result.device} ${result.tier}: ${result.psnrDb.toFixed(2)} dB, encode ${Math.round(result.encodeMs)} ms, decode ${Math.round(result.decodeMs)} ms, ${result.peakBytes} bytes`);
     assert.equal(result.device, /cpu|gpu/.exec(query)[0]);
-    assert.deepEqual([result.width, result.height], [64, 64]);
-    assert.deepEqual(result.latents, { width: 8, height: 8, channels: 4 });
-    // A smooth picture of 64 × 64 pixels with one edge: TAESD's own loss, far from what a wrong weight would leave.
+    assert.deepEqual([result.width, result.height], [32, 32]);
+    assert.deepEqual(result.latents, { width: 4, height: 4, channels: 4 });
+    // A smooth picture of 32 × 32 pixels with one edge: TAESD's own loss, far from what a wrong weight would leave.
     assert.ok(result.psnrDb > 20 && result.psnrDb < 60, `${result.psnrDb} dB`);
     assert.ok(result.peakBytes > 4e6, 'the weights count');
     const fetched = requests.slice(asked).map(({ url }) => new URL(url).pathname);
@@ -194,7 +196,7 @@ test('one half of TAESD does what it can, and the other completes it', options, 
   const other = await visit(chromium, PAGE('device=cpu'));
   await other.page.waitForFunction(() => document.querySelector('lantern-autoencode')?.shadowRoot);
   await modelPicker(other.page).setInputFiles([FILES[1]]);
-  await other.page.getByText('The encoder is still missing').waitFor();
+  await other.page.locator('lantern-autoencode [part=ask]').getByText('The encoder is still missing').waitFor();
   await state(other.page, 'ready');
   await other.close();
 });
@@ -233,8 +235,8 @@ test('pictures of every kind: 16 bits, gray, animated, turned, tiny, odd', optio
   assert.ok(Math.abs(deep.psnrDb - psnrDb) < 0.5, 'sixteen bits are the same picture');
   const gray = await show(page, image('gray.png', png({ gray: true })));
   assert.ok(gray.psnrDb > 20);
-  const still = await decoded(page);
-  assert.notDeepEqual(still, [], 'gray');
+  const coloured = (await decoded(page)).filter((value, at, all) => at % 4 < 3 && Math.abs(value - all[at - (at % 4)]) > 48);
+  assert.deepEqual(coloured, [], 'gray stays nearly gray');
 
   const moving = await show(page, image('moving.png', animatedPng()));
   assert.ok(Math.abs(moving.psnrDb - psnrDb) < 0.01, 'the first frame is the picture');
@@ -326,7 +328,7 @@ test('the decoded picture is saved as a PNG of its size', options, async () => {
 
 test('a GPU crash costs a run, not the work', slow, async (t) => {
   const { page, close } = await visit(chromium, PAGE('device=gpu&tier=software'));
-  await load(page);
+  await load(page, tiny());
   const undisturbed = await scale(page, 2, 0.5);
   const picture = await decoded(page);
   await scale(page, 2, 1);
@@ -414,7 +416,7 @@ test('two elements share one Worker and one model, and what is removed gives its
 
 test('the GPU memory of a removed element is free', slow, async (t) => {
   const { page, close } = await visit(chromium, PAGE('device=gpu&tier=software'));
-  await load(page);
+  await load(page, tiny());
   const stats = () => page.evaluate(() => import('/lantern/define.js').then(({ sharedEngine }) => sharedEngine().stats()));
   const held = await stats();
   assert.ok(held.gpuBytes > 4e6);

@@ -19,7 +19,6 @@ import { fit, readPicture } from './picture.js';
 import { CANCELLED, cancelled, toFailure } from './protocol.js';
 
 /** @import { DeviceChoice, Encoded, Failure, ModelSource, Progress } from './protocol.js' */
-/** @import { Took } from './autoencode-view.js' */
 /** @import { Picture } from './picture.js' */
 /** @import { Recovery } from './session.js' */
 
@@ -52,14 +51,13 @@ export class LanternAutoencode extends LanternElement {
   #own = true;
   #gains = Array(PLANES).fill(1);
   /** The planes of the picture that stands on the page, at the size it stands there; null when they are to be made.
-   * @type {{encoded: Encoded, encode: Took, picture: {width: number, height: number}} | null} */
+   * @type {{encoded: Encoded, encodeMs: number, picture: {width: number, height: number}} | null} */
   #there = null;
-  /** @type {{psnrDb: number, decode: Took} | null} */ #back = null;
+  /** @type {{psnrDb: number, decodeMs: number} | null} */ #back = null;
   /** @type {AbortController | null} */ #stop = null;
   /** @type {Promise<unknown>} */ #turn = Promise.resolve();
   #since = 0;
   /** @type {Progress} */ #latest = { stage: 'code', done: 0, total: 0 };
-  #flops = 0;
   #paste = (/** @type {ClipboardEvent} */ event) => this.#pasted(event);
   #scheme = () => this.#view?.recolour(this.#gains);
 
@@ -355,34 +353,32 @@ export class LanternAutoencode extends LanternElement {
     const pixels = () => view.pixels();
     try {
       if (!this.#there) {
-        this.#flops = 0;
         const { width, height } = view.original.canvas;
         const encoded = await session.encode(pixels, hooks);
-        this.#there = { encoded, encode: { ms: encoded.ms, flops: this.#flops }, picture: { width, height } };
+        this.#there = { encoded, encodeMs: encoded.ms, picture: { width, height } };
         this.#back = null;
         view.planesOf(encoded, this.#gains);
         view.result(this.#there, null);
       }
       if (session.model?.decoder) {
         const { encoded } = this.#there;
-        this.#flops = 0;
         const decoded = await session.decode(encoded, this.#gains, pixels, hooks);
-        this.#back = { psnrDb: decoded.psnrDb, decode: { ms: decoded.ms, flops: this.#flops } };
+        this.#back = { psnrDb: decoded.psnrDb, decodeMs: decoded.ms };
         view.back(decoded);
         view.result(this.#there, this.#back);
       }
     } finally {
       clearTimeout(slow);
     }
-    const { encoded, picture, encode } = this.#there;
-    if (this.#back) this.#measured = (encode.ms + this.#back.decode.ms) / (picture.width * picture.height);
+    const { encoded, picture, encodeMs } = this.#there;
+    if (this.#back) this.#measured = (encodeMs + this.#back.decodeMs) / (picture.width * picture.height);
     this.#sizes();
     view.device(session.device);
     this.setState('ready');
     /** @type {Result} */
     const result = {
       ...picture, latents: { width: encoded.width, height: encoded.height, channels: encoded.channels }, gains: this.gains,
-      encodeMs: encode.ms, peakBytes: encoded.peakBytes, decodeMs: this.#back?.decode.ms ?? null, psnrDb: this.#back?.psnrDb ?? null,
+      encodeMs, peakBytes: encoded.peakBytes, decodeMs: this.#back?.decodeMs ?? null, psnrDb: this.#back?.psnrDb ?? null,
       device: session.device?.device ?? 'cpu', tier: session.device?.tier ?? '', recoveries: session.recoveries - lost,
     };
     announce(this.#back ? `The picture is back: ${view.decoded.facts.textContent}` : 'The planes are there. The decoder is still missing');
@@ -393,7 +389,6 @@ export class LanternAutoencode extends LanternElement {
   /** @param {Progress} progress */
   #progress(progress) {
     this.#latest = progress;
-    if (progress.stage === 'run') this.#flops = Math.max(this.#flops, progress.total);
     if (this.state !== 'running' || performance.now() - this.#since >= SLOW_MS) this.#wait();
     this.tell('lantern-progress', progress);
   }

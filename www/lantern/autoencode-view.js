@@ -21,8 +21,6 @@ import { drawPlane, palette, ranges } from './planes.js';
  * @property {() => void} stop
  * @property {() => void} save */
 
-/** What a run took: `flops` of the graph, as the engine counted them. @typedef {{ms: number, flops: number}} Took */
-
 export const PLANES = 4;
 export const SIDES = ['auto', '256', '384', '512', '768', 'original'];
 
@@ -239,12 +237,12 @@ export class AutoencodeView {
     this.run.textContent = label;
   }
 
-  /** @param {{encoded: Encoded, encode: Took, picture: {width: number, height: number}} | null} there
-   * @param {{psnrDb: number, decode: Took} | null} back */
+  /** @param {{encoded: Encoded, encodeMs: number, picture: {width: number, height: number}} | null} there
+   * @param {{psnrDb: number, decodeMs: number} | null} back */
   result(there, back) {
     this.quality.set(back ? decibels(back.psnrDb) : '—', 'PSNR to the original');
-    this.encoding.set(there ? format.milliseconds(there.encode.ms) : '—', there ? work(there.encode) : 'picture to planes');
-    this.decoding.set(back ? format.milliseconds(back.decode.ms) : '—', back ? work(back.decode) : 'planes to picture');
+    this.encoding.set(there ? format.milliseconds(there.encodeMs) : '—', there ? rate(there.picture, there.encodeMs) : 'picture to planes');
+    this.decoding.set(there && back ? format.milliseconds(back.decodeMs) : '—', there && back ? rate(there.picture, back.decodeMs) : 'planes to picture');
     if (there) {
       const { width, height, channels } = there.encoded;
       const fewer = (3 * there.picture.width * there.picture.height) / (width * height * channels);
@@ -355,7 +353,8 @@ function decibels(value) {
   return Number.isFinite(value) ? `${value.toFixed(1)}\u00a0dB` : 'the same';
 }
 
-/** @param {Took} took */
-function work({ ms, flops }) {
-  return flops > 0 && ms > 0 ? `${format.short(flops / 1e9)} GFLOP · ${format.short(flops / 1e6 / ms)} GFLOP/s` : 'of the run alone';
+/** @param {{width: number, height: number}} picture @param {number} ms */
+function rate({ width, height }, ms) {
+  const perSecond = (1000 * width * height) / ms;
+  return perSecond >= 1e6 ? `${format.short(perSecond / 1e6)} megapixels/s` : `${format.short(Math.round(perSecond))} pixels/s`;
 }
