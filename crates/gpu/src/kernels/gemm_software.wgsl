@@ -1,4 +1,4 @@
-// Many rows of x, no barriers: an invocation makes 4 rows × 4 columns in registers, neighbours take neighbouring rows and
+// Many rows of x, no barriers: an invocation makes 8 rows × 4 columns in registers, neighbours take neighbouring rows and
 // the same columns, so that a CPU behind WebGPU finds both operands in its caches.
 #include "product_interface.wgsl"
 #include "${ROWS}.wgsl"
@@ -6,7 +6,7 @@
 
 const WG: u32 = 16u;
 const COVERS_X: u32 = 4u;
-const COVERS_Y: u32 = 64u;
+const COVERS_Y: u32 = 128u;
 
 // What a chunk adds to one row of the tile.
 fn dot4(a: mat2x4<f32>, w0: mat2x4<f32>, w1: mat2x4<f32>, w2: mat2x4<f32>, w3: mat2x4<f32>) -> vec4<f32> {
@@ -24,17 +24,22 @@ fn main(
     @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let tiles = (p.n + COVERS_X - 1u) / COVERS_X;
-    let g = workgroup_number(id, count);
-    let column = (g % tiles) * COVERS_X;
-    let row = (g / tiles) * COVERS_Y + local * 4u;
-    if (row >= p.rows) {
+    // Tiles are counted through, so that few rows leave no invocation idle; the grid has at least as many as there are.
+    let i = workgroup_number(id, count) * WG + local;
+    let row_tiles = (p.rows + 7u) / 8u;
+    let column = (i / row_tiles) * 4u;
+    let row = (i % row_tiles) * 8u;
+    if (column >= p.n) {
         return;
     }
     let r0 = place(row);
     let r1 = place(row + 1u);
     let r2 = place(row + 2u);
     let r3 = place(row + 3u);
+    let r4 = place(row + 4u);
+    let r5 = place(row + 5u);
+    let r6 = place(row + 6u);
+    let r7 = place(row + 7u);
     // Columns past the end are read from the last one and not written.
     let last = p.n - 1u;
     let c1 = min(column + 1u, last);
@@ -44,6 +49,10 @@ fn main(
     var t1 = vec4<f32>(0.0);
     var t2 = vec4<f32>(0.0);
     var t3 = vec4<f32>(0.0);
+    var t4 = vec4<f32>(0.0);
+    var t5 = vec4<f32>(0.0);
+    var t6 = vec4<f32>(0.0);
+    var t7 = vec4<f32>(0.0);
     for (var c = 0u; c < p.chunks; c++) {
         let t = tap(c);
         let w0 = raw8(column, c);
@@ -55,9 +64,17 @@ fn main(
         t1 += s * dot4(x8(r1, t), w0, w1, w2, w3);
         t2 += s * dot4(x8(r2, t), w0, w1, w2, w3);
         t3 += s * dot4(x8(r3, t), w0, w1, w2, w3);
+        t4 += s * dot4(x8(r4, t), w0, w1, w2, w3);
+        t5 += s * dot4(x8(r5, t), w0, w1, w2, w3);
+        t6 += s * dot4(x8(r6, t), w0, w1, w2, w3);
+        t7 += s * dot4(x8(r7, t), w0, w1, w2, w3);
     }
     put4(row, column, t0);
     put4(row + 1u, column, t1);
     put4(row + 2u, column, t2);
     put4(row + 3u, column, t3);
+    put4(row + 4u, column, t4);
+    put4(row + 5u, column, t5);
+    put4(row + 6u, column, t6);
+    put4(row + 7u, column, t7);
 }
