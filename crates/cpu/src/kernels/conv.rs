@@ -11,11 +11,14 @@ use super::gemm::{Matrix, gemm};
 use super::parallel;
 use crate::weights::Table;
 
-/// Elements of im2col rows per core: 2 MiB.
+/// Elements of im2col rows per core, 2 MiB, unless these are fewer than `POSITIONS` rows.
 const COLUMNS: usize = 1 << 19;
 
-/// Elements of a filter that are widened to f32 at a time: 4 MiB.
-const WIDENED: usize = 1 << 20;
+/// Rows of a product at least: it first packs the whole filter.
+const POSITIONS: usize = 128;
+
+/// Elements of a filter that are widened to f32 at a time: 8 MiB at most.
+const WIDENED: usize = 1 << 21;
 
 /// Results of a depthwise convolution per piece of work.
 const DEPTHWISE: usize = 1 << 15;
@@ -24,7 +27,15 @@ const DEPTHWISE: usize = 1 << 15;
 #[derive(Default)]
 pub struct Scratch {
     columns: Vec<Vec<f32>>,
-    filter: Vec<f32>,
+    filter: Widened,
+}
+
+/// Filters as f32. The parts of one convolution come in order, so what the first one widened serves the others.
+#[derive(Default)]
+struct Widened {
+    values: Vec<f32>,
+    /// Which result channels' filters they are.
+    channels: Range<usize>,
 }
 
 /// The sizes of a convolution.
@@ -73,7 +84,7 @@ impl Geometry {
     }
 
     fn positions_per_product(&self) -> usize {
-        (COLUMNS / self.terms().max(1)).max(16)
+        (COLUMNS / self.terms().max(1)).max(POSITIONS)
     }
 
     /// The positions of rows `rows` of `n · oh`, as many at a time as have room, in the same steps however rows are cut.
@@ -164,35 +175,33 @@ impl Geometry {
         if self.is_depthwise() {
             return self.depthwise(x, filter, rows, finish_with, out, scratch);
         }
+        scratch.filter.start(&rows);
         let piece_len = self.rows_per_piece() * ow * channels;
         let direct = self.window.is_pointwise() && self.upsample == 1;
         for group in 0..self.groups {
-            for_blocks(
-                filter,
-                group * per_group..(group + 1) * per_group,
-                terms,
-                &mut scratch.filter,
-                |block, filter| {
-                    let filter = Matrix::rows(filter, block.len(), terms, terms).transposed();
-                    parallel::pieces(out, piece_len, &mut scratch.columns, |piece, out, columns| {
-                        let first = rows.start * ow + piece * piece_len / channels;
-                        let step = self.positions_per_product();
-                        for (i, out) in out.chunks_mut(step * channels).enumerate() {
-                            let (first, count) = (first + i * step, out.len() / channels);
-                            let seen = if direct {
-                                Matrix::rows(&x[first * self.x[3] + group * terms..], count, terms, self.x[3])
-                            } else {
-                                columns.resize(step * terms, 0.0);
-                                self.columns(x, group, first..first + count, columns);
-                                Matrix::rows(columns, count, terms, terms)
-                            };
-                            gemm(seen, filter, &mut out[block.start..], channels, false);
-                            let residual_at = (first - rows.start * ow) * channels;
-                            finish_with.apply(out, channels, block.clone(), residual_at);
-                        }
-                    });
-                },
-            );
+            let of_group = group * per_group..(group + 1) * per_group;
+            scratch.filter.for_blocks(filter, of_group, terms, |block, filter| {
+                let filter = Matrix::rows(filter, block.len(), terms, terms).transposed();
+                parallel::pieces(out, piece_len, &mut scratch.columns, |piece, out, columns| {
+                    let first = rows.start * ow + piece * piece_len / channels;
+                    let step = self.positions_per_product();
+                    for (i, out) in out.chunks_mut(step * channels).enumerate() {
+                        let (first, count) = (first + i * step, out.len() / channels);
+                        let seen = if direct {
+                            Matrix::rows(&x[first * self.x[3] + group * terms..], count, terms, self.x[3])
+                        } else {
+                            if columns.len() < count * terms {
+                                columns.resize(count * terms, 0.0);
+                            }
+                            self.columns(x, group, first..first + count, columns);
+                            Matrix::rows(columns, count, terms, terms)
+                        };
+                        gemm(seen, filter, &mut out[block.start..], channels, false);
+                        let residual_at = (first - rows.start * ow) * channels;
+                        finish_with.apply(out, channels, block.clone(), residual_at);
+                    }
+                });
+            });
         }
     }
 
@@ -206,8 +215,8 @@ impl Geometry {
         scratch: &mut Scratch,
     ) {
         let ([_, oh, ow, channels], [_, per_group]) = (self.y, self.channels());
-        self.taps_first(filter, &mut scratch.filter);
-        let taps = &scratch.filter;
+        self.taps_first(filter, &mut scratch.filter.values);
+        let taps = &scratch.filter.values;
         let piece_len = self.rows_per_piece() * ow * channels;
         parallel::pieces(out, piece_len, &mut scratch.columns, |piece, out, _| {
             let first = rows.start + piece * self.rows_per_piece();
@@ -262,8 +271,8 @@ impl Geometry {
             return;
         }
         if self.is_depthwise() {
-            self.taps_first(filter, &mut scratch.filter);
-            let taps = &scratch.filter;
+            self.taps_first(filter, &mut scratch.filter.values);
+            let taps = &scratch.filter.values;
             for row in rows {
                 self.each_tap(row / oh, row % oh, |ox, to, tap| {
                     let y = &y[(row * ow + ox) * channels..][..channels];
@@ -277,6 +286,7 @@ impl Geometry {
             return;
         }
         let step = self.positions_per_product();
+        scratch.filter.start(&rows);
         let Scratch { columns, filter: widened } = scratch;
         if columns.is_empty() {
             columns.push(Vec::new());
@@ -287,7 +297,7 @@ impl Geometry {
             let first = positions.start;
             for group in 0..self.groups {
                 let of_group = group * out_per_group..(group + 1) * out_per_group;
-                for_blocks(filter, of_group.clone(), terms, widened, |block, filter| {
+                widened.for_blocks(filter, of_group.clone(), terms, |block, filter| {
                     let y = Matrix::rows(&y[first * channels + block.start..], positions.len(), block.len(), channels);
                     let add = block.start > of_group.start;
                     gemm(y, Matrix::rows(filter, block.len(), terms, terms), columns, terms, add);
@@ -371,22 +381,35 @@ impl Finish<'_> {
     }
 }
 
-/// `f(channels, their filters as f32)` for the filters of `channels`, a bounded number at a time where they must be widened.
-fn for_blocks(
-    filter: &Table,
-    channels: Range<usize>,
-    terms: usize,
-    widened: &mut Vec<f32>,
-    mut f: impl FnMut(Range<usize>, &[f32]),
-) {
-    if let Some(floats) = filter.floats() {
-        return f(channels.clone(), &floats[channels.start * terms..channels.end * terms]);
+impl Widened {
+    /// Forgets the last convolution's filters where `rows` are the first of another.
+    fn start(&mut self, rows: &Range<usize>) {
+        if rows.start == 0 {
+            self.channels = 0..0;
+        }
     }
-    let step = (WIDENED / terms.max(1)).max(1);
-    for first in channels.clone().step_by(step) {
-        let block = first..(first + step).min(channels.end);
-        widened.resize(block.len() * terms, 0.0);
-        filter.read(first * terms, widened);
-        f(block, widened);
+
+    /// `f(channels, their filters as f32)` for the filters of `channels`, a bounded number at a time where they must be
+    /// widened.
+    fn for_blocks(
+        &mut self,
+        filter: &Table,
+        channels: Range<usize>,
+        terms: usize,
+        mut f: impl FnMut(Range<usize>, &[f32]),
+    ) {
+        if let Some(floats) = filter.floats() {
+            return f(channels.clone(), &floats[channels.start * terms..channels.end * terms]);
+        }
+        let step = (WIDENED / terms.max(1)).max(1);
+        for first in channels.clone().step_by(step) {
+            let block = first..(first + step).min(channels.end);
+            if self.channels != block {
+                self.values.resize(block.len() * terms, 0.0);
+                filter.read(first * terms, &mut self.values);
+                self.channels = block.clone();
+            }
+            f(block, &self.values);
+        }
     }
 }

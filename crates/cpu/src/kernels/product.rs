@@ -116,16 +116,19 @@ pub fn linear_transposed(
     }
 }
 
-/// Multiplications that one core takes at a time: a millisecond's work.
+/// Multiplications that one core takes at a time, a millisecond's work, unless that is fewer than `ROWS` rows.
 const PIECE: usize = 1 << 24;
 
-/// Rows of a product that are one unit of work: several pieces, for the cores.
+/// Rows of a product at least: it first packs the whole right side.
+const ROWS: usize = 192;
+
+/// Rows of a product that are one unit of work: a piece for each core.
 pub fn rows_per_unit(k: usize, n: usize) -> usize {
-    rows_per_piece(k, n) * 8
+    rows_per_piece(k, n) * parallel::threads()
 }
 
 fn rows_per_piece(k: usize, n: usize) -> usize {
-    (PIECE / (k * n).max(1)).max(16)
+    (PIECE / (k * n).max(1)).max(ROWS)
 }
 
 /// `a · b` into `out` `[m, n]`, on all cores where that is worth it.
