@@ -482,9 +482,17 @@ fn slices_change_nothing_and_are_told() {
         y = g.affine(product, 0.1, 0.0).unwrap();
     }
     g.output("y", y);
+    // Cut alike on every machine; slices of convolutions grow with the cores.
+    let mut z = g.input("z", [64, 1024], DType::F32);
+    let w = g.weight("w", &[1024, 1024], DType::F32).unwrap();
+    for _ in 0..3 {
+        z = g.linear(z, w).unwrap();
+    }
+    g.output("z", z);
     let filters: Vec<(String, Vec<u8>)> =
         (0..6).map(|i| (format!("w{i}"), common::le_bytes(&floats(&mut rng, c * 9 * c, -0.3, 0.3)))).collect();
-    let inputs = [("x", Value::F32(floats(&mut rng, count(size), -1.0, 1.0)))];
+    let z = floats(&mut rng, 64 * 1024, -1.0, 1.0);
+    let inputs = [("x", Value::F32(floats(&mut rng, count(size), -1.0, 1.0))), ("z", Value::F32(z))];
     for mode in MODES {
         let cpu = Cpu::new(mode);
         pollster::block_on(async {
@@ -611,6 +619,14 @@ fn wrong_shapes_are_refused() {
     ];
     for (what, build) in cases {
         let error = build(&mut Graph::new()).err().unwrap_or_else(|| panic!("{what} was taken"));
+        assert_eq!(error.code, "graph.shape", "{what}: {error}");
+    }
+    for (what, dims, groups) in
+        [("uneven groups", [1, 4, 4, 6], 4), ("no groups", [1, 4, 4, 6], 0), ("empty", [1, 0, 4, 6], 2)]
+    {
+        let mut g = Graph::new();
+        let (x, row) = (x(&mut g, dims), g.input("row", [6], DType::F32));
+        let error = nn::group_norm(&mut g, x, row, row, groups, 1e-5).unwrap_err();
         assert_eq!(error.code, "graph.shape", "{what}: {error}");
     }
     // Ids are no pictures.

@@ -1,11 +1,14 @@
 //! Work cut into pieces for the cores there are; in the page there is one.
 
 /// Cores that pieces are spread over.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn threads() -> usize {
-    #[cfg(not(target_arch = "wasm32"))]
-    return rayon::current_num_threads();
-    #[cfg(target_arch = "wasm32")]
-    return 1;
+    rayon::current_num_threads()
+}
+
+#[cfg(target_arch = "wasm32")]
+pub fn threads() -> usize {
+    1
 }
 
 /// `work(i, piece, space)` for each piece `i` of `len` elements of `out`, the last one shorter. Each core has one of
