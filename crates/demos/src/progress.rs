@@ -14,7 +14,8 @@ pub enum Stage {
     Run,
 }
 
-/// `done` of `total`: bytes for `Weights` and `Upload`, plans for `Compile`, floating-point operations for `Run`.
+/// `done` of `total`: bytes for `Weights` and `Upload`, plans for `Compile`, floating-point operations for `Run`,
+/// as the executor weighs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     pub stage: Stage,

@@ -132,6 +132,17 @@ impl Checked {
         self.halves.contains(&Half::Decoder)
     }
 
+    /// For those who want a picture back.
+    ///
+    /// # Errors
+    /// `autoencoder.half`, naming what is missing.
+    pub fn needs_both(&self) -> Result<()> {
+        match Half::BOTH.into_iter().find(|half| !self.halves.contains(half)) {
+            Some(half) => Err(missing_half(self.config.family(), half)),
+            None => Ok(()),
+        }
+    }
+
     /// How each weight is stored on the device: as in the file where that is f16 and the weight no bias, else f32.
     pub(super) fn dtypes(&self) -> HashMap<String, DType> {
         self.found.iter().map(|f| (f.spec.name.clone(), f.spec.dtype)).collect()
@@ -186,6 +197,14 @@ pub async fn check<S: ByteSource>(sources: &[S], kl: &autoencoder_kl::Config) ->
         }
     }
     checked.ok_or_else(|| files("no file was given".into()))
+}
+
+pub(super) fn missing_half(family: Family, half: Half) -> Error {
+    let give = match family {
+        Family::Taesd => format!("taesd_{}.safetensors", half.name()),
+        Family::AutoencoderKl => format!("a file with the {} too", half.name()),
+    };
+    Error::new("autoencoder.half", format!("the files hold no {}", half.name()), format!("give {give}"))
 }
 
 fn files(cause: String) -> Error {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lantern_graph::{Bindings, Cancel, Error, Executor, Result, Session, Value};
 use web_time::Instant;
 
-use super::check::{Family, Half};
+use super::check::{Half, missing_half};
 use super::{Autoencoder, Latents};
 use crate::{Picture, Progress, Stage};
 
@@ -171,11 +171,7 @@ impl<E: Executor> AutoencoderSession<E> {
         if self.model.has(half) {
             return Ok(());
         }
-        let files = match self.model.family() {
-            Family::Taesd => format!("taesd_{}.safetensors", half.name()),
-            Family::AutoencoderKl => format!("a file with the {} too", half.name()),
-        };
-        Err(Error::new("autoencoder.half", format!("the files hold no {}", half.name()), format!("give {files}")))
+        Err(missing_half(self.model.family(), half))
     }
 
     /// Bytes of temporaries for latents of this height and width, if they are within the limits.
