@@ -6,7 +6,7 @@ import { h } from './dom.js';
 import * as format from './format.js';
 import { FailurePanel, Notice, Wait, droppable, instrument, showDevice, slider } from './parts.js';
 import { drawPicture } from './picture.js';
-import { drawPlane, palette, ranges } from './planes.js';
+import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 
 /** @import { AutoencoderInfo, Decoded, DeviceInfo, Encoded, Failure } from './protocol.js' */
 /** @import { State } from './element.js' */
@@ -180,13 +180,13 @@ export class AutoencodeView {
     this.#encoded = encoded;
     if (encoded) {
       const found = ranges(encoded.latents, encoded.channels);
-      this.#limit = Math.max(...found.flatMap(({ min, max }) => [Math.abs(min), Math.abs(max)]));
+      this.#limit = commonLimit(encoded.latents);
       found.forEach(({ min, max }, at) => {
         this.planes[at].range.textContent = `${signed(min)} to ${signed(max)}`;
         this.planes[at].canvas.setAttribute('aria-label', `Plane ${at + 1}, ${encoded.width} × ${encoded.height} numbers from ${signed(min)} to ${signed(max)}`);
       });
-      this.low.textContent = signed(-this.#limit);
-      this.high.textContent = signed(this.#limit);
+      this.low.textContent = `≤ ${signed(-this.#limit)}`;
+      this.high.textContent = `≥ ${signed(this.#limit)}`;
     }
     this.frame.classList.toggle('encoded', encoded !== null);
     this.stale(this.latents, false);

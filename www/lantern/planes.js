@@ -44,6 +44,13 @@ export function ranges(latents, channels) {
   return found;
 }
 
+/** The magnitude that 99 of 100 numbers do not pass: a few far ones must not take the colour from all others.
+ * @param {Float32Array} latents */
+export function commonLimit(latents) {
+  const magnitudes = latents.map(Math.abs).sort();
+  return magnitudes[Math.floor(0.99 * (magnitudes.length - 1))];
+}
+
 /** Draws one plane times its gain. `limit`: the magnitude that gets the last colour; beyond it there is no other.
  * @param {HTMLCanvasElement} canvas @param {{latents: Float32Array, width: number, height: number, channels: number}} encoded
  * @param {number} plane @param {number} gain @param {number} limit @param {Uint8ClampedArray} colours */
