@@ -25,7 +25,7 @@ pub async fn run(args: &Autoencode) -> Result<()> {
     let sources = files.iter().map(FileSource::open).collect::<Result<Vec<_>>>()?;
     let options = load_options(args);
     // What cannot be run is refused before a device is woken.
-    check(&sources, &options.autoencoder_kl).await?;
+    check(&sources, &options.autoencoder_kl).await?.needs_both()?;
     let (original, note) = picture::read(&args.input)?;
     let work = Work { args, options, sources, original, note, factors };
     match device::open(&args.device).await? {

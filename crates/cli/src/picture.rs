@@ -116,3 +116,113 @@ pub fn write_png(path: &Path, picture: &Picture) -> Result<()> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/pictures").join(name)
+    }
+
+    /// A file of its own for each test.
+    fn write(name: &str, bytes: &[u8]) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("lantern-picture-{}-{name}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    const FIELDS: [[u8; 3]; 4] = [[200, 40, 40], [40, 160, 60], [40, 60, 200], [240, 230, 210]];
+
+    /// The middles of the four fields are of these colours, give or take `tolerance`.
+    fn shows(name: &str, fields: [[u8; 3]; 4], tolerance: u8) -> Option<String> {
+        let (picture, note) = read(&case(name)).unwrap();
+        assert_eq!((picture.width, picture.height), (24, 16), "{name}");
+        let rgba = picture.to_rgba8();
+        for (i, field) in fields.iter().enumerate() {
+            let at = 4 * ((4 + 8 * (i / 2)) * 24 + 6 + 12 * (i % 2));
+            let off = field.iter().zip(&rgba[at..]).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            assert!(off <= tolerance, "{name}, field {i}: {:?} is not {field:?}", &rgba[at..at + 3]);
+        }
+        note
+    }
+
+    #[test]
+    fn pictures_of_all_kinds_are_read_right() {
+        for name in ["rgb.png", "rgb.bmp", "lossless.webp", "palette.png", "still.gif"] {
+            assert_eq!(shows(name, FIELDS, 0), None);
+        }
+        // Lossy: the files' own loss.
+        for name in ["rgb.jpg", "progressive.jpg", "lossy.webp", "cmyk.jpg", "turned.jpg"] {
+            assert_eq!(shows(name, FIELDS, 6), None);
+        }
+        // The luma that Pillow makes: (299 r + 587 g + 114 b) / 1000.
+        let gray = FIELDS.map(|[r, g, b]| {
+            let luma = (299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b)) as f32 / 1000.0;
+            [luma.round() as u8; 3]
+        });
+        shows("gray.png", gray, 1);
+        shows("gray16.png", gray, 1);
+        shows("gray.jpg", gray, 4);
+        let over_white = |c: u8| 255 - ((255 - u32::from(c)) * 191 / 255) as u8;
+        shows("alpha.png", FIELDS.map(|field| field.map(over_white)), 1);
+    }
+
+    #[test]
+    fn of_an_animation_the_first_frame_is_taken_and_said_so() {
+        for name in ["animated.gif", "animated.png", "animated.webp"] {
+            let note = shows(name, FIELDS, 0);
+            assert!(note.is_some_and(|note| note.contains("first frame")), "{name}");
+        }
+    }
+
+    /// A BMP's header, without pixels.
+    fn bmp(width: i32, height: i32) -> Vec<u8> {
+        let mut bytes = b"BM".to_vec();
+        bytes.extend([54u32, 0, 54, 40].iter().flat_map(|n| n.to_le_bytes()));
+        bytes.extend([width, height].iter().flat_map(|n| n.to_le_bytes()));
+        bytes.extend([1u16, 24].iter().flat_map(|n| n.to_le_bytes()));
+        bytes.extend([0u8; 24]);
+        bytes
+    }
+
+    #[test]
+    fn what_is_no_picture_or_too_large_is_refused() {
+        let png = std::fs::read(case("rgb.png")).unwrap();
+        let half = &png[..png.len() / 2];
+        for (name, bytes, code) in [
+            ("empty.png", &b""[..], "picture.file"),
+            ("text.jpg", b"a text, and no picture at all", "picture.file"),
+            ("half.png", half, "picture.file"),
+            ("half.webp", b"RIFF\x10\0\0\0WEBPVP8 ", "picture.file"),
+            ("half.gif", b"GIF89a\x01\0", "picture.file"),
+            ("none.bmp", &bmp(0, 4), "picture.file"),
+            ("bomb.bmp", &bmp(20_000, 20_000), "picture.pixels"),
+        ] {
+            let path = write(name, bytes);
+            let error = read(&path).unwrap_err();
+            std::fs::remove_file(&path).unwrap();
+            assert!(error.code == code && error.cause.contains(name), "{name}: {error}");
+        }
+        assert_eq!(read(&std::env::temp_dir()).unwrap_err().code, "source.open");
+        assert_eq!(read(Path::new("/no/such/picture.png")).unwrap_err().code, "source.open");
+    }
+
+    #[test]
+    fn a_png_comes_back_as_it_was_written() {
+        let (picture, _) = read(&case("rgb.png")).unwrap();
+        let path = write("back.png", b"");
+        write_png(&path, &picture).unwrap();
+        assert_eq!(read(&path).unwrap(), (picture, None));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_is_refused_beforehand() {
+        for (path, cause) in [("a.jpg", "PNG"), ("no/such/folder/a.png", "folder"), ("a", "PNG")] {
+            let error = check_output(Path::new(path)).unwrap_err();
+            assert!(error.code == "picture.output" && error.cause.contains(cause), "{error}");
+        }
+        check_output(Path::new("a.PNG")).unwrap();
+    }
+}
