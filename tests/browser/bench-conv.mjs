@@ -1,15 +1,17 @@
 // Our convolutions and onnxruntime-web's on equal stacks, in one page, in turns. Prints one JSON record;
 // `cargo xtask bench conv` makes the files, serves them, completes the record and keeps it.
 
+import { loadavg } from 'node:os';
 import { hostPage, launch, visit } from './harness.mjs';
 import { measuredOn, median } from './machine.mjs';
 
 const WARM_UPS = 2;
-const RUNS = 7;
+const RUNS = 5;
 
 const NOTES = {
   time: 'milliseconds from giving the picture to having the result in JavaScript, upload and read-back included, for every engine; the median of the runs, which took turns',
   counts: 'of one run, seen by wrapping WebGPU: the same way for every engine. bound_bytes: bytes of all buffer ranges bound at each dispatch, an upper bound of what a dispatch moves once; onnxruntime binds whole pooled buffers. Not counted: what processors move, and what shaders read more than once',
+  fma_gflop_per_s: 'multiplications and additions in registers, measured on the adapter before each stack: what of_fma is a share of',
   difference: "largest difference to onnxruntime wasm's result, over its largest value",
   onnxruntime: 'wasm: its plain build, one thread, as on a page that is not cross-origin isolated; webgpu: its default build, asyncify',
 };
@@ -127,7 +129,7 @@ async function bring() {
     auto: name(auto.info()),
     adapter: engines.get('lantern gpu software').info().adapter,
     open,
-    limits: (tier) => engines.get(`lantern gpu ${tier}`).fma_gflop_per_s().catch(told),
+    limit: () => engines.get('lantern gpu software').fma_gflop_per_s().catch(told),
   };
 }
 
@@ -179,15 +181,13 @@ await page.evaluate(bring);
 const stacks = [];
 for (const stack of await page.evaluate(async () => (await fetch('/bench/stacks/stacks.json')).json())) {
   process.stderr.write(`${stack.name}\n`);
+  // Beside each stack: what a shared machine can do changes from minute to minute.
+  const fma_gflop_per_s = await page.evaluate(() => globalThis.bench.limit());
   const peers = await page.evaluate(measure, { stack, warmUps: WARM_UPS, runs: RUNS });
   for (const peer of Object.values(peers)) peer.median_ms = median(peer.runs_ms);
-  stacks.push({ name: stack.name, peers });
+  stacks.push({ name: stack.name, fma_gflop_per_s, load_average: loadavg()[0], peers });
 }
-const told = await page.evaluate(async () => ({
-  adapter: globalThis.bench.adapter,
-  auto: globalThis.bench.auto,
-  fma_gflop_per_s: await globalThis.bench.limits('software'),
-}));
+const told = await page.evaluate(() => ({ adapter: globalThis.bench.adapter, auto: globalThis.bench.auto }));
 const here = measuredOn(chromium.browser);
 await close();
 await chromium.close();

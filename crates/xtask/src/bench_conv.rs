@@ -79,7 +79,6 @@ fn onnxruntime_web() -> Result<PathBuf> {
 
 /// Adds what follows from the stacks: work, working sets, rates, shares, ratios.
 fn complete(record: &mut Value, stacks: &[Stack]) -> Result<()> {
-    let fma_gflop_per_s = record["fma_gflop_per_s"].as_f64();
     for (entry, stack) in record["stacks"].as_array_mut().into_iter().flatten().zip(stacks) {
         let wrong = |cause: String| anyhow!(cause);
         let flops = stack.flops().map_err(wrong)?;
@@ -89,6 +88,7 @@ fn complete(record: &mut Value, stacks: &[Stack]) -> Result<()> {
         entry["shapes"] = json!(shapes);
         entry["mflop"] = (flops as f64 / 1e6).into();
         entry["working_set_bytes"] = stack.working_set_bytes().map_err(wrong)?.into();
+        let fma_gflop_per_s = entry["fma_gflop_per_s"].as_f64();
         let Some(peers) = entry["peers"].as_object_mut() else { continue };
         for (name, peer) in peers.iter_mut() {
             let rate = flops as f64 / peer["median_ms"].as_f64().unwrap_or(f64::NAN) / 1e6;
@@ -134,13 +134,16 @@ fn differing(record: &Value) -> Vec<String> {
 fn print(record: &Value) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     println!("\n{}, {}", text(&record["adapter"]), text(&record["browser"]));
-    println!(
-        "multiplies and adds in registers {:.2} GFLOP/s; device=auto takes {}",
-        record["fma_gflop_per_s"].as_f64().unwrap_or(f64::NAN),
-        text(&record["auto"]),
-    );
+    println!("device=auto takes {}", text(&record["auto"]));
     for entry in record["stacks"].as_array().into_iter().flatten() {
-        println!("\n{}: {:.1} MFLOP", text(&entry["about"]), entry["mflop"].as_f64().unwrap_or(f64::NAN));
+        let number = |field: &str| entry[field].as_f64().unwrap_or(f64::NAN);
+        println!("\n{}: {}", text(&entry["name"]), text(&entry["about"]));
+        println!(
+            "  {:.1} MFLOP, working set {:.2} MB; multiplies and adds in registers {:.2} GFLOP/s",
+            number("mflop"),
+            number("working_set_bytes") / 1e6,
+            number("fma_gflop_per_s"),
+        );
         println!(
             "  {:<24} {:>9} {:>9} {:>6} {:>11} {:>9} {:>10}",
             "", "ms", "GFLOP/s", "share", "dispatches", "MB bound", "difference"
