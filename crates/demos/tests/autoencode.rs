@@ -180,7 +180,8 @@ fn progress_is_told_stage_by_stage() {
 
     heard.clear();
     let mut session = Rc::new(model).session();
-    let picture = random_picture(40, 24, 20);
+    // Large enough for a run in slices.
+    let picture = random_picture(160, 128, 20);
     let latents = block_on(session.encode(&picture, &mut |p| heard.push(p), &cancel)).unwrap();
     assert!(heard.windows(2).all(|pair| pair[0].stage <= pair[1].stage), "{heard:?}");
     let runs: Vec<_> = heard.iter().filter(|p| p.stage == Stage::Run).collect();
