@@ -287,6 +287,21 @@ test('pictures that are none: code, cause and remedy, and the one before stays',
   await close();
 });
 
+test('a picture larger than the device takes: the page offers to scale it down', options, async () => {
+  const { page, close } = await visit(chromium, PAGE('device=cpu&side=original'));
+  await load(page);
+  const heard = next(page);
+  await picturePicker(page).setInputFiles(image('large.png', png({ width: 3200, height: 2400, gray: true })));
+  assert.equal((await heard.failure()).code, 'autoencoder.too_large');
+  await page.getByRole('button', { name: 'Scale it down to 768 pixels' }).waitFor();
+  const smaller = next(page);
+  await page.locator('lantern-autoencode #side').selectOption('256');
+  const result = await smaller.result();
+  assert.deepEqual([result.width, result.height], [256, 192]);
+  assert.equal(await page.locator('lantern-autoencode [part=error]').isVisible(), false);
+  await close();
+});
+
 test('dropped together, and pasted', options, async () => {
   const { page, close } = await visit(chromium, PAGE('device=cpu'));
   await page.waitForFunction(() => document.querySelector('lantern-autoencode')?.shadowRoot);

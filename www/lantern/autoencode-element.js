@@ -36,6 +36,8 @@ import { CANCELLED, cancelled, toFailure } from './protocol.js';
  * @property {number} recoveries */
 
 const SLOW_MS = 500;
+// Where the system knows no type for a file, its name has to do.
+const PICTURES = /\.(png|jpe?g|webp|gif|avif|heic|heif|bmp|tiff?|svg)$/i;
 const REOPENING = ['model', 'device', 'tier', 'asset-base'];
 // A fast GPU is through with 512 pixels in a blink; a processor, or one that plays a GPU, would take half a minute.
 const SIDE_FAST = 512;
@@ -67,6 +69,7 @@ export class LanternAutoencode extends LanternElement {
     document.addEventListener('paste', this.#paste);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', this.#scheme);
     if (!this.#picture) this.#take({ bitmap: lanternScene(), name: 'lantern', notes: [] }, view, true);
+    view.offer(this.hasAttribute('model'));
     if (this.#sources().length > 0) this.startWhenWanted(() => void this.start().catch(() => {}));
   }
 
@@ -121,6 +124,7 @@ export class LanternAutoencode extends LanternElement {
     const view = this.#view;
     if (before === value || !view) return;
     if (REOPENING.includes(name)) {
+      view.offer(this.hasAttribute('model'));
       this.#leave();
       if (this.#sources().length === 0) return this.setState('idle');
     } else {
@@ -208,7 +212,7 @@ export class LanternAutoencode extends LanternElement {
   /** Files of any kind, as they were dropped: pictures go one way, everything else may be a model.
    * @param {File[]} files */
   async #given(files) {
-    const isPicture = (/** @type {File} */ file) => file.type.startsWith('image/');
+    const isPicture = (/** @type {File} */ file) => file.type.startsWith('image/') || PICTURES.test(file.name);
     const picture = files.find(isPicture);
     const models = files.filter((file) => !isPicture(file));
     const shown = picture && this.show(picture);
@@ -348,7 +352,10 @@ export class LanternAutoencode extends LanternElement {
     this.setState('running');
     this.#since = performance.now();
     this.#latest = { stage: 'run', done: 0, total: 0 };
-    const slow = setTimeout(() => this.#wait(), SLOW_MS);
+    const slow = setTimeout(() => {
+      this.#wait();
+      announce(this.#there ? 'Decoding' : 'Encoding');
+    }, SLOW_MS);
     const hooks = { signal, onProgress: (/** @type {Progress} */ progress) => this.#progress(progress) };
     const pixels = () => view.pixels();
     try {

@@ -63,7 +63,7 @@ export class AutoencodeView {
     this.low = h('span');
     this.high = h('span');
     this.legend = h('div', { class: 'legend', 'aria-hidden': 'true' }, this.low, h('span', { class: 'ramp' }), this.high);
-    this.latents = h('section', { class: 'latents', part: 'latents', 'aria-labelledby': 'latents' },
+    this.latents = h('section', { class: 'latents', part: 'latents', tabIndex: -1, 'aria-labelledby': 'latents' },
       h('div', { class: 'head' }, h('h2', { id: 'latents', textContent: 'Four planes' }), this.legend),
       h('datalist', { id: 'gains' }, h('option', { value: '0' }), h('option', { value: '1' })),
       h('div', { class: 'planes' }, ...this.planes.map(({ root }) => root)));
@@ -80,16 +80,17 @@ export class AutoencodeView {
     this.poster = h('slot', { name: 'poster' },
       h('p', { class: 'headline', textContent: 'A picture, by way of four small planes' }),
       h('p', { class: 'about', textContent: 'An autoencoder squeezes a picture into four planes, an eighth as wide and as high, and paints it again from them. Here, on your own device.' }));
+    this.bring = h('div', { class: 'bring' },
+      h('p', { textContent: 'Lantern ships no weights made by others. Bring an autoencoder you have, or get one of these, and drop it here. It is read on this device and goes nowhere.' }),
+      h('ul', {},
+        h('li', {}, h('strong', { textContent: 'TAESD' }), ', small and quick: two files of about 5 MB, ', code('taesd_encoder.safetensors'), ' and ', code('taesd_decoder.safetensors'),
+          ', from ', address(TAESD), ' (MIT).'),
+        h('li', {}, h('strong', { textContent: "Stable Diffusion's own" }), ', a hundred times the work: ', code('diffusion_pytorch_model.safetensors'), ', 335 MB, from ', address(SD_VAE), ' (MIT).')));
     this.ask = h('section', { class: 'ask', part: 'ask', 'aria-label': 'The model' },
-      this.poster,
-      h('div', { class: 'bring' },
-        h('p', { textContent: 'Lantern ships no weights made by others. Bring an autoencoder you have, or get one of these, and drop it here. It is read on this device and goes nowhere.' }),
-        h('ul', {},
-          h('li', {}, h('strong', { textContent: 'TAESD' }), ', small and quick: two files of about 5 MB, ', code('taesd_encoder.safetensors'), ' and ', code('taesd_decoder.safetensors'),
-            ', from ', address(TAESD), ' (MIT).'),
-          h('li', {}, h('strong', { textContent: "Stable Diffusion's own" }), ', a hundred times the work: ', code('diffusion_pytorch_model.safetensors'), ', 335 MB, from ', address(SD_VAE), ' (MIT).'))),
+      this.poster, this.bring,
       this.missing = h('p', { class: 'missing', hidden: true, textContent: 'The decoder is here. The encoder is still missing: it is a file of its own.' }),
-      h('button', { type: 'button', class: 'button primary', part: 'open', textContent: 'Choose model files…', on: { click: () => this.models.click() } }));
+      this.load = h('button', { type: 'button', class: 'button primary', part: 'load', textContent: 'Load the model', hidden: true, on: { click: actions.run } }),
+      this.open = h('button', { type: 'button', class: 'button primary', part: 'open', textContent: 'Choose model files…', on: { click: () => this.models.click() } }));
 
     this.note = h('p', { class: 'note', part: 'note' });
     this.wait = new Wait(WAITS, actions.stop);
@@ -136,12 +137,22 @@ export class AutoencodeView {
     if (state !== 'failed') this.failure.hide();
   }
 
+  /** The page names a model: nobody has to bring one. @param {boolean} named */
+  offer(named) {
+    this.bring.hidden = named;
+    this.open.hidden = named;
+    this.load.hidden = !named;
+  }
+
   /** Which parts there are to see, and which files are asked for.
    * @param {AutoencoderInfo | null} info @param {string[]} [names] of the files */
   model(info, names = []) {
     const there = info?.encoder ?? false;
+    const root = this.ask.getRootNode();
+    const held = root instanceof ShadowRoot && this.ask.contains(root.activeElement);
     this.ask.hidden = there;
     this.latents.hidden = !there;
+    if (held && there) this.latents.focus({ preventScroll: true });
     this.decoded.root.hidden = !there;
     this.sizing.hidden = !there;
     this.holding.hidden = !there;
