@@ -1,9 +1,8 @@
-// Which machine and browser a record was measured on.
+// Which machine, and which browser, a record was measured on.
 
 import { cpus, platform } from 'node:os';
 
-/** @param {import('playwright-core').Browser} browser */
-export function measuredOn(browser) {
+export function machine() {
   const [cpu] = cpus();
   const name = cpu.model.replace(/\(.*?\)|CPU|Processor|@.*$/g, '').trim().replace(/[^A-Za-z0-9]+/g, '-').toLowerCase();
   return {
@@ -12,8 +11,10 @@ export function measuredOn(browser) {
     cpu: cpu.model,
     threads: cpus().length,
     system: platform(),
-    browser: `Chromium ${browser.version()}`,
   };
 }
+
+/** @param {import('playwright-core').Browser} browser */
+export const measuredOn = (browser) => ({ ...machine(), browser: `Chromium ${browser.version()}` });
 
 export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];

@@ -13,6 +13,7 @@ mod setup;
 #[path = "../../demos/src/stack/spec.rs"]
 mod stack;
 mod test;
+mod verify;
 mod web;
 
 use anyhow::{Result, anyhow, bail};
@@ -25,6 +26,7 @@ cargo xtask <command>
   serve [--port N]   set up, build, and serve the site on localhost (only cargo is needed)
   build              build the page's WebAssembly into www/wasm/ and print its sizes
   test [--quick]     set up and run every test and lint; --quick: format and native tests only
+  verify --full      the comparisons that are too large for the tests, and keep the raw record
   notices            renew the list of crates in THIRD-PARTY.md
   bench page         time the first token after a cold load from localhost, and keep the raw record
   bench conv [STACK…]  our convolutions beside onnxruntime-web's in one browser, and keep the raw record; without a
@@ -54,6 +56,7 @@ fn run() -> Result<ExitCode> {
         ["test"] => return test::main(false),
         ["test", "--quick"] => return test::main(true),
         ["notices"] => notices::write()?,
+        ["verify", "--full"] => verify::full()?,
         ["bench", "page"] => bench::page()?,
         ["bench", "conv", stacks @ ..] => bench_conv::conv(stacks)?,
         [] | ["help" | "--help" | "-h"] => print!("{USAGE}"),

@@ -93,7 +93,7 @@ fn advisories(deny: &PathBuf) -> Result<Counts> {
 
 /// One selection of packages for everything native: with another one cargo would unify features otherwise and build candle
 /// again. xtask has a profile of its own, and its tests with it.
-fn cargo_test() -> Command {
+pub fn cargo_test() -> Command {
     let mut tests = command("cargo");
     tests.args(["test", "--workspace", "--exclude", "lantern-web", "--exclude", "xtask", "--no-fail-fast"]);
     tests
