@@ -465,3 +465,15 @@ for (const colorScheme of ['light', 'dark']) {
     await close();
   });
 }
+
+test('the planes keep their colours where the visitor forces those of the page', options, async () => {
+  const { page, close } = await visit(chromium, PAGE('device=cpu'), { context: { forcedColors: 'active' } });
+  await load(page);
+  const colours = await page.evaluate(() => {
+    const canvas = document.querySelector('lantern-autoencode').shadowRoot.querySelector('.plane canvas');
+    const pixels = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+    return new Set(pixels).size;
+  });
+  assert.ok(colours > 8, `${colours} colours`);
+  await close();
+});

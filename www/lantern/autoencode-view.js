@@ -85,7 +85,7 @@ export class AutoencodeView {
       h('ul', {},
         h('li', {}, h('strong', { textContent: 'TAESD' }), ', small and quick: two files of about 5 MB, ', code('taesd_encoder.safetensors'), ' and ', code('taesd_decoder.safetensors'),
           ', from ', address(TAESD), ' (MIT).'),
-        h('li', {}, h('strong', { textContent: "Stable Diffusion's own" }), ', a hundred times the work: ', code('diffusion_pytorch_model.safetensors'), ', 335 MB, from ', address(SD_VAE), ' (MIT).')));
+        h('li', {}, h('strong', { textContent: "Stable Diffusion's own" }), ', some fifty times the work: ', code('diffusion_pytorch_model.safetensors'), ', 335 MB, from ', address(SD_VAE), ' (MIT).')));
     this.ask = h('section', { class: 'ask', part: 'ask', 'aria-label': 'The model' },
       this.poster, this.bring,
       this.missing = h('p', { class: 'missing', hidden: true, textContent: 'The decoder is here. The encoder is still missing: it is a file of its own.' }),

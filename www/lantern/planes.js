@@ -20,6 +20,8 @@ export function palette(element) {
   const context = contextOf(canvas);
   const ramp = context.createLinearGradient(0.5, 0, STEPS - 0.5, 0);
   const probe = document.createElement('i');
+  // A picture keeps its colours where the visitor's own replace a page's.
+  probe.style.setProperty('forced-color-adjust', 'none');
   element.append(probe);
   for (const [token, at] of STOPS) {
     probe.style.color = `var(${token})`;
