@@ -9,3 +9,5 @@ for (const name of ['device', 'tier', 'seed', 'side']) {
 }
 
 await import(`./lantern/${demo?.localName.replace('lantern-', '')}.js`);
+
+export {};
