@@ -189,19 +189,20 @@ impl<E: Executor> AutoencoderSession<E> {
         let (mut fits, mut too_large) = (0, longer);
         while too_large - fits > 1 {
             let middle = fits.midpoint(too_large);
-            let size = of_form(latents, middle);
-            if self.within_indices(size) && self.temporaries(half, size, cancel).await? <= limit {
+            let middle_size = of_form(latents, middle);
+            if self.within_indices(middle_size) && self.temporaries(half, middle_size, cancel).await? <= limit {
                 fits = middle;
             } else {
                 too_large = middle;
             }
         }
         let downscale = self.model.config().downscale();
-        let [height, width] = latents.map(|side| side as u64 * downscale as u64);
-        let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
-        let needs = match needs {
-            Some(needs) => format!("{:.2} GiB", gib(needs)),
-            None => "tensors of more than 4 GiB".into(),
+        let [height, width] = latents.map(|side| side * downscale);
+        let largest = self.largest_tensor(latents).saturating_mul(4);
+        let why = match needs {
+            _ if largest > 4 * MAX_ELEMENTS => format!("a tensor of {}; 4 GiB can be addressed", size(largest)),
+            Some(needs) => format!("{}; {} are allowed", size(needs), size(limit)),
+            None => format!("more than {}; {} are allowed", size(largest), size(limit)),
         };
         let remedy = match of_form(latents, fits) {
             _ if fits == 0 => "no picture fits: allow more memory".into(),
@@ -209,20 +210,18 @@ impl<E: Executor> AutoencoderSession<E> {
                 format!("make it smaller: up to {} × {} pixels of this form fit", columns * downscale, rows * downscale)
             }
         };
-        Err(Error::new(
-            "autoencoder.too_large",
-            format!(
-                "a picture of {width} × {height} pixels takes {needs} on its way; {:.2} GiB are allowed",
-                gib(limit)
-            ),
-            remedy,
-        ))
+        let cause = format!("a picture of {width} × {height} pixels takes {why}");
+        Err(Error::new("autoencoder.too_large", cause, remedy))
     }
 
-    fn within_indices(&self, [rows, columns]: [usize; 2]) -> bool {
+    fn largest_tensor(&self, [rows, columns]: [usize; 2]) -> u64 {
         let config = self.model.config();
         let pixels = (rows as u64 * columns as u64).saturating_mul((config.downscale() * config.downscale()) as u64);
-        config.largest_tensor(pixels) <= MAX_ELEMENTS.min(self.model.max_bytes() / 4)
+        config.largest_tensor(pixels)
+    }
+
+    fn within_indices(&self, latents: [usize; 2]) -> bool {
+        self.largest_tensor(latents) <= MAX_ELEMENTS.min(self.model.max_bytes() / 4)
     }
 
     /// In a session of its own, so that plans that are there do not count.
@@ -246,6 +245,14 @@ fn whole(picture: [usize; 2], downscale: usize) -> Result<[usize; 2]> {
 fn of_form(latents: [usize; 2], longer: usize) -> [usize; 2] {
     let most = latents[0].max(latents[1]).max(1);
     latents.map(|side| ((side as u64 * longer as u64 / most as u64) as usize).max(1))
+}
+
+/// Of memory, for a reader.
+fn size(bytes: u64) -> String {
+    match bytes >> 30 {
+        0 => format!("{} MiB", bytes.div_ceil(1 << 20)),
+        _ => format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64),
+    }
 }
 
 fn ms(since: Instant) -> f64 {
