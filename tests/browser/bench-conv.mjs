@@ -11,7 +11,7 @@ const RUNS = 5;
 const NOTES = {
   time: 'milliseconds from giving the picture to having the result in JavaScript, upload and read-back included, for every engine; the median of the runs, which took turns',
   counts: 'of one run, seen by wrapping WebGPU: the same way for every engine. bound_bytes: bytes of all buffer ranges bound at each dispatch, an upper bound of what a dispatch moves once; onnxruntime binds whole pooled buffers. Not counted: what processors move, and what shaders read more than once',
-  fma_gflop_per_s: 'multiplications and additions in registers, measured on the adapter before each stack: what of_fma is a share of',
+  fma_gflop_per_s: 'multiplications and additions in registers, measured on the adapter in turn with the engines, the median: what of_fma is a share of',
   difference: "largest difference to onnxruntime wasm's result, over its largest value",
   onnxruntime: 'wasm: its plain build, one thread, as on a page that is not cross-origin isolated; webgpu: its default build, asyncify',
 };
@@ -133,9 +133,11 @@ async function bring() {
   };
 }
 
-/** Runs in the page: one stack on every engine, each run once before any runs again. */
+/** Runs in the page: one stack on every engine, each run once before any runs again; and in turn with them the adapter's
+ * limit, since what a shared machine can do changes from minute to minute. */
 async function measure({ stack, warmUps, runs }) {
-  const { open } = globalThis.bench;
+  const { open, limit } = globalThis.bench;
+  const limits = [];
   const { counts, reset } = globalThis.gpuCounts;
   const picture = new Float32Array(await (await fetch(`/bench/stacks/${stack.name}.f32`)).arrayBuffer());
   const peers = {};
@@ -145,6 +147,7 @@ async function measure({ stack, warmUps, runs }) {
     peers[name] = { opened, open_ms: performance.now() - start, runs_ms: [] };
   }
   for (let run = -warmUps; run < runs; run++) {
+    if (run >= 0) limits.push(await limit());
     for (const peer of Object.values(peers)) {
       reset();
       const start = performance.now();
@@ -171,7 +174,7 @@ async function measure({ stack, warmUps, runs }) {
     };
     peer.opened.close();
   }
-  return measured;
+  return { limits, peers: measured };
 }
 
 const chromium = await launch();
@@ -181,11 +184,9 @@ await page.evaluate(bring);
 const stacks = [];
 for (const stack of await page.evaluate(async () => (await fetch('/bench/stacks/stacks.json')).json())) {
   process.stderr.write(`${stack.name}\n`);
-  // Beside each stack: what a shared machine can do changes from minute to minute.
-  const fma_gflop_per_s = await page.evaluate(() => globalThis.bench.limit());
-  const peers = await page.evaluate(measure, { stack, warmUps: WARM_UPS, runs: RUNS });
+  const { limits, peers } = await page.evaluate(measure, { stack, warmUps: WARM_UPS, runs: RUNS });
   for (const peer of Object.values(peers)) peer.median_ms = median(peer.runs_ms);
-  stacks.push({ name: stack.name, fma_gflop_per_s, load_average: loadavg()[0], peers });
+  stacks.push({ name: stack.name, fma_gflop_per_s: median(limits), load_average: loadavg()[0], peers });
 }
 const told = await page.evaluate(() => ({ adapter: globalThis.bench.adapter, auto: globalThis.bench.auto }));
 const here = measuredOn(chromium.browser);

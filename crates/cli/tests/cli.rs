@@ -322,6 +322,24 @@ fn bench_kernels_gives_every_figure() {
 }
 
 #[test]
+fn bench_conv_gives_every_figure_of_the_stacks_it_was_asked_for() {
+    let stack = "segment-depthwise";
+    let report = json(&["bench", "conv", stack, "--device", "cpu", "--runs", "1", "--json"], b"");
+    assert_eq!(report["device"], "cpu");
+    let stacks = report["stacks"].as_array().unwrap();
+    assert_eq!(stacks.len(), 1, "{report}");
+    let figures = &stacks[0];
+    assert_eq!(figures["name"], stack);
+    assert!(
+        ["ms", "mflop", "gflop_per_s", "dispatches"].iter().all(|f| figures[f].as_f64().unwrap() > 0.0),
+        "{report}"
+    );
+    assert_eq!(figures["runs_ms"].as_array().unwrap().len(), 1);
+    fails(&["bench", "conv", "nothing"], b"", "bench.stack", "nothing");
+    fails(&["bench", "conv", "--runs", "0"], b"", "bench.options", "0 runs");
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_failure() {
     let file = write("pipe.gguf", &tiny(GgmlType::F32).finish().unwrap());
     let args = ["chat", "--model", path(&file), "--prompt", "a", "--device", "cpu", "--max-tokens", "50"];

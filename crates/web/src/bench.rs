@@ -87,6 +87,6 @@ async fn fma_gflop_per_s(hosts: Hosts) -> Result<f64> {
         let told = clock.as_ref().and_then(|now| now.call0(&performance).ok()).and_then(|ms| ms.as_f64());
         told.unwrap_or_else(js_sys::Date::now)
     };
-    let options = BenchOptions { working_set_bytes: 1 << 24, runs: 3 };
+    let options = BenchOptions { working_set_bytes: 1 << 24, runs: 1 };
     Ok(limits(&host.executor, &options, &now_ms).await?.fma_gflop_per_s)
 }
