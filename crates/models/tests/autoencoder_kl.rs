@@ -163,7 +163,7 @@ fn stable_diffusions_shapes_on_a_small_picture() {
 
 /// `cargo xtask verify --full` runs it and reads the last line.
 #[test]
-#[ignore = "an hour of work, and 10 GB"]
+#[ignore = "ten minutes of work on two cores, and gigabytes"]
 fn stable_diffusions_shapes_at_512() {
     let start = std::time::Instant::now();
     let [both] = compare(&Config::default(), [512, 512], &[Mode::Exact], 5)[..] else { unreachable!("one mode") };

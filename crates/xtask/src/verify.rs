@@ -1,4 +1,4 @@
-//! What is too large for the tests: minutes of work, gigabytes of memory. By hand, not in CI.
+//! What is too large for the tests: ten minutes of work, gigabytes of memory. By hand, not in CI.
 
 use crate::bench::keep;
 use crate::process::{output, run_lines};
