@@ -34,6 +34,9 @@ fn main(
     // It makes rows ty.. and columns tx.. of the tile.
     let tx = local % 8u;
     let ty = (local / 8u) * 2u;
+    // Where the tile reaches past the end there is nothing to fetch and nothing to multiply: a few pixels of many channels, or
+    // three columns of many pixels, cost what they are.
+    let busy = row0 + ty * 4u < p.rows && column0 + tx * 4u < p.n;
     var t0 = vec4<f32>(0.0);
     var t1 = vec4<f32>(0.0);
     var t2 = vec4<f32>(0.0);
@@ -45,7 +48,7 @@ fn main(
     for (var c0 = 0u; c0 < p.chunks; c0 += 4u) {
         let c = c0 + part;
         let k0 = part * 8u;
-        if (c < p.chunks) {
+        if (c < p.chunks && row0 + quad * 4u < p.rows) {
             let t = tap(c);
             let a0 = x8(r0, t);
             let a1 = x8(r1, t);
@@ -56,7 +59,7 @@ fn main(
                 xs[(k0 + 4u + i) * 16u + quad] = vec4<f32>(a0[1][i], a1[1][i], a2[1][i], a3[1][i]);
             }
         }
-        if (c < p.chunks && quad < 8u) {
+        if (c < p.chunks && quad < 8u && w_column < p.n) {
             let n0 = min(w_column, last);
             let n1 = min(w_column + 1u, last);
             let n2 = min(w_column + 2u, last);
@@ -71,7 +74,7 @@ fn main(
             }
         }
         workgroupBarrier();
-        let steps = min(4u, p.chunks - c0) * 8u;
+        let steps = select(0u, min(4u, p.chunks - c0) * 8u, busy);
         for (var k = 0u; k < steps; k++) {
             let b = ws[k * 8u + tx];
             let a = xs[k * 16u + ty];
