@@ -133,7 +133,7 @@ pub enum Kernel {
     RmsNorm,
     Softmax,
     Rope,
-    /// `head_dim` is a multiple of four, up to 256: `lower.rs` sees to it.
+    /// `head_dim` is a multiple of four, up to 256: `lower/` sees to it.
     Attention {
         head_dim: usize,
     },

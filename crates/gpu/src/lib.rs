@@ -1,6 +1,6 @@
 //! Runs a graph on wgpu.
 //!
-//! The work is data: a graph is lowered to steps (`lower.rs`), its temporaries are placed in a few arenas (`memory.rs`), and
+//! The work is data: a graph is lowered to steps (`lower/`), its temporaries are placed in a few arenas (`memory.rs`), and
 //! a [`Plan`] is the recorded list of {pipeline, bind group, grid}. Running it is writing the symbols' numbers into one
 //! uniform buffer and encoding the list again: no bind group is made per token.
 //!

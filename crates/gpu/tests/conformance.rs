@@ -178,7 +178,7 @@ fn linear_layers_of_every_weight_type() {
                 work.graph.output("linear", plain);
                 let again = work.graph.linear(x, w).unwrap();
                 let sum = work.graph.add(r, again).unwrap();
-                work.graph.output("linear_add", sum);
+                work.graph.output("fused_linear", sum);
                 let back = work.graph.linear_transposed(r, w).unwrap();
                 work.graph.output("linear_transposed", back);
                 let int8 = gpu.tier() == lantern_gpu::Tier::Dot && rows == 1 && block > 1;

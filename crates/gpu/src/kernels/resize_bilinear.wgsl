@@ -1,8 +1,8 @@
 // Between the two nearest pixels of each axis; centres lie at half pixels.
 #include "resize_interface.wgsl"
 
-// First pixel, second pixel, and 2³² times the second one's share: in whole numbers, as the place is a fraction of
-// 2 · out and an f32 would round it.
+// First pixel, second pixel, and the second one's share. The place is a fraction of 2 · out: in whole numbers, since an f32
+// would round it.
 fn sources(i: u32, length: u32, out: u32) -> vec3<f32> {
     let twice = max(i32((2u * i + 1u) * length) - i32(out), 0);
     let first = min(u32(twice) / (2u * out), length - 1u);
