@@ -90,3 +90,23 @@ fn the_true_one_is_planned_for_512_on_the_weakest_device() {
         assert!(peak < 1 << 30, "{peak}");
     }
 }
+
+/// A quarter of the pixels on a quarter of the weakest device's limits: every tensor stands to them as at 512 × 512.
+#[test]
+#[ignore = "0.6 TFLOP: some eight minutes on SwiftShader"]
+fn the_true_one_at_256_with_a_quarter_of_the_weakest_device() {
+    let _device = one_device();
+    let rng = &mut random();
+    let work = work(decoder(&Config::default(), &|_| DType::F16, [32, 32]).unwrap(), rng);
+    let exact = work.run(&Cpu::new(Mode::Exact)).unwrap();
+    for (name, tier) in adapters_and_tiers().into_iter().filter(|(_, tier)| *tier == Tier::Software).take(1) {
+        let binding_limit = Some(32 << 20);
+        let options = GpuOptions { tier: Some(tier), adapter: Some(name.clone()), binding_limit, ..Default::default() };
+        let got = work.run(&open(&options).unwrap()).unwrap();
+        let (Value::F32(a), Value::F32(b)) = (&got[0], &exact[0]) else { panic!("a picture is f32") };
+        let largest = b.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let error = a.iter().zip(b).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / largest;
+        println!("{name}, tier {tier}: largest difference {error:.1e} of {largest}");
+        close(&got[0], &exact[0], F32, &name);
+    }
+}
