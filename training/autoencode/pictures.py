@@ -1,6 +1,6 @@
-"""Writes the files of this folder, with Pillow: one small picture in the forms in which pictures come.
+"""Writes the files of tests/cases/pictures, with Pillow: one small picture in the forms in which pictures come.
 
-    python make.py
+    python autoencode/pictures.py
 
 24 × 16 pixels in four fields: red and green above, blue and cream below. Every file shows it that way up, whatever the
 pixels' order in it is.
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[2] / "tests" / "cases" / "pictures"
 RED, GREEN, BLUE, CREAM = (200, 40, 40), (40, 160, 60), (40, 60, 200), (240, 230, 210)
 
 
