@@ -20,6 +20,10 @@ use crate::weights::GpuWeights;
 /// A uniform block per dispatch, at the offset every adapter allows. No kernel has more than 64 numbers.
 const PARAMS_BYTES: usize = 256;
 
+/// What kernels read and write and the host may read back or fill.
+const DATA: wgpu::BufferUsages =
+    wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
+
 /// States and plans over shared weights.
 pub struct GpuSession {
     gpu: Gpu,
@@ -135,8 +139,7 @@ impl GpuSession {
         }
         let bytes = spec.shape.iter().product::<usize>() as u64 * 4;
         self.check_size(&spec.name, bytes, self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit))?;
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = Rc::new(self.gpu.buffer(&spec.name, bytes, usage));
+        let buffer = Rc::new(self.gpu.buffer(&spec.name, bytes, DATA));
         self.states.insert(spec.name.clone(), (spec.clone(), buffer.clone()));
         Ok(buffer)
     }
@@ -183,12 +186,11 @@ impl GpuSession {
     /// Records a graph whose kernels are prepared.
     pub(crate) fn record(&mut self, graph: &Graph) -> Result<Plan> {
         let Draft { lowered, layout, .. } = self.draft(graph)?;
-        let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let states = graph.states.iter().map(|s| self.state(s)).collect::<Result<Vec<_>>>()?;
         let inputs: Vec<Buffer> = graph
             .inputs
             .iter()
-            .map(|input| self.gpu.buffer(&input.name, input.shape.count().bound(graph) as u64 * 4, storage))
+            .map(|input| self.gpu.buffer(&input.name, input.shape.count().bound(graph) as u64 * 4, DATA))
             .collect();
         let (constants, constant_places) = self.constants(graph);
         let uniform = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
@@ -231,12 +233,10 @@ impl GpuSession {
         // First all that goes, then all that comes: the peak counts.
         let mut kept: Vec<Option<Buffer>> = self.arenas.drain(..).map(Some).collect();
         kept.resize_with(sizes.len(), || None);
-        kept.truncate(sizes.len());
         for (arena, size) in kept.iter_mut().zip(&sizes) {
             arena.take_if(|arena| arena.size() != *size);
         }
-        let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let new = |size: u64| self.gpu.buffer("arena", size, storage);
+        let new = |size: u64| self.gpu.buffer("arena", size, DATA);
         self.arenas = kept.into_iter().zip(sizes).map(|(arena, size)| arena.unwrap_or_else(|| new(size))).collect();
         self.generation += 1;
         // What lay in them is gone.

@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Work, each_adapter_and_tier, floats, random};
-use lantern_graph::{Binary, DType, Dim, Index, NodeId, Op, Reduction, Unary, Value};
+use common::{Work, dense, each_adapter_and_tier, fixed, input, random, weight};
+use lantern_graph::{Binary, DType, Dim, Index, Op, Reduction, Unary, Value};
 use rand::Rng;
-use rand::rngs::SmallRng;
 
 /// f32 sums of a few hundred terms in another order; products and exp differ by ulps.
 const F32: f32 = 1e-4;
@@ -14,40 +13,6 @@ const TRIGONOMETRY: f32 = 2e-3;
 /// Activations rounded to 1/254 of the largest of their group of 32, so at most 0.4 % of it each; errors of a sum of k terms
 /// grow with √k as the sum itself does.
 const INT8_ACTIVATIONS: f32 = 3e-2;
-
-fn input(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[Dim], elements: usize) -> NodeId {
-    work.inputs.push((name.into(), Value::F32(floats(rng, elements))));
-    work.graph.input(name, shape.to_vec(), DType::F32)
-}
-
-fn fixed(shape: &[usize]) -> Vec<Dim> {
-    shape.iter().map(|&n| Dim::Fixed(n)).collect()
-}
-
-fn dense(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize]) -> NodeId {
-    input(work, rng, name, &fixed(shape), shape.iter().product())
-}
-
-/// A weight in a file's bytes.
-fn weight(work: &mut Work, rng: &mut SmallRng, rows: usize, columns: usize, dtype: DType) -> NodeId {
-    let half = |x: f32| half::f16::from_f32(x).to_le_bytes();
-    let elements = rows * columns;
-    let bytes: Vec<u8> = match dtype {
-        DType::F16 => floats(rng, elements).into_iter().flat_map(half).collect(),
-        DType::Q8_0 | DType::Q4_0 => {
-            let quants = dtype.block().1 - 2;
-            let block = |_| {
-                let mut bytes = half(rng.random_range(-0.02..0.02)).to_vec();
-                bytes.extend((0..quants).map(|_| rng.random::<u8>()));
-                bytes
-            };
-            (0..elements / 32).flat_map(block).collect()
-        }
-        _ => floats(rng, elements).into_iter().flat_map(f32::to_le_bytes).collect(),
-    };
-    work.weights.push(("w".into(), bytes));
-    work.graph.weight("w", &[rows, columns], dtype).unwrap()
-}
 
 #[test]
 fn elementwise_operations_broadcast() {
@@ -172,7 +137,7 @@ fn linear_layers_of_every_weight_type() {
                 work.symbols = vec![("rows", rows)];
                 let first = if rows == 1 { Dim::Fixed(1) } else { Dim::Symbol(many) };
                 let x = input(&mut work, rng, "x", &[first, Dim::Fixed(columns)], rows * columns);
-                let w = weight(&mut work, rng, n, columns, dtype);
+                let w = weight(&mut work, rng, "w", &[n, columns], dtype);
                 let r = input(&mut work, rng, "r", &[first, Dim::Fixed(n)], rows * n);
                 let plain = work.graph.linear(x, w).unwrap();
                 work.graph.output("linear", plain);

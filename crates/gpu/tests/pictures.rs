@@ -3,32 +3,16 @@
 
 mod common;
 
-use common::{Work, adapters_and_tiers, close, each_adapter_and_tier, floats, one_device, open, random};
+use common::{Work, adapters_and_tiers, close, dense, each_adapter_and_tier, one_device, open, random, weight};
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
-use lantern_graph::{DType, Graph, NodeId, ResizeMode, Result, Unary, Value, Window};
+use lantern_graph::{DType, Graph, NodeId, ResizeMode, Result, Unary, Window};
 use lantern_models::nn;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
 /// f32 sums of up to a few thousand terms in another order; exp differs by ulps.
 const F32: f32 = 1e-4;
-
-fn input(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize]) -> NodeId {
-    work.inputs.push((name.into(), Value::F32(floats(rng, shape.iter().product()))));
-    let dims: Vec<_> = shape.iter().map(|&n| n.into()).collect();
-    work.graph.input(name, dims, DType::F32)
-}
-
-fn weight(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize], dtype: DType) -> NodeId {
-    let values = floats(rng, shape.iter().product());
-    let bytes = match dtype {
-        DType::F16 => values.into_iter().flat_map(|v| half::f16::from_f32(v).to_le_bytes()).collect(),
-        _ => values.into_iter().flat_map(f32::to_le_bytes).collect(),
-    };
-    work.weights.push((name.into(), bytes));
-    work.graph.weight(name, shape, dtype).unwrap()
-}
 
 /// A window that fits into height and width, with everything it can have.
 fn window(rng: &mut SmallRng, size: [usize; 2]) -> Window {
@@ -67,15 +51,15 @@ fn convolution_of(
     let n = rng.random_range(1..3);
     let upsample = rng.random_range(1..3);
     let window = window(rng, [h * upsample, wide * upsample]);
-    let x = input(work, rng, &format!("{name}.x"), &[n, h, wide, groups * per_group]);
+    let x = dense(work, rng, &format!("{name}.x"), &[n, h, wide, groups * per_group]);
     let shape = [outs, window.kernel[0], window.kernel[1], per_group];
     let w = weight(work, rng, &format!("{name}.w"), &shape, dtype);
     let g = &mut work.graph;
     let x = if upsample > 1 { g.resize(x, ResizeMode::Nearest, [h * 2, wide * 2]).unwrap() } else { x };
     let y = g.conv2d(x, w, window, groups).unwrap();
     let out = g.shape(y).bound(g);
-    let bias = input(work, rng, &format!("{name}.bias"), &[outs]);
-    let residual = input(work, rng, &format!("{name}.residual"), &out);
+    let bias = dense(work, rng, &format!("{name}.bias"), &[outs]);
+    let residual = dense(work, rng, &format!("{name}.residual"), &out);
     let y = work.graph.add(y, bias).unwrap();
     let y = work.graph.add(y, residual).unwrap();
     let y = work.graph.unary(Unary::Relu, y).unwrap();
@@ -108,7 +92,7 @@ fn pointwise_convolutions_are_products() {
     each_adapter_and_tier(|gpu| {
         let rng = &mut random();
         let mut work = Work::new();
-        let x = input(&mut work, rng, "x", &[2, 5, 7, 24]);
+        let x = dense(&mut work, rng, "x", &[2, 5, 7, 24]);
         let w = weight(&mut work, rng, "w", &[9, 1, 1, 24], DType::F32);
         let y = work.graph.conv2d(x, w, Window::square(1, 1, 0), 1).unwrap();
         let y = nn::silu(&mut work.graph, y).unwrap();
@@ -125,7 +109,7 @@ fn adjoints_pooling_resizing_and_norms() {
             let mut work = Work::new();
             let (n, h, w, groups) = (2, rng.random_range(3..9), rng.random_range(3..9), rng.random_range(1..3));
             let window = window(rng, [h, w]);
-            let x = input(&mut work, rng, "x", &[n, h, w, groups * 4]);
+            let x = dense(&mut work, rng, "x", &[n, h, w, groups * 4]);
             let kernel = [groups * 3, window.kernel[0], window.kernel[1], 4];
             let filter = weight(&mut work, rng, "filter", &kernel, DType::F32);
             let g = &mut work.graph;
@@ -147,7 +131,7 @@ fn adjoints_pooling_resizing_and_norms() {
                 work.graph.output(name, id);
             }
             let (scale, bias) =
-                (input(&mut work, rng, "scale", &[groups * 4]), input(&mut work, rng, "bias", &[groups * 4]));
+                (dense(&mut work, rng, "scale", &[groups * 4]), dense(&mut work, rng, "bias", &[groups * 4]));
             // A mean far from zero, as a decoder's activations have.
             let shifted = work.graph.affine(x, 1.0, 30.0).unwrap();
             let normed = nn::group_norm(&mut work.graph, shifted, scale, bias, groups * 2, 1e-6).unwrap();
@@ -160,12 +144,12 @@ fn adjoints_pooling_resizing_and_norms() {
 
 /// What a decoder does, on a picture of the given size: everything that is read through windows.
 fn decoder(work: &mut Work, rng: &mut SmallRng, h: usize, w: usize) -> Result<NodeId> {
-    let x = input(work, rng, "x", &[1, h, w, 16]);
+    let x = dense(work, rng, "x", &[1, h, w, 16]);
     let w1 = weight(work, rng, "w1", &[32, 3, 3, 16], DType::F32);
     let w2 = weight(work, rng, "w2", &[32, 3, 3, 32], DType::F16);
     let skip = weight(work, rng, "skip", &[32, 1, 1, 16], DType::F32);
     let last = weight(work, rng, "last", &[3, 3, 3, 32], DType::F32);
-    let (scale, bias) = (input(work, rng, "scale", &[32]), input(work, rng, "bias", &[32]));
+    let (scale, bias) = (dense(work, rng, "scale", &[32]), dense(work, rng, "bias", &[32]));
     let g: &mut Graph = &mut work.graph;
     let large = g.resize(x, ResizeMode::Nearest, [h * 2, w * 2])?;
     let y = g.conv2d(large, w1, Window::same(3), 1)?;

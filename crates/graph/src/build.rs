@@ -8,7 +8,7 @@ use crate::graph::{InputSpec, StateSpec, WeightSpec};
 use crate::shape::{Dim, Shape};
 use crate::{Binary, DType, Error, Graph, Index, NodeId, Op, Reduction, Result, StateId, Unary, WeightId};
 
-fn shape_error(op: &str, cause: String) -> Error {
+pub(crate) fn shape_error(op: &str, cause: String) -> Error {
     Error::new("graph.shape", format!("{op}: {cause}"), "check the shapes the model was built with")
 }
 

@@ -3,6 +3,7 @@
 //! n may be a symbol; height, width and channels are numbers when the graph is built, since a convolution's size is no
 //! bounded symbol but an expression of one. A graph per picture size is cheap: executors share what they compiled.
 
+use crate::build::shape_error;
 use crate::shape::Dim;
 use crate::{Binary, DType, Error, Graph, NodeId, Op, Result};
 
@@ -82,10 +83,6 @@ impl ResizeMode {
         }
         matrix
     }
-}
-
-fn shape_error(op: &str, cause: String) -> Error {
-    Error::new("graph.shape", format!("{op}: {cause}"), "check the shapes the model was built with")
 }
 
 impl Graph {

@@ -288,11 +288,7 @@ impl Geometry {
         let step = self.positions_per_product();
         scratch.filter.start(&rows);
         let Scratch { columns, filter: widened } = scratch;
-        if columns.is_empty() {
-            columns.push(Vec::new());
-        }
-        let columns = &mut columns[0];
-        columns.resize(step * terms, 0.0);
+        let columns = one_core(columns, step * terms);
         for positions in self.products(rows) {
             let first = positions.start;
             for group in 0..self.groups {
@@ -344,11 +340,7 @@ impl Geometry {
             return;
         }
         let step = self.positions_per_product();
-        if scratch.columns.is_empty() {
-            scratch.columns.push(Vec::new());
-        }
-        let columns = &mut scratch.columns[0];
-        columns.resize(step * terms, 0.0);
+        let columns = one_core(&mut scratch.columns, step * terms);
         for positions in self.products(rows) {
             let first = positions.start;
             for group in 0..self.groups {
@@ -360,6 +352,15 @@ impl Geometry {
             }
         }
     }
+}
+
+/// The first core's rows, `len` elements of them: the adjoints run on one.
+fn one_core(columns: &mut Vec<Vec<f32>>, len: usize) -> &mut Vec<f32> {
+    if columns.is_empty() {
+        columns.push(Vec::new());
+    }
+    columns[0].resize(len, 0.0);
+    &mut columns[0]
 }
 
 impl Finish<'_> {

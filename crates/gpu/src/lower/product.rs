@@ -135,44 +135,35 @@ impl<'a> Lowering<'a> {
         let out = self.result(id);
         if self.gpu.chosen(kernel)?.tier == Tier::Dot {
             let quantized = self.quantize(id, x)?;
-            let rows = Count::product(&[node.shape.0[0]]);
-            let band = Band {
-                x: quantized[0].into(),
-                y: out.into(),
-                residual: self.residual(id, None)?,
-                rows,
-                window: Vec::new(),
-            };
+            let band = self.whole(id, quantized[0], out, &node.shape.0[..1], Vec::new())?;
             return self.product(id, kernel, vec![band], Some(quantized[1])).map(|()| out);
         }
         let bands = match (node.shape.0[0], node.shape.0[1]) {
             (Dim::Fixed(rows), Dim::Fixed(n)) => self.row_bands(id, out, rows, k, n)?,
-            (rows, _) => vec![Band {
-                x: self.slot(x)?.into(),
-                y: out.into(),
-                residual: self.residual(id, None)?,
-                rows: Count::product(&[rows]),
-                window: Vec::new(),
-            }],
+            (rows, _) => vec![self.whole(id, self.slot(x)?, out, &[rows], Vec::new())?],
         };
         self.product(id, kernel, bands, None).map(|()| out)
+    }
+
+    /// The one band of a product that is bound whole: as many rows as `rows` multiply to.
+    fn whole(&self, id: NodeId, x: Slot, out: Slot, rows: &[Dim], window: Vec<Param>) -> Result<Band> {
+        let residual = self.residual(id, None)?;
+        Ok(Band { x: x.into(), y: out.into(), residual, rows: Count::product(rows), window })
     }
 
     /// Bands of a product of `rows` rows of `k` to rows of `n`.
     fn row_bands(&self, id: NodeId, out: Slot, rows: usize, k: usize, n: usize) -> Result<Vec<Band>> {
         let x = self.slot(self.graph.node(id).inputs[0])?;
         let step = self.rows_at_once(&[k, n], 2 * (k * n) as u64);
-        let whole = step >= rows;
+        if step >= rows {
+            return Ok(vec![self.whole(id, x, out, &[rows.into()], Vec::new())?]);
+        }
         runs(rows, step, if step >= 64 { 64 } else { 1 })
             .map(|(first, count)| {
-                let part = |slot: Slot, width: usize| {
-                    if whole { slot.into() } else { Part::run(slot, first * width, count * width) }
-                };
-                let y = part(out, n);
                 Ok(Band {
-                    x: part(x, k),
-                    residual: self.residual(id, (!whole).then_some((first * n, count * n)))?,
-                    y,
+                    x: Part::run(x, first * k, count * k),
+                    residual: self.residual(id, Some((first * n, count * n)))?,
+                    y: Part::run(out, first * n, count * n),
                     rows: Count { factor: count, symbols: Vec::new() },
                     window: Vec::new(),
                 })
@@ -256,13 +247,9 @@ impl<'a> Lowering<'a> {
         let picture = Picture { h, w, channels, oh, ow, outs, window, upsample };
         let bands = match node.shape.0[0] {
             Dim::Fixed(n) if is_linear(&node.op) => self.row_bands(id, out, n * h * w, channels, outs)?,
-            n if is_linear(&node.op) => vec![Band {
-                x: self.slot(node.inputs[0])?.into(),
-                y: out.into(),
-                residual: self.residual(id, None)?,
-                rows: Count::product(&[n, h.into(), w.into()]),
-                window: Vec::new(),
-            }],
+            n if is_linear(&node.op) => {
+                vec![self.whole(id, self.slot(node.inputs[0])?, out, &[n, h.into(), w.into()], Vec::new())?]
+            }
             n => self.picture_bands(id, out, n, &picture)?,
         };
         self.product(id, kernel, bands, None).map(|()| out)
@@ -294,13 +281,8 @@ impl<'a> Lowering<'a> {
             && elements <= self.bindable()
             && flops * (n.bound(self.graph) * oh) as u64 <= self.gpu.slice_flops()
         {
-            return Ok(vec![Band {
-                x: x.into(),
-                y: out.into(),
-                residual: self.residual(id, None)?,
-                rows: Count::product(&[n, oh.into(), ow.into()]),
-                window: picture.numbers((0, h), (0, oh)),
-            }]);
+            let window = picture.numbers((0, h), (0, oh));
+            return Ok(vec![self.whole(id, x, out, &[n, oh.into(), ow.into()], window)?]);
         }
         let n = fixed(n, "the number of pictures whose convolution is done in parts")?;
         let mut bands = Vec::new();

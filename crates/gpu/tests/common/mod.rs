@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
-use lantern_graph::{Bindings, Cancel, Executor, Graph, Oracle, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, DType, Dim, Executor, Graph, NodeId, Oracle, Result, Session, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -117,4 +117,38 @@ pub fn close(got: &Value, expected: &Value, tolerance: f32, what: &str) {
         }
         (got, expected) => assert_eq!(got, expected, "{what}"),
     }
+}
+
+pub fn input(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[Dim], elements: usize) -> NodeId {
+    work.inputs.push((name.into(), Value::F32(floats(rng, elements))));
+    work.graph.input(name, shape.to_vec(), DType::F32)
+}
+
+pub fn fixed(shape: &[usize]) -> Vec<Dim> {
+    shape.iter().map(|&n| Dim::Fixed(n)).collect()
+}
+
+pub fn dense(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize]) -> NodeId {
+    input(work, rng, name, &fixed(shape), shape.iter().product())
+}
+
+/// A weight in a file's bytes.
+pub fn weight(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize], dtype: DType) -> NodeId {
+    let half = |x: f32| half::f16::from_f32(x).to_le_bytes();
+    let elements = shape.iter().product();
+    let bytes: Vec<u8> = match dtype {
+        DType::F16 => floats(rng, elements).into_iter().flat_map(half).collect(),
+        DType::Q8_0 | DType::Q4_0 => {
+            let quants = dtype.block().1 - 2;
+            let block = |_| {
+                let mut bytes = half(rng.random_range(-0.02..0.02)).to_vec();
+                bytes.extend((0..quants).map(|_| rng.random::<u8>()));
+                bytes
+            };
+            (0..elements / 32).flat_map(block).collect()
+        }
+        _ => floats(rng, elements).into_iter().flat_map(f32::to_le_bytes).collect(),
+    };
+    work.weights.push((name.into(), bytes));
+    work.graph.weight(name, shape, dtype).unwrap()
 }
