@@ -25,6 +25,11 @@ pub enum Command {
     Devices(Json),
     /// Find the first operation at which an executor parts from the reference, and by how much
     Diff(Diff),
+    /// Judge a model
+    Eval {
+        #[command(subcommand)]
+        what: Eval,
+    },
     /// Measure
     Bench {
         #[command(subcommand)]
@@ -32,6 +37,13 @@ pub enum Command {
     },
     /// List every shader's WGSL, as JSON: what the tests compile in a browser
     Shaders(Json),
+}
+
+#[derive(Subcommand)]
+pub enum Eval {
+    /// How well a model predicts a text: lower is better. Pieces of --context tokens, the second half of each scored, as
+    /// llama.cpp does
+    Perplexity(Perplexity),
 }
 
 #[derive(Subcommand)]
@@ -130,6 +142,26 @@ pub struct Diff {
     /// rounded to int8]
     #[arg(long)]
     pub bound: Option<f32>,
+    #[command(flatten)]
+    pub device: Device,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
+pub struct Perplexity {
+    /// GGUF file
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Text file, UTF-8
+    #[arg(long)]
+    pub text: PathBuf,
+    /// Tokens of a piece; the model's own limit and the text's length hold too
+    #[arg(long, default_value_t = 512)]
+    pub context: usize,
+    /// Most pieces to score [default: all]
+    #[arg(long)]
+    pub pieces: Option<usize>,
     #[command(flatten)]
     pub device: Device,
     #[command(flatten)]

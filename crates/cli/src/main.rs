@@ -10,6 +10,7 @@ mod chat;
 mod device;
 mod devices;
 mod diff;
+mod eval;
 mod inspect;
 mod output;
 mod picture;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use lantern_graph::Result;
 
-use args::{Bench, Cli, Command};
+use args::{Bench, Cli, Command, Eval};
 
 fn main() -> ExitCode {
     quiet_drivers();
@@ -69,6 +70,7 @@ async fn run(command: &Command) -> Result<()> {
         Command::Tokenize(args) => tokenize::run(args).await,
         Command::Devices(args) => devices::run(args).await,
         Command::Diff(args) => diff::run(args).await,
+        Command::Eval { what: Eval::Perplexity(args) } => eval::perplexity(args).await,
         Command::Bench { what: Bench::Kernels(args) } => bench::kernels(args).await,
         Command::Bench { what: Bench::Conv(args) } => bench::conv(args).await,
         Command::Shaders(args) => shaders::run(args),

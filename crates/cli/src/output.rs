@@ -1,6 +1,7 @@
 //! Standard output and standard error, which may be closed at any time.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use lantern_graph::{Error, Result};
 use serde::Serialize;
@@ -31,4 +32,34 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 pub fn complain(what: &str) {
     // With standard error closed there is nobody left to tell.
     let _ = writeln!(io::stderr(), "error: {}", what.replace(['\n', '\r'], " "));
+}
+
+/// How far something has come, on standard error while a person looks on, once it takes its time.
+pub struct Meter {
+    what: &'static str,
+    since: Instant,
+    shown: bool,
+}
+
+impl Meter {
+    pub fn new(what: &'static str) -> Self {
+        Self { what, since: Instant::now(), shown: false }
+    }
+
+    pub fn tell(&mut self, done: u64, total: u64) {
+        if self.since.elapsed() < Duration::from_millis(500) || !io::stderr().is_terminal() {
+            return;
+        }
+        self.shown = true;
+        let _ = write!(io::stderr(), "\r{done} of {total} {}", self.what);
+    }
+}
+
+impl Drop for Meter {
+    /// The line is wiped: what counts is on standard output.
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r{:40}\r", "");
+        }
+    }
 }

@@ -150,6 +150,22 @@ fn a_seed_repeats_its_text_and_another_seed_another() {
 }
 
 #[test]
+fn perplexity_of_a_model_that_always_says_h() {
+    let file = write("eval.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let measure = |text: &str| {
+        let text = write("eval.txt", text.as_bytes());
+        let args = ["eval", "perplexity", "--model", path(&file), "--text", path(&text), "--device", "cpu", "--json"];
+        json(&[&args[..], &["--context", "16"]].concat(), b"")
+    };
+    // Its logits are 32 / √(1 + ε) for "h", after a norm with ε = 1e-5, and 0 for the 39 others.
+    let sure = measure(&"h".repeat(64));
+    assert!((sure["perplexity"].as_f64().unwrap() - 1.0).abs() < 1e-6, "{sure}");
+    assert_eq!((&sure["pieces"], &sure["context"], &sure["scored_tokens"]), (&4.into(), &16.into(), &28.into()));
+    let wrong = measure(&"a".repeat(64));
+    assert!((wrong["nll"].as_f64().unwrap() - 32.0 / 1.00001f64.sqrt()).abs() < 1e-5, "{wrong}");
+}
+
+#[test]
 fn what_cannot_be_done_is_one_clear_line() {
     let good = write("errors.gguf", &tiny(GgmlType::F32).finish().unwrap());
     let good = path(&good);
@@ -182,6 +198,10 @@ fn what_cannot_be_done_is_one_clear_line() {
     fails(&[&chat[..], &["--device", "cpu", "--temperature=-1"]].concat(), b"", "chat.temperature", "-1");
     fails(&[&chat[..], &["--device", "tpu"]].concat(), b"", "usage", "tpu");
     fails(&["chat", "--prompt", "a"], b"", "usage", "required");
+    let eval = ["eval", "perplexity", "--device", "cpu", "--model", good, "--text"];
+    fails(&[&eval[..], &["/nowhere/a.txt"]].concat(), b"", "eval.text", "/nowhere/a.txt");
+    let short = write("short.txt", b"a");
+    fails(&[&eval[..], &[path(&short)]].concat(), b"", "eval.too_short", "2 tokens");
     fails(&["inspect", noise], b"", "gguf.magic", "web page");
     fails(&["inspect", "/nowhere/a.gguf", "--json"], b"", "source.open", "/nowhere");
     fails(&["tokenize", "--model", good], b"abc\xff", "input.utf8", "byte 3");

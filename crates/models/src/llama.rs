@@ -9,9 +9,10 @@
 //! Weights carry the names GGUF gives them and are stored `[out, in]`. Query and key rows are in the order of GGUF's
 //! "llama" architecture: the two numbers that turn together stand side by side.
 //!
-//! There are two graphs over the same weights and the same states. [`decode`] takes one token, [`prefill`] up to a chunk
+//! There are three graphs over the same weights and the same states. [`decode`] takes one token, [`prefill`] up to a chunk
 //! of them. Both append to the caches `k.{block}` and `v.{block}` at `past`, see `kv_len = past + rows` positions, and
-//! give the logits of their last row alone: no sampler asks for the others.
+//! give the logits of their last row alone: no sampler asks for the others. [`score`] runs a text that is there already, and
+//! says how likely each of its tokens was.
 
 use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, Symbol};
 
@@ -39,6 +40,7 @@ pub struct Config {
     pub tied: bool,
 }
 
+const EMBEDDING: &str = "token_embd.weight";
 /// Bytes of one cache of one block. A larger one is a mistake or a context nobody has memory for.
 const MAX_CACHE_BYTES: u64 = 1 << 30;
 /// Elements of one matrix, so that no product of two sizes overflows anywhere.
@@ -106,7 +108,9 @@ impl Config {
 /// # Errors
 /// `llama.config`; `graph.shape` where rows are not whole blocks of their type.
 pub fn decode(config: &Config, dtype: &dyn Fn(&str) -> DType) -> Result<Graph> {
-    build(config, dtype, None)
+    let (mut g, x) = build(config, dtype, None)?;
+    logits(&mut g, config, dtype, x)?;
+    Ok(g)
 }
 
 /// Up to `chunk` tokens in, one out.
@@ -117,14 +121,37 @@ pub fn decode(config: &Config, dtype: &dyn Fn(&str) -> DType) -> Result<Graph> {
 /// # Errors
 /// As [`decode`]'s.
 pub fn prefill(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Result<Graph> {
-    if chunk == 0 {
-        return Err(Error::new("llama.config", "a prefill chunk of 0 rows", "use at least 1"));
-    }
-    build(config, dtype, Some(chunk))
+    let (mut g, x) = build(config, dtype, Some(chunk))?;
+    g.scope("output");
+    let last = Index::Symbol(g.symbol("last", chunk - 1));
+    let x = g.slice(x, 0, last, 1)?;
+    logits(&mut g, config, dtype, x)?;
+    Ok(g)
 }
 
-fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -> Result<Graph> {
+/// How unlikely each of up to `chunk` next tokens is.
+///
+/// Inputs `ids` u32 `[rows]`, `targets` f32 `[rows, 1]`: for each row the number of the token that follows; symbols `past`,
+/// `kv_len` (= past + rows), `rows` (≤ chunk). Output `nll` `[rows, 1]`: −ln p(target), in nats.
+///
+/// # Errors
+/// As [`decode`]'s.
+pub fn score(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Result<Graph> {
+    let (mut g, x) = build(config, dtype, Some(chunk))?;
+    let logits = head(&mut g, config, dtype, x)?;
+    let rows = g.shape(logits).0[0];
+    let targets = g.input("targets", [rows, Dim::Fixed(1)], DType::F32);
+    let nll = nn::negative_log_likelihood(&mut g, logits, targets)?;
+    g.output("nll", nll);
+    Ok(g)
+}
+
+/// The embedding and the blocks: the residual stream `[rows, hidden_size]` of one token, or of up to `chunk`.
+fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -> Result<(Graph, NodeId)> {
     config.validate()?;
+    if chunk == Some(0) {
+        return Err(Error::new("llama.config", "a chunk of 0 rows", "use at least 1"));
+    }
     let mut g = Graph::new();
     let past = Index::Symbol(g.symbol("past", config.context_length));
     let kv_len = g.symbol("kv_len", config.context_length);
@@ -134,8 +161,7 @@ fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -
     };
     g.scope("embed");
     let ids = g.input("ids", [rows], DType::U32);
-    let embedding = "token_embd.weight";
-    let table = g.weight(embedding, &[config.vocab_size, config.hidden_size], dtype(embedding))?;
+    let table = g.weight(EMBEDDING, &[config.vocab_size, config.hidden_size], dtype(EMBEDDING))?;
     let mut x = g.gather(table, ids)?;
 
     g.scope("rope");
@@ -145,20 +171,26 @@ fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -
         x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
     }
 
+    Ok((g, x))
+}
+
+/// x `[rows, hidden_size]` → logits `[rows, vocab_size]`.
+fn head(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId) -> Result<NodeId> {
     g.scope("output");
-    if let Some(chunk) = chunk {
-        let last = Index::Symbol(g.symbol("last", chunk - 1));
-        x = g.slice(x, 0, last, 1)?;
-    }
     let norm = g.weight("output_norm.weight", &[config.hidden_size], DType::F32)?;
-    let x = nn::rms_norm(&mut g, x, norm, config.rms_eps)?;
-    let name = if config.tied { embedding } else { "output.weight" };
+    let x = nn::rms_norm(g, x, norm, config.rms_eps)?;
+    let name = if config.tied { EMBEDDING } else { "output.weight" };
     let output = g.weight(name, &[config.vocab_size, config.hidden_size], dtype(name))?;
-    let logits = g.linear(x, output)?;
+    g.linear(x, output)
+}
+
+/// The outputs that samplers read, of one row.
+fn logits(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId) -> Result<()> {
+    let logits = head(g, config, dtype, x)?;
     let next = g.argmax(logits)?;
     g.output("logits", logits);
     g.output("next", next);
-    Ok(g)
+    Ok(())
 }
 
 struct Positions {

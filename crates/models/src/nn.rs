@@ -199,16 +199,19 @@ pub fn attention(g: &mut Graph, q: NodeId, k: NodeId, v: NodeId, start: Index) -
     g.permute(mixed, &[2, 0, 1, 3])
 }
 
-/// Mean cross-entropy of rows of logits, in nats.
+/// `−ln softmax(logits)[target]` of each row, in nats.
 ///
-/// logits `[rows, classes]`, targets `[rows, 1]`: class numbers as f32 → `[1, 1]`.
-pub fn cross_entropy(g: &mut Graph, logits: NodeId, targets: NodeId) -> Result<NodeId> {
+/// logits `[rows, classes]`, targets `[rows, 1]`: class numbers as f32 → `[rows, 1]`.
+pub fn negative_log_likelihood(g: &mut Graph, logits: NodeId, targets: NodeId) -> Result<NodeId> {
     let shape = g.shape(logits).clone();
-    let (2, Some(rows), Some(classes)) = (shape.rank(), shape.back(1).fixed(), shape.back(0).fixed()) else {
-        return Err(wrong("cross_entropy", format!("logits {shape} are not [rows, classes], both fixed")));
+    let (2, rows, Some(classes)) = (shape.rank(), shape.back(1), shape.back(0).fixed()) else {
+        return Err(wrong(
+            "negative_log_likelihood",
+            format!("logits {shape} are not [rows, classes], the last fixed"),
+        ));
     };
-    if *g.shape(targets) != Shape::from([rows, 1]) {
-        return Err(wrong("cross_entropy", format!("targets {} for logits {shape}", g.shape(targets))));
+    if *g.shape(targets) != Shape(vec![rows, Dim::Fixed(1)]) {
+        return Err(wrong("negative_log_likelihood", format!("targets {} for logits {shape}", g.shape(targets))));
     }
     let max = g.reduce(Reduction::Max, logits, 1)?;
     let shifted = g.sub(logits, max)?;
@@ -220,7 +223,17 @@ pub fn cross_entropy(g: &mut Graph, logits: NodeId, targets: NodeId) -> Result<N
     let one_hot = g.binary(Binary::Equal, targets, all)?;
     let hit = g.mul(shifted, one_hot)?;
     let hit = g.sum(hit, 1)?;
-    let losses = g.sub(log_sum, hit)?;
+    g.sub(log_sum, hit)
+}
+
+/// Mean cross-entropy of rows of logits, in nats.
+///
+/// logits `[rows, classes]`, targets `[rows, 1]`: class numbers as f32 → `[1, 1]`.
+pub fn cross_entropy(g: &mut Graph, logits: NodeId, targets: NodeId) -> Result<NodeId> {
+    let Some(rows) = g.shape(logits).back(1).fixed() else {
+        return Err(wrong("cross_entropy", format!("the rows of {} are not fixed", g.shape(logits))));
+    };
+    let losses = negative_log_likelihood(g, logits, targets)?;
     let total = g.sum(losses, 0)?;
     g.affine(total, 1.0 / rows as f32, 0.0)
 }

@@ -5,11 +5,13 @@
 
 mod check;
 mod load;
+mod perplexity;
 mod sampler;
 mod session;
 mod template;
 
 pub use check::{Checked, check};
 pub use load::{ChatModel, LoadOptions};
+pub use perplexity::{Perplexity, PerplexityOptions, perplexity};
 pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
 pub use template::Message;
