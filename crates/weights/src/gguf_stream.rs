@@ -112,7 +112,9 @@ impl<W: Write> GgufStream<W> {
             done: 0,
         };
         stream.put(&header)?;
-        stream.pad()?;
+        if !stream.tensors.is_empty() {
+            stream.pad()?;
+        }
         Ok(stream)
     }
 
