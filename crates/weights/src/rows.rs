@@ -2,7 +2,6 @@
 
 use crate::names::{OTHER_MODEL, wrong_shape};
 use crate::{ByteSource, GgmlType, SafeDtype, SafeTensor, TensorInfo, dequantize, finite};
-use half::bf16;
 use lantern_graph::{DType, Error, Result, WeightSpec};
 
 /// Most bytes of a chunk, in the file and after conversion: what the page's heap holds of a model at any time is a few
@@ -141,13 +140,7 @@ impl<'a, S: ByteSource> Rows<'a, S> {
             (true, _) => permute(self.raw.as_chunks::<4>().0, row, taps, |raw| self.out.extend(raw)),
             (false, _) => {
                 self.values.resize(elements, 0.0);
-                if self.stored == GgmlType::BF16 {
-                    for (value, raw) in self.values.iter_mut().zip(self.raw.as_chunks().0) {
-                        *value = bf16::from_le_bytes(*raw).to_f32();
-                    }
-                } else {
-                    dequantize(self.stored, &self.raw, &mut self.values)?;
-                }
+                dequantize(self.stored, &self.raw, &mut self.values)?;
                 self.out.reserve(elements * 4);
                 permute(&self.values, row, taps, |value| self.out.extend(value.to_le_bytes()));
             }

@@ -4,9 +4,9 @@
 
 use std::rc::Rc;
 
-use candle_core::quantized::{GgmlDType, QTensor};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Graph, NodeId, Result, Session, Value};
+use lantern_weights::GgmlType;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -27,27 +27,13 @@ pub fn le_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// File bytes of values, and the values those bytes stand for: candle's encoding and decoding.
+/// File bytes of values, and the values those bytes stand for.
 pub fn stored(dtype: DType, values: &[f32]) -> (Vec<u8>, Vec<f32>) {
-    let ggml = match dtype {
-        DType::F32 | DType::U32 => GgmlDType::F32,
-        DType::F16 => GgmlDType::F16,
-        DType::BF16 => GgmlDType::BF16,
-        DType::Q8_0 => GgmlDType::Q8_0,
-        DType::Q4_0 => GgmlDType::Q4_0,
-        DType::Q4_1 => GgmlDType::Q4_1,
-        DType::Q5_0 => GgmlDType::Q5_0,
-        DType::Q5_1 => GgmlDType::Q5_1,
-        DType::Q2K => GgmlDType::Q2K,
-        DType::Q3K => GgmlDType::Q3K,
-        DType::Q4K => GgmlDType::Q4K,
-        DType::Q5K => GgmlDType::Q5K,
-        DType::Q6K => GgmlDType::Q6K,
-    };
-    let values = candle_core::Tensor::new(values, &candle_core::Device::Cpu).unwrap();
-    let stored = QTensor::quantize(&values, ggml).unwrap();
-    let read = stored.dequantize(&candle_core::Device::Cpu).unwrap().to_vec1().unwrap();
-    (stored.data().unwrap().to_vec(), read)
+    let ggml = GgmlType::READ.into_iter().find(|ggml| ggml.dtype() == Some(dtype)).expect("a file's type");
+    let bytes = lantern_weights::quantize(ggml, values).unwrap();
+    let mut out = vec![0.0; values.len()];
+    lantern_weights::dequantize(ggml, &bytes, &mut out).unwrap();
+    (bytes, out)
 }
 
 /// A row-major tensor that can be asked by indices: expectations are written as the definition of the operation.
