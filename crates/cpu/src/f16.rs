@@ -1,5 +1,10 @@
-//! IEEE half precision to single, without branches so that the compiler vectorizes it: in the page there is no
-//! instruction for it.
+//! Sixteen bits to f32, IEEE half precision and bfloat16, without branches so that the compiler vectorizes it: in the page
+//! there is no instruction for it.
+
+/// The exact value of a bfloat16 given by its bits.
+pub(crate) fn bf16_to_f32(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
 
 /// The exact value of a half given by its bits, subnormals, infinities and NaNs included.
 pub(crate) fn to_f32(bits: u16) -> f32 {
@@ -12,9 +17,9 @@ pub(crate) fn to_f32(bits: u16) -> f32 {
     f32::from_bits(value | ((bits & 0x8000) << 16))
 }
 
-pub(crate) fn widen(from: &[u16], to: &mut [f32]) {
+pub(crate) fn widen(value: impl Fn(u16) -> f32, from: &[u16], to: &mut [f32]) {
     for (to, from) in to.iter_mut().zip(from) {
-        *to = to_f32(*from);
+        *to = value(*from);
     }
 }
 
@@ -28,6 +33,8 @@ mod tests {
                 ours.to_bits() == reference.to_bits() || (ours.is_nan() && reference.is_nan()),
                 "{bits:#06x}: {ours} for {reference}"
             );
+            let (ours, reference) = (super::bf16_to_f32(bits), half::bf16::from_bits(bits).to_f32());
+            assert!(ours == reference || (ours.is_nan() && reference.is_nan()), "{bits:#06x}: {ours} for {reference}");
         }
     }
 }

@@ -5,8 +5,8 @@ mod common;
 use std::rc::Rc;
 
 use common::{
-    F32_BOUND, INT8_BOUND, SMALL, Sizes, argmax, golden_ids, margin, random_ids, random_model, reference,
-    relative_error, stories,
+    F16_SCALES_BOUND, F32_BOUND, INT8_BOUND, SMALL, Sizes, WIDE, argmax, golden_ids, greedy, margin, prompted,
+    random_ids, random_model, reference, relative_error, stories,
 };
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::Tier;
@@ -28,8 +28,13 @@ fn variants() -> Vec<Sizes> {
 /// each err by the bound change places when they are closer than two of it.
 fn holds<E: Executor>(executor: &Rc<E>, bytes: &[u8], ids: &[u32], bound: f32, what: &str) {
     let ours = common::teacher_forced(executor, bytes, ids);
+    agree(&reference(bytes, ids), &ours, bound, what);
+}
+
+fn agree(theirs: &[Vec<f32>], ours: &[Vec<f32>], bound: f32, what: &str) {
+    assert_eq!(theirs.len(), ours.len());
     let mut worst = 0f32;
-    for (at, (theirs, ours)) in reference(bytes, ids).iter().zip(&ours).enumerate() {
+    for (at, (theirs, ours)) in theirs.iter().zip(ours).enumerate() {
         let error = relative_error(theirs, ours);
         assert!(error < bound, "{what}, position {at}: relative error {error}");
         worst = worst.max(error);
@@ -37,6 +42,46 @@ fn holds<E: Executor>(executor: &Rc<E>, bytes: &[u8], ids: &[u32], bound: f32, w
         assert!(argmax(theirs) == argmax(ours) || ahead < 2.0 * bound, "{what}, position {at}: margin {ahead}");
     }
     println!("{what}: relative error {worst:.2e}");
+}
+
+/// A file of each type with random weights, a prompt, and what the reference answers to it.
+fn answers() -> impl Iterator<Item = (GgmlType, Vec<u8>, Vec<u32>, Vec<u32>, Vec<Vec<f32>>)> {
+    (400..).zip(GgmlType::READ).map(|(seed, matrices)| {
+        let bytes = random_model(Sizes { matrices, ..WIDE }, seed);
+        let prompt = random_ids(WIDE.vocab, 11, seed);
+        let (ids, logits) = greedy(&bytes, &prompt, 20);
+        (matrices, bytes, prompt, ids, logits)
+    })
+}
+
+#[test]
+fn every_type_gives_the_dense_models_tokens_on_the_cpu() {
+    for (ggml, bytes, prompt, ids, theirs) in answers() {
+        let before_last = &ids[..ids.len() - 1];
+        let ours = prompted(&Rc::new(Cpu::new(Mode::Exact)), &bytes, &prompt, before_last);
+        agree(&theirs, &ours, F32_BOUND, &format!("{ggml}, cpu exact"));
+        let tokens: Vec<u32> = ours.iter().map(|logits| argmax(logits) as u32).collect();
+        assert_eq!(tokens, ids, "{ggml}: the same tokens, one for one");
+        let ours = prompted(&Rc::new(Cpu::new(Mode::Fast)), &bytes, &prompt, before_last);
+        let bound = if ggml.is_quantized() { INT8_BOUND } else { F32_BOUND };
+        agree(&theirs, &ours, bound, &format!("{ggml}, cpu fast"));
+    }
+}
+
+#[test]
+fn every_type_gives_the_dense_models_tokens_on_every_gpu_tier() {
+    let answers: Vec<_> = answers().collect();
+    common::each_gpu(|gpu, tier| {
+        for (ggml, bytes, prompt, ids, theirs) in &answers {
+            let ours = prompted(gpu, bytes, prompt, &ids[..ids.len() - 1]);
+            let bound = match (tier, ggml.block_len()) {
+                (Tier::Dot, Some(32..)) => INT8_BOUND,
+                (_, Some(256)) => F16_SCALES_BOUND,
+                _ => F32_BOUND,
+            };
+            agree(theirs, &ours, bound, &format!("tier {tier}, {ggml}"));
+        }
+    });
 }
 
 #[test]

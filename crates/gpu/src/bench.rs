@@ -3,11 +3,12 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, Value, WeightSpec};
 
 use crate::device::Gpu;
 use crate::kernel::Kernel;
 use crate::memory::Buffer;
+use crate::weights::weight_bytes;
 
 /// What to measure with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +63,11 @@ pub async fn bench(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) 
         fma_gflop_per_s,
         kernels: Vec::new(),
     };
-    for dtype in [DType::F32, DType::F16, DType::Q8_0, DType::Q4_0] {
-        let (elements, bytes) = dtype.block();
+    // The plain types, and those that most of a mixed file is of.
+    for dtype in [DType::F32, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4K, DType::Q6K] {
         let k = 2048;
-        let n = (set as usize * elements / bytes / k).max(8) / 8 * 8;
+        let row = WeightSpec { name: String::new(), shape: vec![1, k], dtype };
+        let n = ((set / weight_bytes(&row)) as usize).max(8) / 8 * 8;
         let one = linear(dtype, 1, n, k)?;
         report.kernels.push(time(gpu, &one, options, &report, now_ms).await?);
         let many = linear(dtype, 64, 1024, 1024)?;
@@ -90,8 +92,7 @@ fn linear(dtype: DType, rows: usize, n: usize, k: usize) -> Result<Work> {
     let w = graph.weight("w", &[n, k], dtype)?;
     let y = graph.linear(x, w)?;
     graph.output("y", y);
-    let (elements, block) = dtype.block();
-    let bytes = (n * k / elements * block + (rows * k + rows * n) * 4) as u64;
+    let bytes = weight_bytes(&graph.weights[0]) + (rows * k + rows * n) as u64 * 4;
     let shapes = format!("[{rows}, {k}] × [{n}, {k}]ᵀ {}", dtype.name());
     Ok(Work { graph, inputs: vec![("x", Value::F32(vec![0.5; rows * k]))], shapes, bytes })
 }

@@ -5,38 +5,98 @@ use lantern_graph::{Binary, DType, Epilogue, Reduction, ResizeMode, Unary};
 use crate::caps::{Capabilities, Tier};
 use crate::shader::Defines;
 
-/// The canonical layouts weights are repacked to at load (see `weights.rs`).
+/// The layouts weights are repacked to at load (see `weights.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     F32,
     F16,
-    Q8,
-    Q4,
+    Bf16,
+    /// 4 bits a value, in groups that share a scale. Less 8, or with a minimum of the group that is added.
+    Int4 {
+        group: usize,
+        minimum: bool,
+    },
+    /// int8, likewise.
+    Int8 {
+        group: usize,
+        minimum: bool,
+    },
 }
 
 impl Format {
-    pub const ALL: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
+    pub const Q4: Format = Format::Int4 { group: 32, minimum: false };
+    pub const Q8: Format = Format::Int8 { group: 32, minimum: false };
+
+    pub const ALL: [Format; 9] = [
+        Format::F32,
+        Format::F16,
+        Format::Bf16,
+        Format::Q4,
+        Format::Int4 { group: 32, minimum: true },
+        Format::Int4 { group: 16, minimum: true },
+        Format::Q8,
+        Format::Int8 { group: 32, minimum: true },
+        Format::Int8 { group: 16, minimum: false },
+    ];
+
+    /// Those of weights that come with a bias or as a convolution's filter. The others are language models', and their
+    /// convolutions are refused.
+    pub const PICTURES: [Format; 4] = [Format::F32, Format::F16, Format::Q4, Format::Q8];
 
     pub fn of(dtype: DType) -> Format {
         match dtype {
             DType::F32 | DType::U32 => Format::F32,
             DType::F16 => Format::F16,
-            DType::Q8_0 => Format::Q8,
+            DType::BF16 => Format::Bf16,
             DType::Q4_0 => Format::Q4,
+            DType::Q4_1 | DType::Q4K => Format::Int4 { group: 32, minimum: true },
+            DType::Q2K | DType::Q3K => Format::Int4 { group: 16, minimum: true },
+            DType::Q8_0 | DType::Q5_0 => Format::Q8,
+            DType::Q5_1 | DType::Q5K => Format::Int8 { group: 32, minimum: true },
+            DType::Q6K => Format::Int8 { group: 16, minimum: false },
         }
     }
 
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
+        let brain = if self == Format::Bf16 { "b" } else { "" };
+        let group = if self.group() == 16 { "_16" } else { "" };
+        format!("{brain}{}{group}{}", self.file(), if self.has_minimum() { "_min" } else { "" })
+    }
+
+    /// Which `weight_*.wgsl` reads it.
+    fn file(self) -> &'static str {
         match self {
             Format::F32 => "f32",
-            Format::F16 => "f16",
-            Format::Q8 => "q8",
-            Format::Q4 => "q4",
+            Format::F16 | Format::Bf16 => "f16",
+            Format::Int4 { .. } => "q4",
+            Format::Int8 { .. } => "q8",
         }
     }
 
     pub fn is_quantized(self) -> bool {
-        matches!(self, Format::Q8 | Format::Q4)
+        matches!(self, Format::Int4 { .. } | Format::Int8 { .. })
+    }
+
+    /// Values that share a scale; 1 for plain numbers.
+    pub fn group(self) -> usize {
+        match self {
+            Format::Int4 { group, .. } | Format::Int8 { group, .. } => group,
+            Format::F32 | Format::F16 | Format::Bf16 => 1,
+        }
+    }
+
+    pub fn has_minimum(self) -> bool {
+        matches!(self, Format::Int4 { minimum: true, .. } | Format::Int8 { minimum: true, .. })
+    }
+
+    /// What `weight_*.wgsl` and `scales.wgsl` want defined.
+    fn defines(self) -> Defines {
+        let mut defines = vec![("FORMAT", self.file().to_owned())];
+        defines.extend((self == Format::Bf16).then(|| ("BF16", String::new())));
+        defines.extend(matches!(self, Format::Int8 { .. }).then(|| ("Q8", String::new())));
+        defines.extend(self.is_quantized().then(|| ("GROUP_CHUNKS", (self.group() / 8).to_string())));
+        defines.extend(self.has_minimum().then(|| ("MINIMUM", String::new())));
+        defines
     }
 }
 
@@ -231,15 +291,19 @@ impl Kernel {
         for format in Format::ALL {
             // Quantized rows are whole groups of 32, so never odd.
             let alignments: &[bool] = if format.is_quantized() { &[true] } else { &[true, false] };
+            let pictures = Format::PICTURES.contains(&format);
+            let adds = Adds::ALL.into_iter().filter(|adds| pictures || !adds.bias);
             for &aligned in alignments {
                 all.extend([Kernel::Gather { format, aligned }, Kernel::LinearTransposed { format, aligned }]);
                 for many in [false, true] {
-                    all.extend(Adds::ALL.map(|adds| Kernel::Linear { format, many, adds, aligned }));
+                    all.extend(adds.clone().map(|adds| Kernel::Linear { format, many, adds, aligned }));
                 }
             }
-            all.extend(Adds::ALL.map(|adds| Kernel::Conv { format, adds }));
-            all.extend(Adds::ALL.map(|adds| Kernel::ConvDirect { format, adds }));
-            all.push(Kernel::ConvTransposed { format });
+            if pictures {
+                all.extend(Adds::ALL.map(|adds| Kernel::Conv { format, adds }));
+                all.extend(Adds::ALL.map(|adds| Kernel::ConvDirect { format, adds }));
+                all.push(Kernel::ConvTransposed { format });
+            }
         }
         all
     }
@@ -250,7 +314,7 @@ impl Kernel {
         let expression =
             |file: &'static str, text: &str| Some(Variant { file, defines: vec![("EXPRESSION", text.to_owned())] });
         let weight = |file: &'static str, format: Format, aligned: bool, more: Defines| {
-            let mut defines = vec![("FORMAT", format.name().to_owned())];
+            let mut defines = format.defines();
             defines.extend(aligned.then(|| ("ALIGNED", String::new())));
             defines.extend(more);
             Some(Variant { file, defines })
@@ -262,11 +326,7 @@ impl Kernel {
                 Tier::Software => weight("gemv_software.wgsl", format, aligned, adds.defines()),
                 Tier::Core => weight("gemv_core.wgsl", format, aligned, adds.defines()),
                 Tier::Subgroups => weight("gemv_subgroups.wgsl", format, aligned, adds.defines()),
-                Tier::Dot if format.is_quantized() => {
-                    let mut defines = adds.defines();
-                    defines.extend((format == Format::Q8).then(|| ("Q8", String::new())));
-                    Some(Variant { file: "gemv_dot.wgsl", defines })
-                }
+                Tier::Dot if format.is_quantized() => weight("gemv_dot.wgsl", format, aligned, adds.defines()),
                 Tier::Dot => None,
             },
             (Kernel::Linear { format, many: true, adds, aligned }, Tier::Software | Tier::Core) => {

@@ -101,32 +101,40 @@ impl Numbers {
         (0..n).map(|_| self.value()).collect()
     }
 
-    /// A weight's bytes as a file has them.
-    fn weight(&mut self, format: Format, elements: usize) -> Vec<u8> {
+    /// A weight's bytes as a file has them, such that products are about one: beyond, tanh tells nothing. Factors of `K` blocks
+    /// are powers of two, since their products are to be halves.
+    fn weight(&mut self, dtype: DType, elements: usize) -> Vec<u8> {
         let half = |x: f32| half::f16::from_f32(x).to_le_bytes();
-        match format {
-            Format::F32 => bytemuck::pod_collect_to_vec(&self.floats(elements)),
-            Format::F16 => self.floats(elements).into_iter().flat_map(half).collect(),
-            Format::Q8 | Format::Q4 => {
-                let quants = if format == Format::Q8 { 32 } else { 16 };
-                let mut bytes = Vec::new();
-                for _ in 0..elements / 32 {
-                    bytes.extend(half(self.value() * 0.02));
-                    bytes.extend((0..quants).map(|_| self.next() as u8));
+        match dtype {
+            DType::F16 => self.floats(elements).into_iter().flat_map(half).collect(),
+            DType::BF16 => {
+                self.floats(elements).into_iter().flat_map(|v| half::bf16::from_f32(v).to_le_bytes()).collect()
+            }
+            _ if dtype.is_quantized() => {
+                let (block, block_bytes) = dtype.block();
+                let mut bytes: Vec<u8> = (0..elements / block * block_bytes).map(|_| self.next() as u8).collect();
+                for block_bytes in bytes.chunks_exact_mut(block_bytes) {
+                    for at in dtype.factors() {
+                        let sign = if self.next().is_multiple_of(2) { 1.0 } else { -1.0 };
+                        let factor = match dtype {
+                            DType::Q2K => sign / 128.0,
+                            DType::Q6K => sign / 16_384.0,
+                            DType::Q8_0 => self.value() * 0.005,
+                            _ => self.value() * 0.02,
+                        };
+                        block_bytes[*at..at + 2].copy_from_slice(&half(factor));
+                    }
                 }
                 bytes
             }
+            _ => bytemuck::pod_collect_to_vec(&self.floats(elements)),
         }
     }
 }
 
+/// The first type that is kept in that layout.
 fn dtype(format: Format) -> DType {
-    match format {
-        Format::F32 => DType::F32,
-        Format::F16 => DType::F16,
-        Format::Q8 => DType::Q8_0,
-        Format::Q4 => DType::Q4_0,
-    }
+    DType::WEIGHTS.into_iter().find(|dtype| Format::of(*dtype) == format).unwrap_or(DType::F32)
 }
 
 /// A graph under construction, with the data of its leaves.
@@ -153,7 +161,7 @@ impl Builder {
     }
 
     fn weight(&mut self, shape: &[usize], format: Format) -> Result<NodeId> {
-        let bytes = self.numbers.weight(format, shape.iter().product());
+        let bytes = self.numbers.weight(dtype(format), shape.iter().product());
         self.case.weights.push(("w", bytes));
         self.case.graph.weight("w", shape, dtype(format))
     }
@@ -199,7 +207,12 @@ const WINDOW: Window = Window { kernel: [3, 2], stride: [2, 2], dilation: [1, 3]
 fn case(kernel: Kernel) -> Result<Option<Case>> {
     let case = Case { graph: Graph::new(), weights: Vec::new(), inputs: Vec::new() };
     let mut b = Builder { case, numbers: Numbers(0x1234_5677) };
-    let columns = |aligned: bool| if aligned { 96 } else { 37 };
+    // Whole blocks of any type.
+    let columns = |format: Format, aligned: bool| match (dtype(format).block().0, aligned) {
+        (256, _) => 256,
+        (_, true) => 96,
+        (_, false) => 37,
+    };
     let y = match kernel {
         Kernel::Unary(op) => {
             let positive = matches!(op, Unary::Log | Unary::Sqrt | Unary::Rsqrt | Unary::Recip);
@@ -239,7 +252,7 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
             b.case.graph.matmul(l, r, false, true)?
         }
         Kernel::Linear { format, many, adds, aligned } => {
-            let (rows, n, k) = (if many { 71 } else { 1 }, 45, columns(aligned));
+            let (rows, n, k) = (if many { 71 } else { 1 }, 45, columns(format, aligned));
             let x = b.floats("x", [rows, k]);
             let w = b.weight(&[n, k], format)?;
             let (mut inputs, epilogue) = b.epilogue(adds, [rows, n], Activation::Tanh);
@@ -277,12 +290,12 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
         }
         Kernel::LinearTransposed { format, aligned } => {
             let x = b.floats("x", [5, 45]);
-            let w = b.weight(&[45, columns(aligned)], format)?;
+            let w = b.weight(&[45, columns(format, aligned)], format)?;
             b.case.graph.linear_transposed(x, w)?
         }
         Kernel::Gather { format, aligned } => {
             let ids = b.ids(vec![4, 0, 44, 99, 4]);
-            let w = b.weight(&[45, columns(aligned)], format)?;
+            let w = b.weight(&[45, columns(format, aligned)], format)?;
             b.case.graph.gather(w, ids)?
         }
         Kernel::ScatterAdd => {

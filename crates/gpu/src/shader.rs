@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = files![
     "conv_filter.wgsl",
     "conv_transposed.wgsl",
     "copy.wgsl",
+    "dense.wgsl",
     "depthwise.wgsl",
     "each.wgsl",
     "gather.wgsl",
@@ -54,6 +55,8 @@ const FILES: &[(&str, &str)] = files![
     "rms_norm_core.wgsl",
     "rms_norm_software.wgsl",
     "rope.wgsl",
+    "scaled.wgsl",
+    "scales.wgsl",
     "scatter_add.wgsl",
     "softmax_core.wgsl",
     "softmax_software.wgsl",
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn conditions_choose_a_branch() {
-        let aligned = vec![("FORMAT", "q8".into()), ("ALIGNED", String::new())];
+        let aligned = vec![("FORMAT", "f32".into()), ("ALIGNED", String::new())];
         let shader = Shader::expand("gemv_software.wgsl", &aligned).unwrap();
         assert!(!shader.wgsl.contains("x_or_zero") && !shader.wgsl.contains("residual["));
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
 use lantern_models::llama::{self, Config};
-use lantern_weights::{GgmlType, Gguf, Metadata, TensorInfo};
+use lantern_weights::{Gguf, Metadata, TensorInfo};
 
 use super::LoadOptions;
 
@@ -35,7 +35,7 @@ pub fn check(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     let mut types = HashMap::new();
     for tensor in &gguf.tensors {
         tensor.supported()?;
-        types.insert(tensor.name.as_str(), dtype(tensor.ggml_type));
+        types.insert(tensor.name.as_str(), tensor.ggml_type.dtype());
     }
     // Looked for first, so that a file that announces a thousand blocks and holds none builds no graph.
     for i in 0..config.layers {
@@ -88,16 +88,6 @@ fn same_shape(spec: &WeightSpec, tensor: &TensorInfo) -> Result<()> {
         format!("the tensor {} is {:?}, and the metadata ask for {:?}", spec.name, tensor.shape, spec.shape),
         "the file contradicts itself: convert it again",
     ))
-}
-
-fn dtype(ggml: GgmlType) -> Option<DType> {
-    match ggml {
-        GgmlType::F32 => Some(DType::F32),
-        GgmlType::F16 => Some(DType::F16),
-        GgmlType::Q8_0 => Some(DType::Q8_0),
-        GgmlType::Q4_0 => Some(DType::Q4_0),
-        _ => None,
-    }
 }
 
 fn config(gguf: &Gguf, options: &LoadOptions) -> Result<Config> {

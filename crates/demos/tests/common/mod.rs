@@ -66,6 +66,9 @@ pub const SMALL: Sizes = Sizes {
     matrices: GgmlType::F32,
 };
 
+/// Rows of every matrix are whole blocks of any type.
+pub const WIDE: Sizes = Sizes { hidden: 256, feed_forward: 512, ..SMALL };
+
 /// A GGUF with random weights, prepared but not finished, so that a test can spoil it.
 pub fn random_writer(sizes: Sizes, seed: u64) -> GgufWriter {
     let mut w = GgufWriter::new(3);
@@ -155,6 +158,13 @@ pub fn teacher_forced<E: Executor>(executor: &Rc<E>, bytes: &[u8], ids: &[u32]) 
     ids.iter().map(|id| block_on(session.logits(&[*id], &cancel)).unwrap()).collect()
 }
 
+/// The logits after a prompt, taken in at once, and after each of `ids`.
+pub fn prompted<E: Executor>(executor: &Rc<E>, bytes: &[u8], prompt: &[u32], ids: &[u32]) -> Vec<Vec<f32>> {
+    let mut session = open(executor, bytes, &LoadOptions::default()).unwrap();
+    let cancel = Cancel::new();
+    [prompt].into_iter().chain(ids.chunks(1)).map(|ids| block_on(session.logits(ids, &cancel)).unwrap()).collect()
+}
+
 /// candle-transformers' dense Llama on the dequantized weights of a file.
 pub struct Dense {
     model: dense::Llama,
@@ -222,6 +232,19 @@ fn their_config(gguf: &Gguf) -> dense::Config {
 pub fn reference(bytes: &[u8], ids: &[u32]) -> Vec<Vec<f32>> {
     let mut dense = Dense::new(bytes);
     ids.iter().map(|id| dense.step(*id)).collect()
+}
+
+/// What the reference answers to a prompt at temperature 0: its tokens, and the logits each was taken from.
+pub fn greedy(bytes: &[u8], prompt: &[u32], count: usize) -> (Vec<u32>, Vec<Vec<f32>>) {
+    let mut dense = Dense::new(bytes);
+    let mut logits = prompt.iter().map(|id| dense.step(*id)).last().unwrap();
+    let (mut ids, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let id = argmax(&logits) as u32;
+        ids.push(id);
+        all.push(std::mem::replace(&mut logits, dense.step(id)));
+    }
+    (ids, all)
 }
 
 /// GGUF turns rows 2i and 2i + 1 of a head together, candle i and i + half.
@@ -302,6 +325,10 @@ pub const F32_BOUND: f32 = 1e-3;
 /// Where activations are rounded to int8 in blocks of 32: the error of one rounding is 1/254 of a block's largest value,
 /// and it goes through every block of the model.
 pub const INT8_BOUND: f32 = 0.06;
+
+/// Where weights are in `K` blocks and the GPU rounds their scales and minimums to f16, each by at most 2⁻¹¹ of itself: two or
+/// three such errors in every weight, which partly cancel in sums, through every block of the model.
+pub const F16_SCALES_BOUND: f32 = 5e-3;
 
 /// How far the likeliest is ahead of the next, relative to the largest magnitude.
 pub fn margin(values: &[f32]) -> f32 {

@@ -92,6 +92,12 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
             let many = !node.shape.0[0].is_one();
             vec![Kernel::Linear { format, many, adds: product::adds(&node.op), aligned }]
         }
+        Op::Conv2d { .. } | Op::FusedConv2d { .. } | Op::Conv2dTransposed { .. }
+            if !Format::PICTURES.contains(&weight(1).0) =>
+        {
+            let dtype = graph.node(node.inputs[1]).dtype.name();
+            return Err(unsupported(format!("a convolution with a filter of {dtype}")));
+        }
         Op::Conv2d { groups, .. } | Op::FusedConv2d { groups, .. } => {
             let (adds, (format, aligned)) = (product::adds(&node.op), weight(1));
             let channels = fixed(graph.shape(node.inputs[0]).back(0), "a convolution's channels")?;
