@@ -74,9 +74,7 @@ impl ByteLevel {
         let words = self.splitter.split(text, &mut scratch.split)?;
         scratch.tokens.clear();
         let tokens = &mut scratch.tokens;
-        self.model
-            .tokenize_spans(text, &words, &mut scratch.model, tokens)
-            .map_err(|e| failed(&e.to_string()))?;
+        self.model.tokenize_spans(text, &words, &mut scratch.model, tokens).map_err(|e| failed(&e.to_string()))?;
         ids.extend(tokens.iter().map(|token| token.id()).filter(|id| *id < self.lacking));
         Ok(())
     }

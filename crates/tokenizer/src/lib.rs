@@ -12,6 +12,8 @@ mod byte_level;
 mod clip;
 #[cfg(feature = "byte-level")]
 mod rule;
+#[cfg(all(test, feature = "byte-level"))]
+mod rule_tests;
 mod special;
 #[cfg(feature = "byte-level")]
 mod split;

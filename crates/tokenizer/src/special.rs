@@ -135,11 +135,7 @@ impl Literals {
             if piece.trim().is_empty() && (guarded || piece.is_empty()) {
                 continue;
             }
-            all.push(Literal {
-                id,
-                guarded,
-                strips: strips && !["<unk>", "<s>", "<|endoftext|>"].contains(&piece),
-            });
+            all.push(Literal { id, guarded, strips: strips && !["<unk>", "<s>", "<|endoftext|>"].contains(&piece) });
         }
         all.sort_by_key(|literal| std::cmp::Reverse(vocab.piece(literal.id).len()));
         let guarded: BTreeSet<u32> = all.iter().filter(|l| l.guarded).map(|l| l.id).collect();

@@ -38,7 +38,8 @@ fn ids_of_llama_cpp() {
         checked.push(name);
     }
     println!("{checked:?}");
-    for name in if cfg!(feature = "byte-level") { &["llama-spm", "phi-3", "gpt-2", "deepseek-coder"][..] } else { &[] } {
+    for name in if cfg!(feature = "byte-level") { &["llama-spm", "phi-3", "gpt-2", "deepseek-coder"][..] } else { &[] }
+    {
         assert!(checked.iter().any(|c| c == name), "{name} was not among {checked:?}");
     }
 }
@@ -46,17 +47,19 @@ fn ids_of_llama_cpp() {
 #[cfg(feature = "byte-level")]
 #[test]
 fn ids_of_clip() {
-    let (Some(list), Some(cases)) = (
-        data("tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"),
-        json("tokenizers/clip-bpe/clip_reference_ids.json"),
-    ) else {
+    let (Some(list), Some(cases)) =
+        (data("tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"), json("tokenizers/clip-bpe/clip_reference_ids.json"))
+    else {
         return;
     };
     let mut merges = String::new();
     let file = std::fs::File::open(list).unwrap();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut merges).unwrap();
     let t = lantern_tokenizer::ClipTokenizer::from_merges(&merges).unwrap();
-    assert_eq!((u64::from(t.bos()), u64::from(t.eos())), (cases["bos"].as_u64().unwrap(), cases["eos"].as_u64().unwrap()));
+    assert_eq!(
+        (u64::from(t.bos()), u64::from(t.eos())),
+        (cases["bos"].as_u64().unwrap(), cases["eos"].as_u64().unwrap())
+    );
     assert_eq!(t.vocab_size() as u64, cases["vocab_size"].as_u64().unwrap());
     let cases = cases["cases"].as_array().unwrap();
     assert!(cases.len() > 90, "{} strings", cases.len());
