@@ -12,4 +12,4 @@ mod template;
 pub use check::{Checked, check};
 pub use load::{ChatModel, LoadOptions};
 pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
-pub use template::Message;
+pub use template::{ChatTemplate, Message};
