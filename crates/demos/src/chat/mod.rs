@@ -14,4 +14,4 @@ pub use check::{Checked, check};
 pub use load::{ChatModel, LoadOptions};
 pub use perplexity::{Perplexity, PerplexityOptions, perplexity};
 pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
-pub use template::Message;
+pub use template::{ChatTemplate, Message};
