@@ -262,7 +262,7 @@ mod tests {
             head("a", &[usize::MAX, 2], GgmlType::F32),
         ] {
             assert_eq!(
-                GgufStream::start(Vec::new(), &none, &[wrong.clone()]).err().unwrap().code,
+                GgufStream::start(Vec::new(), &none, std::slice::from_ref(&wrong)).err().unwrap().code,
                 "tensor.size",
                 "{wrong:?}"
             );
