@@ -32,3 +32,8 @@ pub fn complain(what: &str) {
     // With standard error closed there is nobody left to tell.
     let _ = writeln!(io::stderr(), "error: {}", what.replace(['\n', '\r'], " "));
 }
+
+/// One line on standard error, of something that goes on all the same.
+pub fn warn(notice: &Error) {
+    let _ = writeln!(io::stderr(), "warning: {}", notice.to_string().replace(['\n', '\r'], " "));
+}
