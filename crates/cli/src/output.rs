@@ -34,6 +34,11 @@ pub fn complain(what: &str) {
     let _ = writeln!(io::stderr(), "error: {}", what.replace(['\n', '\r'], " "));
 }
 
+/// One line on standard error, of something that goes on all the same.
+pub fn warn(notice: &Error) {
+    let _ = writeln!(io::stderr(), "warning: {}", notice.to_string().replace(['\n', '\r'], " "));
+}
+
 /// How far something has come, on standard error: where a person looks on, and it takes long enough to wonder.
 pub struct Meter {
     unit: &'static str,

@@ -4,8 +4,9 @@
 //! The vocabulary writes bytes as printable characters ("Ġ" is a space); single ones may be half a character.
 
 use crate::rule::Named;
+use crate::special::Literals;
 use crate::split::{Splitter, failed};
-use crate::vocab::{Kind, Vocab, unusable};
+use crate::vocab::{Vocab, unusable};
 use lantern_graph::Result;
 use lantern_weights::Metadata;
 use std::collections::{HashMap, HashSet};
@@ -31,11 +32,12 @@ pub(crate) struct Scratch {
 }
 
 impl ByteLevel {
-    pub fn read(meta: &Metadata, vocab: &Vocab, named: &Named) -> Result<Self> {
+    pub fn read(meta: &Metadata, vocab: &Vocab, literals: &Literals, named: &Named) -> Result<Self> {
         // Only text goes to the crate, and only what is written in the byte alphabet: what it is given, it trusts.
         let is_text = |id: &u32| {
             let piece = vocab.piece(*id);
-            matches!(vocab.kind(*id), Kind::Normal | Kind::UserDefined | Kind::Unused)
+            vocab.is_text(*id)
+                && !literals.is_guarded(*id)
                 && !piece.is_empty()
                 && piece.chars().all(|c| char_to_byte(c).is_some())
         };
@@ -49,7 +51,8 @@ impl ByteLevel {
         for (byte, letter) in (0..).zip(&alphabet) {
             ids.entry(letter).or_insert(lacking + byte);
         }
-        let merges = merges(meta, &ids)?;
+        let withheld: HashSet<&str> = literals.guarded_ids().map(|id| vocab.piece(id)).collect();
+        let merges = merges(meta, &ids, &withheld)?;
         let config = BpeConfig {
             vocab: ids.iter().map(|(piece, id)| ((*piece).to_owned(), *id)).collect(),
             merges,
@@ -80,8 +83,9 @@ impl ByteLevel {
     }
 }
 
-/// The file's merges, each once, in its order: the first of two counts.
-fn merges(meta: &Metadata, ids: &HashMap<&str, u32>) -> Result<Vec<(String, String)>> {
+/// The file's merges, each once, in its order: the first of two counts. Those that would lead text into what is `withheld`
+/// from it are left out.
+fn merges(meta: &Metadata, ids: &HashMap<&str, u32>, withheld: &HashSet<&str>) -> Result<Vec<(String, String)>> {
     let list = meta.strings("tokenizer.ggml.merges")?;
     let mut merges = Vec::with_capacity(list.len());
     // Left, right and whole.
@@ -97,6 +101,9 @@ fn merges(meta: &Metadata, ids: &HashMap<&str, u32>) -> Result<Vec<(String, Stri
                 .copied()
                 .ok_or_else(|| unusable(format!("the merge {merge:?} needs {piece:?}, which is not in it")))
         };
+        if !withheld.is_empty() && [left, right, &whole].into_iter().any(|piece| withheld.contains(piece)) {
+            continue;
+        }
         let found = (id(left)?, id(right)?, id(&whole)?);
         if seen.insert((found.0, found.1)) {
             merges.push((left.to_owned(), right.to_owned()));

@@ -88,7 +88,7 @@ impl Tokenizer {
         }
         let ends = special::ends(meta, &mut vocab, &ends)?;
         let literals = Literals::read(meta, &vocab)?;
-        let (model, adds_bos, notice) = Self::model(meta, &mut vocab, spm)?;
+        let (model, adds_bos, notice) = Self::model(meta, &mut vocab, &literals, spm)?;
         let flag = |key: &str| meta.find_bool(key);
         Ok(Self {
             add_bos: flag("tokenizer.ggml.add_bos_token")?.unwrap_or(adds_bos),
@@ -104,24 +104,21 @@ impl Tokenizer {
     }
 
     /// How text becomes pieces; whether prompts begin with BOS where the file does not say; what to tell of it.
-    #[cfg(feature = "byte-level")]
-    fn model(meta: &Metadata, vocab: &mut Vocab, spm: bool) -> Result<(Model, bool, Option<Error>)> {
-        if spm {
-            return Self::spm(meta, vocab);
+    fn model(
+        meta: &Metadata,
+        vocab: &mut Vocab,
+        literals: &Literals,
+        spm: bool,
+    ) -> Result<(Model, bool, Option<Error>)> {
+        #[cfg(feature = "byte-level")]
+        if !spm {
+            let named = rule::Named::from_name(meta.find_str("tokenizer.ggml.pre")?);
+            let model = byte_level::ByteLevel::read(meta, vocab, literals, &named)?;
+            return Ok((Model::ByteLevel(Box::new(model)), named.adds_bos, named.notice));
         }
-        let named = rule::Named::from_name(meta.find_str("tokenizer.ggml.pre")?);
-        let model = byte_level::ByteLevel::read(meta, vocab, &named)?;
-        Ok((Model::ByteLevel(Box::new(model)), named.adds_bos, named.notice))
-    }
-
-    #[cfg(not(feature = "byte-level"))]
-    fn model(meta: &Metadata, vocab: &mut Vocab, _spm: bool) -> Result<(Model, bool, Option<Error>)> {
-        Self::spm(meta, vocab)
-    }
-
-    fn spm(meta: &Metadata, vocab: &mut Vocab) -> Result<(Model, bool, Option<Error>)> {
+        debug_assert!(spm, "there is no other kind");
         let spm = spm::Spm::read(meta, vocab)?;
-        vocab.index();
+        vocab.index(|id| literals.is_guarded(id));
         Ok((Model::Spm(Box::new(spm)), true, None))
     }
 

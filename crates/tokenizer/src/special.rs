@@ -148,6 +148,10 @@ impl Literals {
         self.guarded.contains(&id)
     }
 
+    pub fn guarded_ids(&self) -> impl Iterator<Item = u32> {
+        self.guarded.iter().copied()
+    }
+
     pub fn find(&self, vocab: &Vocab, text: &str) -> Option<u32> {
         self.all.iter().filter(|l| l.guarded).map(|l| l.id).find(|id| vocab.piece(*id) == text)
     }

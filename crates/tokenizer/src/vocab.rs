@@ -100,9 +100,10 @@ impl Vocab {
         self.kinds[id as usize] = Kind::Control;
     }
 
-    /// Builds the way from text to id. Of two pieces with one text the later counts, as in llama.cpp.
-    pub fn index(&mut self) {
-        let is_text = |id: &u32| matches!(self.kind(*id), Kind::Normal | Kind::UserDefined | Kind::Unused);
+    /// Builds the way from text to id, but not to the `withheld`. Of two pieces with one text the later counts, as in
+    /// llama.cpp.
+    pub fn index(&mut self, withheld: impl Fn(u32) -> bool) {
+        let is_text = |id: &u32| self.is_text(*id) && !withheld(*id);
         let longest = self.ids().filter(is_text).map(|id| self.piece(id).len()).max().unwrap_or(0);
         let slots = vec![NONE; (2 * self.len()).next_power_of_two()];
         let mut index = Index { slots, hasher: RandomState::new(), longest };
@@ -121,6 +122,11 @@ impl Vocab {
             slot = (slot + 1) & mask;
         }
         slot
+    }
+
+    /// `id` is in the vocabulary. Whether text may become it.
+    pub fn is_text(&self, id: u32) -> bool {
+        matches!(self.kind(id), Kind::Normal | Kind::UserDefined | Kind::Unused)
     }
 
     pub fn len(&self) -> usize {
