@@ -44,42 +44,56 @@ fn agree(theirs: &[Vec<f32>], ours: &[Vec<f32>], bound: f32, what: &str) {
     println!("{what}: relative error {worst:.2e}");
 }
 
-/// A file of each type with random weights, a prompt, and what the reference answers to it.
-fn answers() -> impl Iterator<Item = (GgmlType, Vec<u8>, Vec<u32>, Vec<u32>, Vec<Vec<f32>>)> {
-    (400..).zip(GgmlType::READ).map(|(seed, matrices)| {
-        let bytes = random_model(Sizes { matrices, ..WIDE }, seed);
-        let prompt = random_ids(WIDE.vocab, 11, seed);
-        let (ids, logits) = greedy(&bytes, &prompt, 20);
-        (matrices, bytes, prompt, ids, logits)
-    })
+/// A file of one type with random weights, a prompt, and what the reference answers to it.
+struct Answer {
+    ggml: GgmlType,
+    bytes: Vec<u8>,
+    prompt: Vec<u32>,
+    ids: Vec<u32>,
+    logits: Vec<Vec<f32>>,
+}
+
+impl Answer {
+    fn of_each_type() -> impl Iterator<Item = Answer> {
+        (400..).zip(GgmlType::READ).map(|(seed, ggml)| {
+            let bytes = random_model(Sizes { matrices: ggml, ..WIDE }, seed);
+            let prompt = random_ids(WIDE.vocab, 11, seed);
+            let (ids, logits) = greedy(&bytes, &prompt, 20);
+            Answer { ggml, bytes, prompt, ids, logits }
+        })
+    }
+
+    /// The logits that each of the reference's tokens is to be taken from; tokens are the reference's.
+    fn given<E: Executor>(&self, executor: &Rc<E>) -> Vec<Vec<f32>> {
+        prompted(executor, &self.bytes, &self.prompt, &self.ids[..self.ids.len() - 1])
+    }
 }
 
 #[test]
 fn every_type_gives_the_dense_models_tokens_on_the_cpu() {
-    for (ggml, bytes, prompt, ids, theirs) in answers() {
-        let before_last = &ids[..ids.len() - 1];
-        let ours = prompted(&Rc::new(Cpu::new(Mode::Exact)), &bytes, &prompt, before_last);
-        agree(&theirs, &ours, F32_BOUND, &format!("{ggml}, cpu exact"));
+    for answer in Answer::of_each_type() {
+        let ggml = answer.ggml;
+        let ours = answer.given(&Rc::new(Cpu::new(Mode::Exact)));
+        agree(&answer.logits, &ours, F32_BOUND, &format!("{ggml}, cpu exact"));
         let tokens: Vec<u32> = ours.iter().map(|logits| argmax(logits) as u32).collect();
-        assert_eq!(tokens, ids, "{ggml}: the same tokens, one for one");
-        let ours = prompted(&Rc::new(Cpu::new(Mode::Fast)), &bytes, &prompt, before_last);
+        assert_eq!(tokens, answer.ids, "{ggml}: the same tokens, one for one");
         let bound = if ggml.is_quantized() { INT8_BOUND } else { F32_BOUND };
-        agree(&theirs, &ours, bound, &format!("{ggml}, cpu fast"));
+        let ours = answer.given(&Rc::new(Cpu::new(Mode::Fast)));
+        agree(&answer.logits, &ours, bound, &format!("{ggml}, cpu fast"));
     }
 }
 
 #[test]
 fn every_type_gives_the_dense_models_tokens_on_every_gpu_tier() {
-    let answers: Vec<_> = answers().collect();
+    let answers: Vec<Answer> = Answer::of_each_type().collect();
     common::each_gpu(|gpu, tier| {
-        for (ggml, bytes, prompt, ids, theirs) in &answers {
-            let ours = prompted(gpu, bytes, prompt, &ids[..ids.len() - 1]);
-            let bound = match (tier, ggml.block_len()) {
+        for answer in &answers {
+            let bound = match (tier, answer.ggml.block_len()) {
                 (Tier::Dot, Some(32..)) => INT8_BOUND,
                 (_, Some(256)) => F16_SCALES_BOUND,
                 _ => F32_BOUND,
             };
-            agree(theirs, &ours, bound, &format!("tier {tier}, {ggml}"));
+            agree(&answer.logits, &answer.given(gpu), bound, &format!("tier {tier}, {}", answer.ggml));
         }
     });
 }

@@ -11,32 +11,37 @@ pub enum Format {
     F32,
     F16,
     Bf16,
-    /// 4 bits a value, in groups that share a scale. Less 8, or with a minimum of the group that is added.
-    Int4 {
-        group: usize,
-        minimum: bool,
-    },
-    /// int8, likewise.
-    Int8 {
+    /// Integers of 2 to 6 or 8 bits, in groups of 16 or 32 that share a scale. They are centred (8 bits are signed, others
+    /// have an offset of half their range), or have a minimum per group that is added.
+    Int {
+        bits: usize,
         group: usize,
         minimum: bool,
     },
 }
 
 impl Format {
-    pub const Q4: Format = Format::Int4 { group: 32, minimum: false };
-    pub const Q8: Format = Format::Int8 { group: 32, minimum: false };
+    pub const Q4: Format = Format::Int { bits: 4, group: 32, minimum: false };
+    pub const Q8: Format = Format::Int { bits: 8, group: 32, minimum: false };
+    const Q2_MIN: Format = Format::Int { bits: 2, group: 16, minimum: true };
+    const Q3: Format = Format::Int { bits: 3, group: 16, minimum: false };
+    const Q4_MIN: Format = Format::Int { bits: 4, group: 32, minimum: true };
+    const Q5: Format = Format::Int { bits: 5, group: 32, minimum: false };
+    const Q5_MIN: Format = Format::Int { bits: 5, group: 32, minimum: true };
+    const Q6: Format = Format::Int { bits: 6, group: 16, minimum: false };
 
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 11] = [
         Format::F32,
         Format::F16,
         Format::Bf16,
+        Format::Q2_MIN,
+        Format::Q3,
         Format::Q4,
-        Format::Int4 { group: 32, minimum: true },
-        Format::Int4 { group: 16, minimum: true },
+        Format::Q4_MIN,
+        Format::Q5,
+        Format::Q5_MIN,
+        Format::Q6,
         Format::Q8,
-        Format::Int8 { group: 32, minimum: true },
-        Format::Int8 { group: 16, minimum: false },
     ];
 
     /// Those of weights that come with a bias or as a convolution's filter. The others are language models', and their
@@ -48,54 +53,63 @@ impl Format {
             DType::F32 | DType::U32 => Format::F32,
             DType::F16 => Format::F16,
             DType::BF16 => Format::Bf16,
+            DType::Q2K => Format::Q2_MIN,
+            DType::Q3K => Format::Q3,
             DType::Q4_0 => Format::Q4,
-            DType::Q4_1 | DType::Q4K => Format::Int4 { group: 32, minimum: true },
-            DType::Q2K | DType::Q3K => Format::Int4 { group: 16, minimum: true },
-            DType::Q8_0 | DType::Q5_0 => Format::Q8,
-            DType::Q5_1 | DType::Q5K => Format::Int8 { group: 32, minimum: true },
-            DType::Q6K => Format::Int8 { group: 16, minimum: false },
+            DType::Q4_1 | DType::Q4K => Format::Q4_MIN,
+            DType::Q5_0 => Format::Q5,
+            DType::Q5_1 | DType::Q5K => Format::Q5_MIN,
+            DType::Q6K => Format::Q6,
+            DType::Q8_0 => Format::Q8,
         }
     }
 
     pub fn name(self) -> String {
-        let brain = if self == Format::Bf16 { "b" } else { "" };
-        let group = if self.group() == 16 { "_16" } else { "" };
-        format!("{brain}{}{group}{}", self.file(), if self.has_minimum() { "_min" } else { "" })
-    }
-
-    /// Which `weight_*.wgsl` reads it.
-    fn file(self) -> &'static str {
         match self {
-            Format::F32 => "f32",
-            Format::F16 | Format::Bf16 => "f16",
-            Format::Int4 { .. } => "q4",
-            Format::Int8 { .. } => "q8",
+            Format::F32 => "f32".into(),
+            Format::F16 => "f16".into(),
+            Format::Bf16 => "bf16".into(),
+            Format::Int { bits, minimum, .. } => format!("q{bits}{}", if minimum { "_min" } else { "" }),
         }
     }
 
     pub fn is_quantized(self) -> bool {
-        matches!(self, Format::Int4 { .. } | Format::Int8 { .. })
+        matches!(self, Format::Int { .. })
     }
 
-    /// Values that share a scale; 1 for plain numbers.
-    pub fn group(self) -> usize {
-        match self {
-            Format::Int4 { group, .. } | Format::Int8 { group, .. } => group,
-            Format::F32 | Format::F16 | Format::Bf16 => 1,
-        }
-    }
-
-    pub fn has_minimum(self) -> bool {
-        matches!(self, Format::Int4 { minimum: true, .. } | Format::Int8 { minimum: true, .. })
+    /// The bits of a value that are kept together first, and those kept after them.
+    pub(crate) fn planes(bits: usize) -> (usize, usize) {
+        let low = if bits < 4 { 2 } else { bits / 4 * 4 };
+        (low, bits - low)
     }
 
     /// What `weight_*.wgsl` and `scales.wgsl` want defined.
     fn defines(self) -> Defines {
-        let mut defines = vec![("FORMAT", self.file().to_owned())];
-        defines.extend((self == Format::Bf16).then(|| ("BF16", String::new())));
-        defines.extend(matches!(self, Format::Int8 { .. }).then(|| ("Q8", String::new())));
-        defines.extend(self.is_quantized().then(|| ("GROUP_CHUNKS", (self.group() / 8).to_string())));
-        defines.extend(self.has_minimum().then(|| ("MINIMUM", String::new())));
+        let word = |name: &'static str, value: String| (name, value);
+        let Format::Int { bits, group, minimum } = self else {
+            let file = if self == Format::F32 { "f32" } else { "f16" };
+            let mut defines = vec![word("FORMAT", file.into())];
+            defines.extend((self == Format::Bf16).then(|| word("BF16", String::new())));
+            return defines;
+        };
+        let file = if matches!(bits, 4 | 8) { format!("q{bits}") } else { "packed".into() };
+        let (low, high) = Format::planes(bits);
+        let offset = if minimum || bits == 8 { 0 } else { 1 << (bits - 1) };
+        let mut defines = vec![
+            word("FORMAT", file),
+            word("BITS", bits.to_string()),
+            word("LOW_BITS", low.to_string()),
+            word("OFFSET", offset.to_string()),
+            word("GROUP_CHUNKS", (group / 8).to_string()),
+        ];
+        let flags = [
+            ("CRUMBS", low == 2),
+            ("HIGH_BIT", high == 1),
+            ("HIGH_CRUMBS", high == 2),
+            ("MINIMUM", minimum),
+            ("WIDE_GROUPS", group == 32),
+        ];
+        defines.extend(flags.into_iter().filter(|(_, on)| *on).map(|(name, _)| word(name, String::new())));
         defines
     }
 }

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use half::f16;
 use lantern_graph::DType;
 
+use crate::kernel::Format;
+
 /// Rows as kernels read them.
 pub struct Repacked<'b> {
     /// Little-endian, a whole number of 32-bit words.
@@ -69,16 +71,28 @@ struct Packer {
 }
 
 impl Packer {
-    /// Values of 4 bits in order: of eight, the first four in the low nibbles of a word's bytes, the others in the high ones.
-    fn nibbles(&mut self, values: &[u8]) {
-        for [a, b, c, d, e, f, g, h] in values.as_chunks().0 {
-            self.words.extend([a | e << 4, b | f << 4, c | g << 4, d | h << 4]);
+    /// Values in order, in planes of some of their bits: `weights.rs` has the order.
+    fn integers(&mut self, bits: usize, values: &[u8]) {
+        let (low, high) = Format::planes(bits);
+        for values in values.as_chunks().0 {
+            self.plane(low, 0, values);
+            if high > 0 {
+                self.plane(high, low, values);
+            }
         }
     }
 
-    /// Values of 8 bits in order, less `offset`.
-    fn int8(&mut self, values: &[u8], offset: u8) {
-        self.words.extend(values.iter().map(|v| v.wrapping_sub(offset)));
+    /// `width` bits of each value from bit `from` on.
+    fn plane(&mut self, width: usize, from: usize, values: &[u8; 32]) {
+        for word in values.chunks_exact(32 / width) {
+            let mut bytes = [0; 4];
+            for (slot, four) in word.as_chunks::<4>().0.iter().enumerate() {
+                for (byte, value) in bytes.iter_mut().zip(four) {
+                    *byte |= (value >> from & 0xff >> (8 - width)) << (width * slot);
+                }
+            }
+            self.words.extend(bytes);
+        }
     }
 
     /// The f16 at that place of a block, as it is.
@@ -87,14 +101,9 @@ impl Packer {
     }
 
     /// A factor times a small integer, exact in f32, to f16.
-    fn product(&mut self, factor: f32, by: i32) -> f16 {
+    fn product(&mut self, factor: f32, by: i32) {
         let exact = factor * by as f32;
         let rounded = f16::from_f32(exact);
-        self.put(exact, rounded);
-        rounded
-    }
-
-    fn put(&mut self, exact: f32, rounded: f16) {
         self.too_large |= exact.is_finite() && !rounded.is_finite();
         self.halves.push(rounded.to_bits());
     }
@@ -120,29 +129,29 @@ fn with_fifth_bits(fifths: &[u8], quants: &[u8]) -> [u8; 32] {
 
 fn q8_0(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
-    to.int8(&block[2..], 0);
+    to.integers(8, &block[2..]);
 }
 
 fn q4_0(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
-    to.nibbles(&halves_of_bytes(&block[2..]));
+    to.integers(4, &halves_of_bytes(&block[2..]));
 }
 
 fn q4_1(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
     to.half(block, 2);
-    to.nibbles(&halves_of_bytes(&block[4..]));
+    to.integers(4, &halves_of_bytes(&block[4..]));
 }
 
 fn q5_0(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
-    to.int8(&with_fifth_bits(&block[2..6], &block[6..]), 16);
+    to.integers(5, &with_fifth_bits(&block[2..6], &block[6..]));
 }
 
 fn q5_1(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
     to.half(block, 2);
-    to.int8(&with_fifth_bits(&block[4..8], &block[8..]), 0);
+    to.integers(5, &with_fifth_bits(&block[4..8], &block[8..]));
 }
 
 /// 256 values of 2 bits: of each 128 in turn, four times 32 bytes at the next two bits.
@@ -156,25 +165,22 @@ fn q2_k(block: &[u8], to: &mut Packer) {
         to.product(d, i32::from(group & 15));
         to.product(-d_min, i32::from(group >> 4));
     }
-    to.nibbles(&two_bits(&block[16..80]));
+    to.integers(2, &two_bits(&block[16..80]));
 }
 
-/// Four less is a minimum of −4 scales, which is exact.
 fn q3_k(block: &[u8], to: &mut Packer) {
     let (thirds, scales, d) = (&block[..32], &block[96..108], factor(block, 108));
     for group in 0..16 {
         // Four bits of it, low nibbles then high ones, and two more further on.
         let low = scales[group % 8] >> (group / 8 * 4) & 15;
         let high = scales[8 + group % 4] >> (group / 4 * 2) & 3;
-        let scale = to.product(d, i32::from(low | high << 4) - 32);
-        let minimum = -4.0 * scale.to_f32();
-        to.put(minimum, f16::from_f32(minimum));
+        to.product(d, i32::from(low | high << 4) - 32);
     }
     let mut values = two_bits(&block[32..96]);
     for (i, value) in values.iter_mut().enumerate() {
         *value |= (thirds[i % 32] >> (i / 32) & 1) << 2;
     }
-    to.nibbles(&values);
+    to.integers(3, &values);
 }
 
 /// Scales and minimums of 8 groups, of 6 bits each, in 12 bytes.
@@ -199,7 +205,7 @@ fn four_bits(quants: &[u8]) -> [u8; 256] {
 
 fn q4_k(block: &[u8], to: &mut Packer) {
     scales_and_minimums(block, to);
-    to.nibbles(&four_bits(&block[16..]));
+    to.integers(4, &four_bits(&block[16..]));
 }
 
 fn q5_k(block: &[u8], to: &mut Packer) {
@@ -209,7 +215,7 @@ fn q5_k(block: &[u8], to: &mut Packer) {
     for (i, value) in values.iter_mut().enumerate() {
         *value |= (fifths[i % 32] >> (i / 32) & 1) << 4;
     }
-    to.int8(&values, 0);
+    to.integers(5, &values);
 }
 
 fn q6_k(block: &[u8], to: &mut Packer) {
@@ -223,13 +229,12 @@ fn q6_k(block: &[u8], to: &mut Packer) {
         let nibble = low[half * 64 + inside % 64] >> (inside / 64 * 4) & 15;
         nibble | (high[half * 32 + inside % 32] >> (inside / 32 * 2) & 3) << 4
     });
-    to.int8(&values, 32);
+    to.integers(6, &values);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Format;
     use candle_core::quantized::{GgmlDType, QStorage, QTensor};
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
@@ -258,20 +263,26 @@ mod tests {
     /// What kernels make of a layout, and for each value the magnitude that its factors' rounding is relative to.
     fn unpacked(format: Format, repacked: &Repacked) -> Vec<(f32, f32)> {
         let half = |bits: u16| f16::from_bits(bits).to_f32();
-        let (group, minimum) = (format.group(), format.has_minimum());
-        let (bytes, bits) = (&repacked.words[..], if matches!(format, Format::Int4 { .. }) { 4 } else { 8 });
-        (0..bytes.len() * 8 / bits)
+        let Format::Int { bits, group, minimum } = format else { panic!("{} is plain", format.name()) };
+        let (low, high) = Format::planes(bits);
+        let value = |i: usize| {
+            let (unit, i) = (&repacked.words[i / 32 * bits * 4..], i % 32);
+            let plane = |at: usize, width: usize| {
+                let (word, inside) = (i * width / 32, i % (32 / width));
+                u32::from(unit[at * 4 + word * 4 + inside % 4]) >> (inside / 4 * width) & ((1 << width) - 1)
+            };
+            let q = plane(0, low) | if high > 0 { plane(low, high) << low } else { 0 };
+            match (bits, minimum) {
+                (8, _) => f32::from(q as u8 as i8),
+                (_, true) => q as f32,
+                (_, false) => q as f32 - (1 << (bits - 1)) as f32,
+            }
+        };
+        (0..repacked.words.len() * 8 / bits)
             .map(|i| {
-                let q = match (bits, minimum) {
-                    (4, _) => {
-                        let nibble = bytes[i / 8 * 4 + i % 4] >> (i / 4 % 2 * 4) & 15;
-                        f32::from(nibble) - if minimum { 0.0 } else { 8.0 }
-                    }
-                    _ => f32::from(bytes[i] as i8),
-                };
                 let at = i / group * if minimum { 2 } else { 1 };
-                let (scaled, added) =
-                    (half(repacked.halves[at]) * q, if minimum { half(repacked.halves[at + 1]) } else { 0.0 });
+                let scaled = half(repacked.halves[at]) * value(i);
+                let added = if minimum { half(repacked.halves[at + 1]) } else { 0.0 };
                 (scaled + added, scaled.abs() + added.abs())
             })
             .collect()

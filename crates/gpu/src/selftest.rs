@@ -118,6 +118,7 @@ impl Numbers {
                         let sign = if self.next().is_multiple_of(2) { 1.0 } else { -1.0 };
                         let factor = match dtype {
                             DType::Q2K => sign / 128.0,
+                            DType::Q3K => sign / 512.0,
                             DType::Q6K => sign / 16_384.0,
                             DType::Q8_0 => self.value() * 0.005,
                             _ => self.value() * 0.02,

@@ -64,6 +64,7 @@ const FILES: &[(&str, &str)] = files![
     "unary.wgsl",
     "weight_f16.wgsl",
     "weight_f32.wgsl",
+    "weight_packed.wgsl",
     "weight_q4.wgsl",
     "weight_q8.wgsl",
     "window.wgsl",

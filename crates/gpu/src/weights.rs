@@ -1,16 +1,17 @@
 //! Weights on the device: repacked at load from a file's blocks to the few layouts kernels know (`repack.rs`), cut into
 //! shards that fit the adapter's bindings.
 //!
-//! | layout | words of a row | scales, apart |
+//! | layout | a row | scales, apart |
 //! | --- | --- | --- |
 //! | f32 | as it is | |
 //! | f16, bf16 | padded with zeros to 8 values | |
-//! | q8 | 4 int8 a word | f16 per 32 values, two a word |
-//! | q8_min | the same | f16 scale and minimum per 32, a word |
-//! | q8_16 | the same | f16 per 16, two a word |
-//! | q4 | 8 values a word: bytes' low nibbles hold the first four, high nibbles the next four | f16 per 32, two a word |
-//! | q4_min | the same | f16 scale and minimum per 32, a word |
-//! | q4_16_min | the same | f16 scale and minimum per 16, a word |
+//! | q8 | int8 | f16 per 32 values, two a word |
+//! | q4, q5 | 32 values are as many words as they have bits: 4 of each, then the fifth | likewise |
+//! | q4_min, q5_min | the same | f16 scale and minimum per 32, a word |
+//! | q3, q6 | 2 bits of each of 32, then the third; 4 of each, then 2 more | f16 per 16, two a word |
+//! | q2_min | 2 bits of each | f16 scale and minimum per 16, a word |
+//!
+//! A word's byte b has slots for 1, 2, 4 or 8 bits: slot s is value 4 s + b of the word's.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -48,17 +49,15 @@ fn words_per_row(format: Format, columns: usize) -> usize {
     match format {
         Format::F32 => columns,
         Format::F16 | Format::Bf16 => columns.next_multiple_of(8) / 2,
-        Format::Int8 { .. } => columns / 4,
-        Format::Int4 { .. } => columns / 8,
+        Format::Int { bits, .. } => columns / 32 * bits,
     }
 }
 
 /// Halves of one row's scales and minimums.
 fn halves_per_row(format: Format, columns: usize) -> usize {
-    match (format.is_quantized(), format.has_minimum()) {
-        (false, _) => 0,
-        (true, false) => columns / format.group(),
-        (true, true) => columns / format.group() * 2,
+    match format {
+        Format::Int { group, minimum, .. } => columns / group * if minimum { 2 } else { 1 },
+        Format::F32 | Format::F16 | Format::Bf16 => 0,
     }
 }
 

@@ -260,7 +260,8 @@ fn rows_are_what_the_graph_asks_for() {
         assert_eq!(get("point", &[6, 1, 1, 4]), values, "{stored}");
         assert_eq!(get("bias", &[24]), values, "{stored}");
     }
-    let halves: [(&str, DType, fn([u8; 2]) -> f32); 2] = [
+    type Widen = fn([u8; 2]) -> f32;
+    let halves: [(&str, DType, Widen); 2] = [
         ("F16", DType::F16, |b| f16::from_le_bytes(b).to_f32()),
         ("BF16", DType::BF16, |b| half::bf16::from_le_bytes(b).to_f32()),
     ];

@@ -1,14 +1,15 @@
-// 4 bits, without a minimum less 8: eight values are one word, the first four in the low nibbles of its bytes, the next four in
-// the high ones, so that either half is four packed bytes.
+// 4 bits: eight values are one word, the first four in the low nibbles of its bytes, the next four in the high ones, so that
+// either half is four packed bytes.
 @auto var<storage, read> w: array<u32>;
 
+// Eight values, a byte each.
+fn packed8(row: u32, chunk: u32) -> vec2<u32> {
+    let v = w[row * p.chunks + chunk];
+    return vec2<u32>(v & 0x0f0f0f0fu, (v >> 4u) & 0x0f0f0f0fu);
+}
+
 fn low_nibbles(v: u32) -> vec4<f32> {
-    let q = vec4<f32>((vec4<u32>(v, v >> 8u, v >> 16u, v >> 24u) & vec4<u32>(15u)));
-#if MINIMUM
-    return q;
-#else
-    return q - vec4<f32>(8.0);
-#endif
+    return vec4<f32>((vec4<u32>(v, v >> 8u, v >> 16u, v >> 24u) & vec4<u32>(15u))) - vec4<f32>(${OFFSET}.0);
 }
 
 fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
