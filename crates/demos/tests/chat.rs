@@ -96,7 +96,8 @@ fn a_conversation_goes_on_where_it_stood() {
 fn a_replayed_journal_draws_what_would_have_come() {
     let bytes = random_model(SMALL, 5);
     let prompt = random_ids(SMALL.vocab, 6, 6);
-    let warm = |max_tokens, first_step| GenerateOptions { max_tokens, temperature: 1.0, seed: 9, first_step };
+    let warm =
+        |max_tokens, first_step| GenerateOptions { temperature: 1.0, seed: 9, first_step, ..options(max_tokens) };
     let fresh = || open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
     let whole = generate(&mut fresh(), &prompt, &warm(24, 0)).unwrap().tokens;
     let replay: Vec<u32> = [prompt.as_slice(), &whole[..10]].concat();
@@ -153,7 +154,7 @@ fn costs_are_counted() {
     let model = untied.model();
     let blocks = 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 160 + 2 * 64) * 4;
     let output = (101 * 64 + 64) * 4;
-    let keys_and_values = |n: u64| 2 * 2 * 32 * 4 * n;
+    let keys_and_values = |n: u64| 2 * 2 * 32 * 2 * n;
     assert_eq!(model.bytes_per_token(10), (blocks + output + 64 * 4) as u64 + keys_and_values(10));
     let tied = Sizes { tied: true, ..SMALL };
     let tied = open(&cpu(), &random_model(tied, 11), &LoadOptions::default()).unwrap();

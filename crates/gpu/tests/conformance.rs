@@ -170,7 +170,7 @@ fn fused_operations_of_odd_sizes() {
             let elements = (past + rows) * kv_heads * head_dim;
             let k = input(&mut work, rng, "k", &cache, elements);
             let v = input(&mut work, rng, "v", &cache, elements);
-            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start) };
+            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window: None };
             let y = work.graph.fused(op, &[q, k, v]).unwrap();
             work.graph.output("attention", y);
             let x = dense(&mut work, rng, "x", &[rows, group, head_dim]);

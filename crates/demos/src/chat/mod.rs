@@ -5,11 +5,13 @@
 
 mod check;
 mod load;
+mod overflow;
 mod sampler;
 mod session;
 mod template;
 
 pub use check::{Checked, check};
 pub use load::{ChatModel, LoadOptions};
+pub use overflow::{Overflow, fit};
 pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
 pub use template::Message;
