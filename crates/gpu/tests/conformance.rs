@@ -173,6 +173,10 @@ fn fused_operations_of_odd_sizes() {
             let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window: None };
             let y = work.graph.fused(op, &[q, k, v]).unwrap();
             work.graph.output("attention", y);
+            let window = Some(rng.random_range(1..past + rows + 2));
+            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window };
+            let y = work.graph.fused(op, &[q, k, v]).unwrap();
+            work.graph.output("attention in a window", y);
             let x = dense(&mut work, rng, "x", &[rows, group, head_dim]);
             let frequencies = dense(&mut work, rng, "f", &[head_dim / 2, 1]);
             let turned = work.graph.fused(Op::Rope { start: Index::Symbol(start) }, &[x, frequencies]).unwrap();
