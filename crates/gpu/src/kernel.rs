@@ -333,7 +333,17 @@ impl Kernel {
             (Kernel::RmsNorm, _) => plain("rms_norm_software.wgsl"),
             (Kernel::Softmax, _) => plain("softmax_software.wgsl"),
             (Kernel::Rope, _) => plain("rope.wgsl"),
-            (Kernel::Attention { head_dim, halves }, _) => attention("attention_software.wgsl", head_dim, halves),
+            (Kernel::Attention { head_dim, halves }, _) => {
+                let mut variant = attention("attention_software.wgsl", head_dim, halves)?;
+                let step = vectors_a_step(head_dim);
+                let lines = |line: fn(usize) -> String| (0..step).map(line).collect::<Vec<_>>().join(" ");
+                variant.defines.extend([
+                    ("STEP", step.to_string()),
+                    ("PRODUCTS", lines(|i| format!("products += query[d + {i}u] * four(k[base + d + {i}u]);"))),
+                    ("TOTALS", lines(|i| format!("add(d + {i}u, shrink, weight * four(v[base + d + {i}u]));"))),
+                ]);
+                Some(variant)
+            }
             (Kernel::Pack, _) => plain("pack.wgsl"),
             (Kernel::Unpack, _) => plain("unpack.wgsl"),
             (Kernel::SwiGlu, _) => plain("swiglu.wgsl"),
@@ -351,6 +361,23 @@ impl Kernel {
     /// The tiers this kernel has variants for, from `tier` down, on this adapter.
     pub fn tiers(self, tier: Tier, caps: &Capabilities) -> Vec<Tier> {
         tier.steps_down().filter(|t| caps.has(*t) && self.is_written_for(*t)).collect()
+    }
+}
+
+/// Vectors of four that attention takes in one step of its inner loops where an invocation walks alone: steps are few there
+/// ([`Capabilities::loop_steps`]), and SwiftShader's compiler takes no more.
+fn vectors_a_step(head_dim: usize) -> usize {
+    let quads = head_dim / 4;
+    [8, 4, 2].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1)
+}
+
+/// Steps of an invocation's loops over `keys` keys: see the shaders.
+pub fn attention_steps(tier: Tier, head_dim: usize, keys: usize) -> usize {
+    let quads = head_dim / 4;
+    match tier {
+        Tier::Software => keys.saturating_mul(2 * (quads / vectors_a_step(head_dim)) + 1).saturating_add(2 * quads),
+        // 64 keys at once: a product, six halvings, their sum, and at most as much again for the values.
+        _ => keys.div_ceil(64).saturating_mul(quads + 6 + 64 + 64 + 1),
     }
 }
 

@@ -156,6 +156,8 @@ impl<E: Executor> ChatSession<E> {
                 "give a number from 0 on",
             ));
         }
+        // A slide that could not be is refused now, not in the middle of an answer.
+        options.overflow.fit(&[], self.model.config().context_length)?;
         let model = self.model.clone();
         let mut out = Answer::new(model.tokenizer().stream(), self.session.dispatches(&self.decode));
         let start = Instant::now();

@@ -347,7 +347,12 @@ fn their_name(name: &str) -> String {
 
 /// Every adapter (or those whose name contains `LANTERN_ADAPTER`) at every tier it has. A machine without any says that it
 /// skips, unless `LANTERN_NEEDS_GPU` is set.
-pub fn each_gpu(mut test: impl FnMut(&Rc<Gpu>, Tier)) {
+pub fn each_gpu(test: impl FnMut(&Rc<Gpu>, Tier)) {
+    each_gpu_with(None, test);
+}
+
+/// Those, binding no more bytes at once than that.
+pub fn each_gpu_with(binding_limit: Option<u64>, mut test: impl FnMut(&Rc<Gpu>, Tier)) {
     let wanted = std::env::var("LANTERN_ADAPTER").unwrap_or_default().to_lowercase();
     let mut adapters = block_on(Gpu::adapters());
     adapters.retain(|a| a.caps.name.to_lowercase().contains(&wanted));
@@ -358,8 +363,12 @@ pub fn each_gpu(mut test: impl FnMut(&Rc<Gpu>, Tier)) {
     for adapter in adapters {
         for tier in adapter.tiers {
             println!("{}, tier {tier}", adapter.caps.name);
-            let options =
-                GpuOptions { tier: Some(tier), adapter: Some(adapter.caps.name.clone()), ..GpuOptions::default() };
+            let options = GpuOptions {
+                tier: Some(tier),
+                adapter: Some(adapter.caps.name.clone()),
+                binding_limit,
+                ..Default::default()
+            };
             let gpu = block_on(Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact)))).unwrap();
             test(&Rc::new(gpu), tier);
         }

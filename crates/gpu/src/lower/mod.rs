@@ -11,7 +11,7 @@ use lantern_graph::{Count, DType, Dim, Error, Graph, Index, NodeId, Op, Result, 
 
 use crate::caps::Tier;
 use crate::device::Gpu;
-use crate::kernel::{Format, Kernel};
+use crate::kernel::{Format, Kernel, attention_steps};
 use crate::pipeline::Pipeline;
 use crate::step::{Param, Part, Slot, Step, strides};
 use crate::weights::GpuWeights;
@@ -298,6 +298,26 @@ impl<'a> Lowering<'a> {
             .collect()
     }
 
+    /// A driver that ends loops early must not be asked for so many steps.
+    fn check_loops(&self, id: NodeId, kernel: Kernel) -> Result<()> {
+        let (Op::Attention { window, .. }, Kernel::Attention { head_dim, .. }) = (&self.graph.node(id).op, kernel)
+        else {
+            return Ok(());
+        };
+        let keys = self.shape(self.graph.node(id).inputs[1]).0[0].bound(self.graph);
+        let keys = window.map_or(keys, |window| keys.min(window));
+        let (steps, most) =
+            (attention_steps(self.gpu.chosen(kernel)?.tier, head_dim, keys), self.gpu.capabilities().loop_steps());
+        if steps <= most {
+            return Ok(());
+        }
+        Err(Error::new(
+            "gpu.too_large",
+            format!("attention over {keys} positions takes {steps} steps, and this driver ends a kernel after {most}"),
+            "use a shorter context, or the CPU",
+        ))
+    }
+
     fn node(&mut self, id: NodeId) -> Result<Slot> {
         let graph = self.graph;
         let node = graph.node(id);
@@ -305,6 +325,9 @@ impl<'a> Lowering<'a> {
         let shape = &node.shape;
         let count = shape.count();
         let kernel = node_kernels(graph, id)?.first().copied();
+        if let Some(kernel) = kernel {
+            self.check_loops(id, kernel)?;
+        }
         match (&node.op, kernel) {
             (Op::Input(i), _) => Ok(Slot::Input(*i)),
             (Op::Weight(w), _) => {
