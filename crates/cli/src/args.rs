@@ -101,9 +101,15 @@ pub struct Chat {
     pub temperature: f32,
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Most tokens a conversation may have; the file's own limit holds too
-    #[arg(long, default_value_t = 2048)]
-    pub context: usize,
+    /// Most tokens a conversation may have [default: what the model was trained for, at most 4096]
+    #[arg(long)]
+    pub context: Option<usize>,
+    /// What happens where that is reached: the answer stops, or the oldest of the conversation is forgotten
+    #[arg(long, value_enum, default_value_t = WhenFull::Stop)]
+    pub overflow: WhenFull,
+    /// With --overflow slide: how many tokens at the beginning are never forgotten [default: the file's first token (BOS)]
+    #[arg(long)]
+    pub keep: Option<usize>,
     #[command(flatten)]
     pub device: Device,
     #[command(flatten)]
@@ -240,6 +246,12 @@ pub struct Device {
     /// Part of the graphics adapter's name
     #[arg(long)]
     pub adapter: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhenFull {
+    Stop,
+    Slide,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use lantern_demos::chat::{ChatModel, Finish, GenerateOptions, LoadOptions, Message, check};
+use lantern_demos::chat::{ChatModel, Finish, GenerateOptions, LoadOptions, Message, Overflow, check};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::{FileSource, Gguf};
 use serde_json::json;
 
-use crate::args::Chat;
+use crate::args::{Chat, WhenFull};
 use crate::device::{self, Device};
 use crate::output;
 
@@ -17,7 +17,14 @@ pub async fn run(args: &Chat) -> Result<()> {
     }
     let source = FileSource::open(&args.model)?;
     // A file that cannot be run is refused before a device is woken.
-    check(&Gguf::read(&source).await?, &load_options(args))?;
+    let checked = check(&Gguf::read(&source).await?, &load_options(args))?;
+    if let Some(context) = args.context.filter(|context| *context > checked.trained_context) {
+        return Err(Error::new(
+            "llama.context",
+            format!("--context {context}: the model was trained for {} positions", checked.trained_context),
+            "ask for no more than that: beyond, its answers fall apart",
+        ));
+    }
     match device::open(&args.device).await? {
         Device::Cpu(cpu) => answer(&cpu, &source, args).await,
         Device::Gpu(gpu) => answer(&gpu, &source, args).await,
@@ -36,6 +43,10 @@ async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat)
         max_tokens: args.max_tokens,
         temperature: args.temperature,
         seed: args.seed,
+        overflow: match args.overflow {
+            WhenFull::Stop => Overflow::Stop,
+            WhenFull::Slide => Overflow::Slide { keep: args.keep.unwrap_or(first_tokens(&model)) },
+        },
         ..GenerateOptions::default()
     };
     let mut written = Ok(());
@@ -63,6 +74,8 @@ async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat)
         "text": generation.text,
         "finish": finish_name(generation.finish),
         "prompt_tokens": generation.prompt_tokens,
+        "slides": generation.slides,
+        "dropped": generation.dropped,
         "prefill_ms": generation.prefill_ms,
         "decode_ms": generation.decode_ms,
         "tokens_per_s": generation.tokens_per_s(),
@@ -75,7 +88,13 @@ async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat)
 }
 
 fn load_options(args: &Chat) -> LoadOptions {
-    LoadOptions { context_length: args.context, ..LoadOptions::default() }
+    let default = LoadOptions::default();
+    LoadOptions { context_length: args.context.unwrap_or(default.context_length), ..default }
+}
+
+/// How many tokens stand before every prompt.
+fn first_tokens<E: Executor>(model: &ChatModel<E>) -> usize {
+    usize::from(model.tokenizer().add_bos() && model.tokenizer().bos().is_some())
 }
 
 fn finish_name(finish: Finish) -> &'static str {

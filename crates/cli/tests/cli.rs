@@ -166,6 +166,28 @@ fn perplexity_of_a_model_that_always_says_h() {
 }
 
 #[test]
+fn a_full_context_stops_or_slides_as_asked() {
+    let file = write("overflow.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let base = ["chat", "--model", path(&file), "--raw", "--prompt", "abc", "--max-tokens", "40", "--context", "16"];
+    let say = |more: &[&str]| json(&[&base[..], more, &["--device", "cpu", "--json"]].concat(), b"");
+    let stopped = say(&[]);
+    // Five of the prompt; the last is drawn from the last position.
+    assert_eq!((stopped["finish"].as_str(), stopped["tokens"].as_array().unwrap().len()), (Some("context_full"), 12));
+    assert_eq!((&stopped["slides"], &stopped["dropped"]), (&Json::from(0), &Json::from(0)));
+    for (keep, step) in [(vec![], 7), (vec!["--keep", "6"], 5)] {
+        let slid = say(&[&["--overflow", "slide"], &keep[..]].concat());
+        assert_eq!((slid["finish"].as_str(), slid["tokens"].as_array().unwrap().len()), (Some("max_tokens"), 40));
+        let slides = slid["slides"].as_u64().unwrap();
+        assert!(slides >= 3 && slid["dropped"] == slides * step, "{slid}");
+    }
+    let chat = [&base[..], &["--device", "cpu"]].concat();
+    fails(&[&chat[..], &["--overflow", "slide", "--keep", "15"]].concat(), b"", "chat.keep", "first 15 tokens");
+    fails(&[&chat[..], &["--overflow", "spill"]].concat(), b"", "usage", "spill");
+    let beyond = ["chat", "--model", path(&file), "--prompt", "a", "--context", "65", "--device", "cpu"];
+    fails(&beyond, b"", "llama.context", "trained for 64");
+}
+
+#[test]
 fn what_cannot_be_done_is_one_clear_line() {
     let good = write("errors.gguf", &tiny(GgmlType::F32).finish().unwrap());
     let good = path(&good);

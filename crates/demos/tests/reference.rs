@@ -5,10 +5,11 @@ mod common;
 use std::rc::Rc;
 
 use common::{
-    F16_SCALES_BOUND, F32_BOUND, INT8_BOUND, SMALL, Sizes, WIDE, argmax, golden_ids, greedy, margin, prompted,
-    random_ids, random_model, reference, relative_error, stories,
+    F16_SCALES_BOUND, F32_BOUND, HALF_CACHE_BOUND, INT8_BOUND, SMALL, Sizes, WIDE, agree, argmax, golden_ids, greedy,
+    prompted, random_ids, random_model, reference, stories,
 };
 use lantern_cpu::{Cpu, Mode};
+use lantern_demos::chat::LoadOptions;
 use lantern_gpu::Tier;
 use lantern_graph::Executor;
 use lantern_weights::GgmlType;
@@ -25,23 +26,14 @@ fn variants() -> Vec<Sizes> {
 }
 
 /// Every position's logits within the bound, and another token only where the reference's margin is below it: logits that
-/// each err by the bound change places when they are closer than two of it.
+/// each err by the bound change places when they are closer than two of it. With caches of f32, and with caches of halves
+/// as chats have them.
 fn holds<E: Executor>(executor: &Rc<E>, bytes: &[u8], ids: &[u32], bound: f32, what: &str) {
-    let ours = common::teacher_forced(executor, bytes, ids);
-    agree(&reference(bytes, ids), &ours, bound, what);
-}
-
-fn agree(theirs: &[Vec<f32>], ours: &[Vec<f32>], bound: f32, what: &str) {
-    assert_eq!(theirs.len(), ours.len());
-    let mut worst = 0f32;
-    for (at, (theirs, ours)) in theirs.iter().zip(ours).enumerate() {
-        let error = relative_error(theirs, ours);
-        assert!(error < bound, "{what}, position {at}: relative error {error}");
-        worst = worst.max(error);
-        let ahead = margin(theirs);
-        assert!(argmax(theirs) == argmax(ours) || ahead < 2.0 * bound, "{what}, position {at}: margin {ahead}");
+    for (kv_f16, bound) in [(false, bound), (true, bound.max(HALF_CACHE_BOUND))] {
+        let options = LoadOptions { kv_f16, ..LoadOptions::default() };
+        let ours = common::teacher_forced(executor, bytes, ids, &options);
+        agree(&reference(bytes, ids), &ours, bound, &format!("{what}, halves {kv_f16}"));
     }
-    println!("{what}: relative error {worst:.2e}");
 }
 
 /// A file of one type with random weights, a prompt, and what the reference answers to it.

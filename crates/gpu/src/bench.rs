@@ -3,7 +3,9 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, Value, WeightSpec};
+use lantern_graph::{
+    Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, StateOptions, Value, WeightSpec,
+};
 
 use crate::device::Gpu;
 use crate::kernel::Kernel;
@@ -101,15 +103,17 @@ fn attention(rows: usize, kv_len: usize) -> Result<Work> {
     let (kv_heads, group, head_dim) = (4, 4, 64);
     let mut graph = Graph::new();
     let q = graph.input("q", [rows, kv_heads, group, head_dim], DType::F32);
-    let k = graph.input("k", [kv_len, kv_heads, head_dim], DType::F32);
-    let v = graph.input("v", [kv_len, kv_heads, head_dim], DType::F32);
-    let op = Op::Attention { scale: 0.125, start: Index::Fixed(kv_len - rows) };
+    // As a chat keeps them.
+    let options = StateOptions { storage: DType::F16, growing: false };
+    let k = graph.state_with("k", &[kv_len, kv_heads, head_dim], options)?;
+    let v = graph.state_with("v", &[kv_len, kv_heads, head_dim], options)?;
+    let op = Op::Attention { scale: 0.125, start: Index::Fixed(kv_len - rows), window: None };
     let y = graph.fused(op, &[q, k, v])?;
     graph.output("y", y);
     let (queries, keys) = (rows * kv_heads * group * head_dim, kv_len * kv_heads * head_dim);
-    let inputs = [("q", queries), ("k", keys), ("v", keys)].map(|(n, len)| (n, Value::F32(vec![0.1; len])));
-    let shapes = format!("q [{rows}, {kv_heads}, {group}, {head_dim}], k and v [{kv_len}, {kv_heads}, {head_dim}]");
-    Ok(Work { graph, inputs: inputs.to_vec(), shapes, bytes: (2 * queries + 2 * keys) as u64 * 4 })
+    let inputs = vec![("q", Value::F32(vec![0.1; queries]))];
+    let shapes = format!("q [{rows}, {kv_heads}, {group}, {head_dim}], k and v [{kv_len}, {kv_heads}, {head_dim}] f16");
+    Ok(Work { graph, inputs, shapes, bytes: (2 * queries * 4 + 2 * keys * 2) as u64 })
 }
 
 fn rms_norm(rows: usize, columns: usize) -> Result<Work> {

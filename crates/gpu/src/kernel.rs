@@ -207,10 +207,15 @@ pub enum Kernel {
     RmsNorm,
     Softmax,
     Rope,
-    /// `head_dim` is a multiple of four, up to 256: `lower/` sees to it.
+    /// `head_dim` is a multiple of four, up to 256: `lower/` sees to it. `halves`: keys and values lie in states of halves.
     Attention {
         head_dim: usize,
+        halves: bool,
     },
+    /// Rows into a state of halves.
+    Pack,
+    /// Halves of a state as floats, for whoever is no attention.
+    Unpack,
     SwiGlu,
     /// Activations to int8, before `Linear` at the tier `dot`.
     Quantize,
@@ -265,7 +270,11 @@ impl Kernel {
             Kernel::RmsNorm => "rms_norm".into(),
             Kernel::Softmax => "softmax".into(),
             Kernel::Rope => "rope".into(),
-            Kernel::Attention { head_dim } => format!("attention_{head_dim}"),
+            Kernel::Attention { head_dim, halves } => {
+                format!("attention_{head_dim}{}", if halves { "_f16" } else { "" })
+            }
+            Kernel::Pack => "pack".into(),
+            Kernel::Unpack => "unpack".into(),
             Kernel::SwiGlu => "swiglu".into(),
             Kernel::Quantize => "quantize".into(),
             Kernel::Bandwidth => "bandwidth".into(),
@@ -286,6 +295,8 @@ impl Kernel {
             Kernel::Softmax,
             Kernel::Rope,
             Kernel::SwiGlu,
+            Kernel::Pack,
+            Kernel::Unpack,
             Kernel::Quantize,
             Kernel::ConvFilter,
             Kernel::MaxPool,
@@ -301,7 +312,9 @@ impl Kernel {
         all.extend(Unary::ALL.map(Kernel::Unary));
         all.extend(Binary::ALL.map(Kernel::Binary));
         all.extend([Reduction::Sum, Reduction::Max].map(Kernel::Reduce));
-        all.extend([8, 32, 64, 80, 128].map(|head_dim| Kernel::Attention { head_dim }));
+        for head_dim in [8, 32, 64, 80, 128] {
+            all.extend([false, true].map(|halves| Kernel::Attention { head_dim, halves }));
+        }
         for format in Format::ALL {
             // Quantized rows are whole groups of 32, so never odd.
             let alignments: &[bool] = if format.is_quantized() { &[true] } else { &[true, false] };
@@ -333,8 +346,11 @@ impl Kernel {
             defines.extend(more);
             Some(Variant { file, defines })
         };
-        let attention =
-            |file: &'static str, n: usize| Some(Variant { file, defines: vec![("QUADS", (n / 4).to_string())] });
+        let attention = |file: &'static str, n: usize, halves: bool| {
+            let mut defines = vec![("QUADS", (n / 4).to_string())];
+            defines.extend(halves.then(|| ("HALVES", String::new())));
+            Some(Variant { file, defines })
+        };
         match (self, tier) {
             (Kernel::Linear { format, many: false, adds, aligned }, tier) => match tier {
                 Tier::Software => weight("gemv_software.wgsl", format, aligned, adds.defines()),
@@ -354,7 +370,7 @@ impl Kernel {
             (Kernel::Argmax, Tier::Core) => plain("argmax_core.wgsl"),
             (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
             (Kernel::Softmax, Tier::Core) => plain("softmax_core.wgsl"),
-            (Kernel::Attention { head_dim: n }, Tier::Core) => attention("attention_core.wgsl", n),
+            (Kernel::Attention { head_dim, halves }, Tier::Core) => attention("attention_core.wgsl", head_dim, halves),
             (_, Tier::Core | Tier::Subgroups | Tier::Dot) => None,
             (Kernel::Unary(op), _) => expression("unary.wgsl", unary_expression(op)),
             (Kernel::Affine, _) => expression("unary.wgsl", "v * p.mul + p.add"),
@@ -391,7 +407,19 @@ impl Kernel {
             (Kernel::RmsNorm, _) => plain("rms_norm_software.wgsl"),
             (Kernel::Softmax, _) => plain("softmax_software.wgsl"),
             (Kernel::Rope, _) => plain("rope.wgsl"),
-            (Kernel::Attention { head_dim: n }, _) => attention("attention_software.wgsl", n),
+            (Kernel::Attention { head_dim, halves }, _) => {
+                let mut variant = attention("attention_software.wgsl", head_dim, halves)?;
+                let step = vectors_a_step(head_dim);
+                let lines = |line: fn(usize) -> String| (0..step).map(line).collect::<Vec<_>>().join(" ");
+                variant.defines.extend([
+                    ("STEP", step.to_string()),
+                    ("PRODUCTS", lines(|i| format!("products += query[d + {i}u] * four(k[base + d + {i}u]);"))),
+                    ("TOTALS", lines(|i| format!("add(d + {i}u, shrink, weight * four(v[base + d + {i}u]));"))),
+                ]);
+                Some(variant)
+            }
+            (Kernel::Pack, _) => plain("pack.wgsl"),
+            (Kernel::Unpack, _) => plain("unpack.wgsl"),
             (Kernel::SwiGlu, _) => plain("swiglu.wgsl"),
             (Kernel::Quantize, _) => plain("quantize.wgsl"),
             (Kernel::Bandwidth, _) => plain("bench_copy.wgsl"),
@@ -407,6 +435,23 @@ impl Kernel {
     /// The tiers this kernel has variants for, from `tier` down, on this adapter.
     pub fn tiers(self, tier: Tier, caps: &Capabilities) -> Vec<Tier> {
         tier.steps_down().filter(|t| caps.has(*t) && self.is_written_for(*t)).collect()
+    }
+}
+
+/// Vectors of four that attention takes in one step of its inner loops where an invocation walks alone: steps are few there
+/// ([`Capabilities::loop_steps`]), and SwiftShader's compiler takes no more.
+fn vectors_a_step(head_dim: usize) -> usize {
+    let quads = head_dim / 4;
+    [8, 4, 2].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1)
+}
+
+/// Steps of an invocation's loops over `keys` keys: see the shaders.
+pub fn attention_steps(tier: Tier, head_dim: usize, keys: usize) -> usize {
+    let quads = head_dim / 4;
+    match tier {
+        Tier::Software => keys.saturating_mul(2 * (quads / vectors_a_step(head_dim)) + 1).saturating_add(2 * quads),
+        // 64 keys at once: a product, six halvings, their sum, and at most as much again for the values.
+        _ => keys.div_ceil(64).saturating_mul(quads + 6 + 64 + 64 + 1),
     }
 }
 

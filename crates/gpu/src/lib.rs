@@ -22,6 +22,7 @@ mod selftest;
 mod session;
 mod shader;
 mod shaders;
+mod state;
 mod step;
 mod wait;
 #[cfg(target_arch = "wasm32")]

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use lantern_graph::{
-    Activation, Bindings, Cancel, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session, Unary,
-    Value, Window,
+    Activation, Bindings, Cancel, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session,
+    StateOptions, Unary, Value, Window,
 };
 
 use crate::caps::Tier;
@@ -181,6 +181,15 @@ impl Builder {
         (inputs, Epilogue { bias, residual, activation: Some(activation) })
     }
 
+    /// A state of halves with rows of x from `start` on.
+    fn halves(&mut self, name: &str, x: NodeId, start: usize) -> Result<NodeId> {
+        let mut shape = self.case.graph.shape(x).bound(&self.case.graph);
+        shape[0] += start;
+        let options = StateOptions { storage: DType::F16, growing: false };
+        let state = self.case.graph.state_with(name, &shape, options)?;
+        self.case.graph.write(state, x, Index::Fixed(start))
+    }
+
     /// A convolution of two pictures with every kind of oddity.
     fn conv(
         &mut self,
@@ -316,10 +325,21 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
             let (x, f) = (b.floats("x", [5, 3, 16]), b.floats("f", [8, 1]));
             b.case.graph.fused(Op::Rope { start: Index::Fixed(1007) }, &[x, f])?
         }
-        Kernel::Attention { head_dim } => {
+        Kernel::Attention { head_dim, halves } => {
             let q = b.floats("q", [3, 2, 3, head_dim]);
-            let (k, v) = (b.floats("k", [77, 2, head_dim]), b.floats("v", [77, 2, head_dim]));
-            b.case.graph.fused(Op::Attention { scale: 0.7, start: Index::Fixed(74) }, &[q, k, v])?
+            let (mut k, mut v) = (b.floats("k", [77, 2, head_dim]), b.floats("v", [77, 2, head_dim]));
+            if halves {
+                (k, v) = (b.halves("k", k, 0)?, b.halves("v", v, 0)?);
+            }
+            // A window that ends inside what an invocation or a workgroup takes at once.
+            let op = Op::Attention { scale: 0.7, start: Index::Fixed(74), window: Some(70) };
+            b.case.graph.fused(op, &[q, k, v])?
+        }
+        Kernel::Pack | Kernel::Unpack => {
+            // Halves below the normal ones too.
+            let values = b.numbers.floats(78).iter().enumerate().map(|(i, v)| v * [1.0, 3e-5][i % 2]).collect();
+            let x = b.given("x", [13, 6], values);
+            b.halves("s", x, 2)?
         }
         Kernel::SwiGlu => {
             let (gate, up) = (b.floats("gate", [3, 37]), b.floats("up", [3, 37]));

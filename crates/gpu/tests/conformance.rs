@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Work, dense, each_adapter_and_tier, fixed, input, random, weight};
+use common::{Work, dense, each_adapter_and_tier, fixed, floats, input, random, weight};
 use lantern_graph::{Binary, DType, Dim, Index, Op, Reduction, Unary, Value};
 use rand::Rng;
 
@@ -186,9 +186,13 @@ fn fused_operations_of_odd_sizes() {
             let elements = (past + rows) * kv_heads * head_dim;
             let k = input(&mut work, rng, "k", &cache, elements);
             let v = input(&mut work, rng, "v", &cache, elements);
-            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start) };
+            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window: None };
             let y = work.graph.fused(op, &[q, k, v]).unwrap();
             work.graph.output("attention", y);
+            let window = Some(rng.random_range(1..past + rows + 2));
+            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window };
+            let y = work.graph.fused(op, &[q, k, v]).unwrap();
+            work.graph.output("attention in a window", y);
             let x = dense(&mut work, rng, "x", &[rows, group, head_dim]);
             let frequencies = dense(&mut work, rng, "f", &[head_dim / 2, 1]);
             let turned = work.graph.fused(Op::Rope { start: Index::Symbol(start) }, &[x, frequencies]).unwrap();
@@ -203,6 +207,45 @@ fn fused_operations_of_odd_sizes() {
             let glu = work.graph.fused(Op::SwiGlu, &[a, b]).unwrap();
             work.graph.output("swiglu", glu);
             work.compare(gpu, F32, &format!("fused, head_dim {head_dim}, past {past}, rows {rows}"));
+        }
+    });
+}
+
+/// What one invocation walks alone at the lowest tier: llvmpipe ends an invocation's loops after 65,535 steps, silently.
+#[test]
+fn long_rows_and_long_contexts_are_walked_to_their_end() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        let mut work = Work::new();
+        let mut values = floats(rng, 2 * 130_000);
+        (values[99_999], values[130_000 + 129_999]) = (2.0, 2.0);
+        work.inputs.push(("x".into(), Value::F32(values)));
+        let x = work.graph.input("x", [2usize, 130_000], DType::F32);
+        let best = work.graph.argmax(x).unwrap();
+        work.graph.output("argmax", best);
+        let (kv_len, head_dim) = (7000, 128);
+        let q = dense(&mut work, rng, "q", &[2, 1, 2, head_dim]);
+        let (k, v) =
+            (dense(&mut work, rng, "k", &[kv_len, 1, head_dim]), dense(&mut work, rng, "v", &[kv_len, 1, head_dim]));
+        let op = Op::Attention { scale: 0.3, start: Index::Fixed(kv_len - 2), window: None };
+        let y = work.graph.fused(op, &[q, k, v]).unwrap();
+        work.graph.output("attention", y);
+        work.compare(gpu, F32, "long");
+
+        // Where the driver would end before that, it is said.
+        let mut work = Work::new();
+        let q = dense(&mut work, rng, "q", &[1, 1, 1, 4]);
+        let (k, v) = (dense(&mut work, rng, "k", &[30_000, 1, 4]), dense(&mut work, rng, "v", &[30_000, 1, 4]));
+        let op = Op::Attention { scale: 0.3, start: Index::Fixed(29_999), window: None };
+        let y = work.graph.fused(op, &[q, k, v]).unwrap();
+        work.graph.output("attention", y);
+        let ends = gpu.tier() == lantern_gpu::Tier::Software && gpu.capabilities().loop_steps() < 90_000;
+        match work.run(gpu) {
+            Err(error) => assert!(ends && error.code == "gpu.too_large", "{error}"),
+            Ok(_) => {
+                assert!(!ends);
+                work.compare(gpu, F32, "longer");
+            }
         }
     });
 }

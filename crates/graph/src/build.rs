@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 
-use crate::graph::{InputSpec, StateSpec, WeightSpec};
+use crate::graph::{InputSpec, WeightSpec};
 use crate::shape::{Dim, Shape};
+use crate::state::{StateOptions, StateSpec};
 use crate::{Binary, DType, Error, Graph, Index, NodeId, Op, Reduction, Result, StateId, Unary, WeightId};
 
 pub(crate) fn shape_error(op: &str, cause: String) -> Error {
@@ -48,13 +49,24 @@ impl Graph {
 
     /// Storage that outlives the run; f32, zeros at first. Asking again for a name gives the same storage.
     pub fn state(&mut self, name: &str, shape: &[usize]) -> Result<NodeId> {
-        let spec = StateSpec { name: name.into(), shape: shape.to_vec(), dtype: DType::F32 };
+        self.state_with(name, shape, StateOptions::default())
+    }
+
+    /// A state that is stored another way, or takes its memory as it is written. The node is f32 either way.
+    pub fn state_with(&mut self, name: &str, shape: &[usize], options: StateOptions) -> Result<NodeId> {
+        let StateOptions { storage, growing } = options;
+        let spec = StateSpec { name: name.into(), shape: shape.to_vec(), dtype: storage, growing };
+        if !matches!(storage, DType::F32 | DType::F16) {
+            let cause = format!("the state {name} cannot be stored as {}", storage.name());
+            return Err(Error::new("graph.dtype", cause, "store states as f32 or f16"));
+        }
+        // Halves lie two to a word, and rows begin with one.
+        if storage == DType::F16 && !spec.row_elements().is_multiple_of(2) {
+            return Err(shape_error("state", format!("{name} {shape:?} has rows of an odd number of halves")));
+        }
         let index = match self.states.iter().position(|s| s.name == name) {
             Some(i) if self.states[i] == spec => i,
-            Some(i) => {
-                let known = &self.states[i];
-                return Err(shape_error("state", format!("{name} is {:?} and also {shape:?}", known.shape)));
-            }
+            Some(i) => return Err(shape_error("state", format!("{name} is {:?} and also {spec:?}", self.states[i]))),
             None => {
                 self.states.push(spec);
                 self.states.len() - 1

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::shape::{Count, Dim, Shape, Symbol};
-use crate::{DType, Error, Op, Result};
+use crate::{DType, Error, Op, Result, StateSpec};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
@@ -62,14 +62,6 @@ impl WeightSpec {
         let (elements, bytes) = self.dtype.block();
         self.columns() / elements * bytes
     }
-}
-
-/// Storage that outlives a run and is written in place: KV caches, Adam moments, trained parameters. Starts as zeros.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateSpec {
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub dtype: DType,
 }
 
 /// A description of the work. Build it with the methods named after the operations (see `build.rs`).

@@ -300,10 +300,12 @@ pub enum Op {
         start: Index,
     },
     /// Causal grouped-query attention. Inputs q [rows, kv_heads, group, head_dim], k and v [kv_len, kv_heads, head_dim];
-    /// query row r stands at position `start + r`. Result [rows, kv_heads, group, head_dim].
+    /// query row r stands at position `start + r` and sees the keys up to there, or the last `window` of them. Result
+    /// [rows, kv_heads, group, head_dim].
     Attention {
         scale: f32,
         start: Index,
+        window: Option<usize>,
     },
     /// Shazeer 2020, "GLU variants": `silu(gate) · up`. Inputs gate, up.
     SwiGlu,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Function, Uint32Array};
-use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message};
+use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message, Overflow};
 use lantern_graph::{Cancel, Executor, Result};
 use lantern_weights::{ByteSource, Gguf};
 use wasm_bindgen::JsValue;
@@ -59,8 +59,11 @@ pub async fn generate<E: Executor>(
         temperature: js::number(request, "temperature")? as f32,
         seed: js::number(request, "seed")? as u64,
         first_step: js::number(request, "firstStep")? as u64,
+        overflow: overflow(request)?,
     };
     let _ = on_prompt.call1(&JsValue::NULL, &Uint32Array::from(ids.as_slice()));
+    // The page keeps the whole conversation; the context what is left of it.
+    let (whole, ids) = (ids.len(), options.overflow.fit(&ids, session.model().config().context_length)?);
     // The last token always runs again: its output is where the answer begins.
     let shared = session.keep_prefix(ids.split_last().map_or(&[], |(_, before)| before));
     let rest = ids.get(shared..).unwrap_or_default();
@@ -78,12 +81,22 @@ pub async fn generate<E: Executor>(
     Ok(js::object(&[
         ("tokens", js_sys::Array::from_iter(generation.tokens.iter().map(|id| JsValue::from(*id))).into()),
         ("finish", finish.into()),
-        ("promptTokens", (ids.len() as f64).into()),
+        ("promptTokens", (whole as f64).into()),
+        ("dropped", ((whole - ids.len() + generation.dropped) as f64).into()),
         ("prefillMs", generation.prefill_ms.into()),
         ("decodeMs", generation.decode_ms.into()),
         ("dispatchesPerToken", (generation.dispatches_per_token as f64).into()),
         ("bytesPerToken", (generation.bytes_per_token as f64).into()),
     ]))
+}
+
+/// `overflow: "slide"` with the number of tokens to `keep`, else the answer stops where the context is full.
+fn overflow(request: &JsValue) -> Result<Overflow> {
+    match js::field(request, "overflow").as_string().as_deref() {
+        Some("slide") => Ok(Overflow::Slide { keep: js::number(request, "keep")? as usize }),
+        Some("stop") | None => Ok(Overflow::Stop),
+        Some(_) => Err(js::unfit("overflow", "\"stop\" or \"slide\"")),
+    }
 }
 
 /// `{ids, text}`, a text and what the visitor adds to it; or `{turns: [{role, content}]}`, a conversation.

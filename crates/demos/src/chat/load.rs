@@ -14,15 +14,17 @@ use crate::{Progress, Stage};
 
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Most positions a conversation may have; the file's own limit holds too. Each session's caches are made this long.
+    /// Most positions a conversation may have; the file's own limit holds too. Caches grow with the conversation.
     pub context_length: usize,
     /// Most tokens of a prompt that run at once.
     pub prefill_chunk: usize,
+    /// Keys and values are kept as halves: half the memory, and each rounded by at most 2⁻¹¹ of itself.
+    pub kv_f16: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: 2048, prefill_chunk: 64 }
+        Self { context_length: 4096, prefill_chunk: 64, kv_f16: true }
     }
 }
 
@@ -182,8 +184,9 @@ impl<E: Executor> ChatModel<E> {
     }
 
     /// What a decode step reads with `kv_len` positions in its caches, in bytes as the file stores them: every matrix
-    /// and norm once (of an embedding table that is not also the output, one row), and the keys and values.
+    /// and norm once (of an embedding table that is not also the output, one row), and the keys and values it sees, in
+    /// bytes as the caches are declared.
     pub fn bytes_per_token(&self, kv_len: usize) -> u64 {
-        self.decode_weight_bytes + self.config.kv_bytes(kv_len)
+        self.decode_weight_bytes + self.config.kv_bytes(self.config.seen(kv_len))
     }
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod load;
+mod overflow;
 mod perplexity;
 mod sampler;
 mod session;
@@ -12,6 +13,7 @@ mod template;
 
 pub use check::{Checked, check};
 pub use load::{ChatModel, LoadOptions};
+pub use overflow::{Overflow, fit};
 pub use perplexity::{Perplexity, PerplexityOptions, perplexity};
 pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
 pub use template::{ChatTemplate, Message};

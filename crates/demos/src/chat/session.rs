@@ -6,8 +6,8 @@ use lantern_graph::{Bindings, Cancel, Error, Executor, Result, Session, Value};
 use lantern_tokenizer::DecodeStream;
 use web_time::Instant;
 
-use super::ChatModel;
 use super::sampler::{sample, uniform};
+use super::{ChatModel, Overflow, fit};
 
 #[derive(Debug, Clone)]
 pub struct GenerateOptions {
@@ -17,11 +17,13 @@ pub struct GenerateOptions {
     pub seed: u64,
     /// Draws made before: a journal that is replayed goes on with the draw that would have come next.
     pub first_step: u64,
+    /// What happens where the context is full.
+    pub overflow: Overflow,
 }
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        Self { max_tokens: 256, temperature: 0.0, seed: 0, first_step: 0 }
+        Self { max_tokens: 256, temperature: 0.0, seed: 0, first_step: 0, overflow: Overflow::Stop }
     }
 }
 
@@ -50,6 +52,9 @@ pub struct Generation {
     pub finish: Finish,
     /// Tokens that ran before the first answer.
     pub prompt_tokens: usize,
+    /// How often the oldest of the conversation was forgotten, and how many tokens that were.
+    pub slides: usize,
+    pub dropped: usize,
     /// Until the first token was known.
     pub prefill_ms: f64,
     /// From there to the last.
@@ -77,8 +82,9 @@ pub struct ChatSession<E: Executor> {
     prefill: <E::Session as Session>::Plan,
     /// Tokens whose keys and values the caches hold.
     cached: Vec<u32>,
-    /// Given out last, and not run yet.
-    pending: Option<u32>,
+    /// The conversation's tokens after those, which have not run yet: the one given out last, and after a slide that was
+    /// stopped all that moved.
+    waiting: Vec<u32>,
     /// The last run was a decode, not a prefill.
     decoded_last: bool,
 }
@@ -90,7 +96,7 @@ impl<E: Executor> ChatSession<E> {
         decode: <E::Session as Session>::Plan,
         prefill: <E::Session as Session>::Plan,
     ) -> Self {
-        Self { model, session, decode, prefill, cached: Vec::new(), pending: None, decoded_last: false }
+        Self { model, session, decode, prefill, cached: Vec::new(), waiting: Vec::new(), decoded_last: false }
     }
 
     pub fn model(&self) -> &Rc<ChatModel<E>> {
@@ -100,7 +106,7 @@ impl<E: Executor> ChatSession<E> {
     /// Forgets the conversation.
     pub fn reset(&mut self) {
         self.cached.clear();
-        self.pending = None;
+        self.waiting.clear();
     }
 
     /// Forgets all but what the conversation shares with the start of `ids`; gives how many tokens that is. What is left
@@ -108,23 +114,34 @@ impl<E: Executor> ChatSession<E> {
     pub fn keep_prefix(&mut self, ids: &[u32]) -> usize {
         let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         self.cached.truncate(shared);
-        self.pending = None;
+        self.waiting.clear();
         shared
     }
 
-    /// Tokens the conversation has: those that ran, and the one given out last.
+    /// Tokens the conversation has: those that ran, and those that did not yet.
     pub fn context(&self) -> Vec<u32> {
-        self.cached.iter().copied().chain(self.pending).collect()
+        [&self.cached[..], &self.waiting].concat()
+    }
+
+    /// What [`Overflow::Slide`] leaves of a whole conversation, however much of it was forgotten already: what a page that
+    /// writes it down anew gives to [`Self::keep_prefix`].
+    ///
+    /// # Errors
+    /// `chat.keep` when the first `keep` tokens leave no room.
+    pub fn fit(&self, ids: &[u32], keep: usize) -> Result<Vec<u32>> {
+        fit(ids, self.model.config().context_length, keep)
     }
 
     /// Runs `prompt` after what the conversation holds, then draws tokens until one ends the text, `max_tokens` are
-    /// there, the context is full, or `cancel` is heard; a stop is no error. With an empty prompt it goes on where it
-    /// stood. `on_token` hears each token as it comes; a last half character is in [`Generation::text`] alone.
+    /// there, the context is full (unless `overflow` lets it slide), or `cancel` is heard; a stop is no error. With an
+    /// empty prompt it goes on where it stood. `on_token` hears each token as it comes; a last half character is in [`Generation::text`] alone.
     ///
     /// A prompt that was stopped is forgotten whole. After a stop between tokens the conversation holds what was given out.
+    /// After a slide it is as if what is left had been the prompt.
     ///
     /// # Errors
-    /// `chat.empty_prompt`, `chat.too_long`, `chat.token`, `chat.temperature`, `chat.logits`; the executor's own.
+    /// `chat.empty_prompt`, `chat.too_long`, `chat.keep`, `chat.token`, `chat.temperature`, `chat.logits`; the executor's
+    /// own.
     pub async fn generate(
         &mut self,
         prompt: &[u32],
@@ -139,11 +156,16 @@ impl<E: Executor> ChatSession<E> {
                 "give a number from 0 on",
             ));
         }
+        // A slide that could not be is refused now, not in the middle of an answer.
+        options.overflow.fit(&[], self.model.config().context_length)?;
         let model = self.model.clone();
         let mut out = Answer::new(model.tokenizer().stream(), self.session.dispatches(&self.decode));
         let start = Instant::now();
-        match self.prompt(prompt, cancel).await {
-            Ok(ran) => out.generation.prompt_tokens = ran,
+        match self.prompt(prompt, options.overflow, cancel).await {
+            Ok((ran, dropped)) => {
+                out.generation.prompt_tokens = ran;
+                out.slid(dropped);
+            }
             Err(error) if error.is_cancelled() => return Ok(out.finish(self, Finish::Cancelled)),
             Err(error) => return Err(error),
         }
@@ -162,7 +184,7 @@ impl<E: Executor> ChatSession<E> {
             if cancel.is_cancelled() {
                 break Finish::Cancelled;
             }
-            self.pending = Some(id);
+            self.waiting = vec![id];
             if self.model.tokenizer().is_end(id) {
                 break Finish::EndOfText;
             }
@@ -172,10 +194,13 @@ impl<E: Executor> ChatSession<E> {
                 break Finish::MaxTokens;
             }
             if self.cached.len() >= self.model.config().context_length {
-                break Finish::ContextFull;
+                match options.overflow {
+                    Overflow::Stop => break Finish::ContextFull,
+                    Overflow::Slide { keep } => out.slid(self.slide(keep)?),
+                }
             }
-            match self.feed(&[id], cancel).await {
-                Ok(()) => self.pending = None,
+            match self.run_waiting(cancel).await {
+                Ok(()) => {}
                 Err(error) if error.is_cancelled() => break Finish::Cancelled,
                 Err(error) => return Err(error),
             }
@@ -188,62 +213,75 @@ impl<E: Executor> ChatSession<E> {
     /// # Errors
     /// As [`Self::generate`]'s, and `run.cancelled`.
     pub async fn logits(&mut self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
-        self.prompt(ids, cancel).await?;
+        self.prompt(ids, Overflow::Stop, cancel).await?;
         self.read("logits").await?.into_f32()
     }
 
-    /// Runs what is pending and the prompt, or nothing of it. Gives how many tokens that was.
-    async fn prompt(&mut self, prompt: &[u32], cancel: &Cancel) -> Result<usize> {
-        let before = self.cached.clone();
-        let mut ids: Vec<u32> = self.pending.into_iter().chain(prompt.iter().copied()).collect();
-        if ids.is_empty() {
+    /// Runs what waits and the prompt, or nothing of it. Gives how many tokens ran, and how many were forgotten for them.
+    async fn prompt(&mut self, prompt: &[u32], overflow: Overflow, cancel: &Cancel) -> Result<(usize, usize)> {
+        let before = self.context();
+        self.waiting.extend_from_slice(prompt);
+        if self.waiting.is_empty() {
             // The logits it goes on from are gone; the last token gives them again.
-            ids.extend(self.cached.pop());
+            self.waiting.extend(self.cached.pop());
         }
-        let checked = self.check_prompt(&ids);
-        let ran = match checked {
-            Ok(()) => self.feed(&ids, cancel).await,
+        let outcome = match self.make_room(overflow) {
+            Ok(dropped) => {
+                let count = self.waiting.len();
+                self.run_waiting(cancel).await.map(|()| (count, dropped))
+            }
             Err(error) => Err(error),
         };
-        match ran {
-            Ok(()) => self.pending = None,
-            Err(error) => {
-                self.cached = before;
-                return Err(error);
-            }
+        if outcome.is_err() {
+            // The conversation is what it was; what its caches lost to a slide runs again.
+            self.keep_prefix(&before);
+            self.waiting = before[self.cached.len()..].to_vec();
         }
-        Ok(ids.len())
+        outcome
     }
 
-    fn check_prompt(&self, ids: &[u32]) -> Result<()> {
+    /// Checks what is about to run, and lets the conversation slide where it is too long and may. Gives how many tokens were
+    /// forgotten.
+    fn make_room(&mut self, overflow: Overflow) -> Result<usize> {
         let config = self.model.config();
-        if ids.is_empty() {
+        if self.waiting.is_empty() {
             return Err(Error::new("chat.empty_prompt", "the prompt holds no token", "write something"));
         }
-        let room = config.context_length - self.cached.len();
-        if ids.len() > room {
+        if let Some(id) = self.waiting.iter().find(|id| **id as usize >= config.vocab_size) {
             return Err(Error::new(
-                "chat.too_long",
-                format!("{} tokens do not fit: {room} of {} positions are free", ids.len(), config.context_length),
-                "shorten the prompt, or begin a new conversation",
-            ));
-        }
-        match ids.iter().find(|id| **id as usize >= config.vocab_size) {
-            Some(id) => Err(Error::new(
                 "chat.token",
                 format!("there is no token {id}: the vocabulary has {}", config.vocab_size),
                 "encode the prompt with this model's own tokenizer",
+            ));
+        }
+        let (count, room) = (self.waiting.len(), config.context_length - self.cached.len());
+        match overflow {
+            _ if count <= room => Ok(0),
+            Overflow::Slide { keep } => self.slide(keep),
+            Overflow::Stop => Err(Error::new(
+                "chat.too_long",
+                format!("{count} tokens do not fit: {room} of {} positions are free", config.context_length),
+                "shorten the prompt, begin a new conversation, or let the oldest be forgotten",
             )),
-            None => Ok(()),
         }
     }
 
-    /// Runs tokens chunk by chunk; each chunk counts once it ran whole.
-    async fn feed(&mut self, ids: &[u32], cancel: &Cancel) -> Result<()> {
+    /// Forgets the oldest of a conversation that is too long, but for its first `keep` tokens; what moved is to run again.
+    /// Gives how many tokens were forgotten.
+    fn slide(&mut self, keep: usize) -> Result<usize> {
+        let all = self.context();
+        let kept = self.fit(&all, keep)?;
+        let shared = self.keep_prefix(&kept);
+        self.waiting = kept[shared..].to_vec();
+        Ok(all.len() - kept.len())
+    }
+
+    /// Runs what waits chunk by chunk; each chunk counts once it ran whole.
+    async fn run_waiting(&mut self, cancel: &Cancel) -> Result<()> {
         let model = self.model.clone();
-        let most = model.prefill_chunk();
-        for chunk in ids.chunks(most) {
+        while !self.waiting.is_empty() {
             cancel.check()?;
+            let chunk = self.waiting[..self.waiting.len().min(model.prefill_chunk())].to_vec();
             let (past, rows) = (self.cached.len(), chunk.len());
             let mut symbols = vec![("past", past), ("kv_len", past + rows)];
             self.decoded_last = rows == 1;
@@ -254,8 +292,8 @@ impl<E: Executor> ChatSession<E> {
                 (model.prefill_graph(), &self.prefill)
             };
             let bindings = Bindings::new(graph, &symbols)?;
-            self.session.run(plan, &bindings, &[("ids", Value::U32(chunk.to_vec()))], cancel).await?;
-            self.cached.extend_from_slice(chunk);
+            self.session.run(plan, &bindings, &[("ids", Value::U32(chunk))], cancel).await?;
+            self.cached.extend(self.waiting.drain(..rows));
         }
         Ok(())
     }
@@ -295,6 +333,8 @@ impl<'t> Answer<'t> {
             text: String::new(),
             finish: Finish::Cancelled,
             prompt_tokens: 0,
+            slides: 0,
+            dropped: 0,
             prefill_ms: 0.0,
             decode_ms: 0.0,
             decode_steps: 0,
@@ -309,6 +349,11 @@ impl<'t> Answer<'t> {
         self.generation.tokens.push(id);
         self.generation.text.push_str(&text);
         Token { id, text }
+    }
+
+    fn slid(&mut self, dropped: usize) {
+        self.generation.slides += usize::from(dropped > 0);
+        self.generation.dropped += dropped;
     }
 
     /// A decode step ended in a draw.
