@@ -82,10 +82,10 @@ pub struct Chat {
     #[arg(long, default_value_t = 256)]
     pub max_tokens: usize,
     /// 0: always the likeliest token
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f32,
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    #[command(flatten)]
+    pub sampling: Sampling,
     /// Most tokens a conversation may have; the file's own limit holds too
     #[arg(long, default_value_t = 2048)]
     pub context: usize,
@@ -93,6 +93,32 @@ pub struct Chat {
     pub device: Device,
     #[command(flatten)]
     pub json: Json,
+}
+
+/// How a token is drawn, where the temperature is not 0: llama.cpp's default chain, in its order.
+#[derive(Args)]
+pub struct Sampling {
+    /// Only the likeliest tokens, so many; 0: all
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Only the likeliest tokens that hold this share of probability; 1: all
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub top_p: f32,
+    /// Only tokens at least so likely as the likeliest, times this; 0: all
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub min_p: f32,
+    /// Makes tokens that were just there less likely; 1: not. At temperature 0 too
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub repeat_penalty: f32,
+    /// How many tokens that looks back, prompt and answer; -1: all
+    #[arg(long, default_value_t = 64, allow_negative_numbers = true)]
+    pub repeat_last_n: i64,
+    /// The same seed draws the same text on one device
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// End the answer before this text; may be given again
+    #[arg(long)]
+    pub stop: Vec<String>,
 }
 
 #[derive(Args)]

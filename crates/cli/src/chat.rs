@@ -16,15 +16,22 @@ pub async fn run(args: &Chat) -> Result<()> {
         return Err(Error::new("chat.empty_prompt", "the prompt is empty", "write something, or add --raw"));
     }
     let source = FileSource::open(&args.model)?;
+    let options = generate_options(args)?;
+    options.check()?;
     // A file that cannot be run is refused before a device is woken.
     check(&Gguf::read(&source).await?, &load_options(args))?;
     match device::open(&args.device).await? {
-        Device::Cpu(cpu) => answer(&cpu, &source, args).await,
-        Device::Gpu(gpu) => answer(&gpu, &source, args).await,
+        Device::Cpu(cpu) => answer(&cpu, &source, args, &options).await,
+        Device::Gpu(gpu) => answer(&gpu, &source, args, &options).await,
     }
 }
 
-async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat) -> Result<()> {
+async fn answer<E: Executor>(
+    executor: &Rc<E>,
+    source: &FileSource,
+    args: &Chat,
+    options: &GenerateOptions,
+) -> Result<()> {
     let cancel = Cancel::new();
     let model = Rc::new(ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &cancel).await?);
     let prompt = match args.raw {
@@ -32,16 +39,10 @@ async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat)
         false => model.chat_prompt(&[Message::new("user", args.prompt.as_str())])?,
     };
     let mut session = model.session(&mut |_| {}, &cancel).await?;
-    let options = GenerateOptions {
-        max_tokens: args.max_tokens,
-        temperature: args.temperature,
-        seed: args.seed,
-        ..GenerateOptions::default()
-    };
     let mut written = Ok(());
     let mut shown = 0;
     let generation = session
-        .generate(&prompt, &options, &cancel, &mut |token| {
+        .generate(&prompt, options, &cancel, &mut |token| {
             if args.json.json {
                 return;
             }
@@ -71,7 +72,40 @@ async fn answer<E: Executor>(executor: &Rc<E>, source: &FileSource, args: &Chat)
         "adapter": device.adapter,
         "dispatches_per_token": generation.dispatches_per_token,
         "bytes_per_token": generation.bytes_per_token,
+        "read_bytes_per_token": generation.read_bytes_per_token,
+        "sampling": {
+            "temperature": options.temperature,
+            "top_k": options.top_k,
+            "top_p": options.top_p,
+            "min_p": options.min_p,
+            "repeat_penalty": options.repeat_penalty,
+            "repeat_last_n": args.sampling.repeat_last_n,
+            "seed": options.seed,
+            "stop": options.stop,
+        },
     }))
+}
+
+fn generate_options(args: &Chat) -> Result<GenerateOptions> {
+    let sampling = &args.sampling;
+    let repeat_last_n = match sampling.repeat_last_n {
+        -1 => usize::MAX,
+        n => usize::try_from(n).map_err(|_| {
+            Error::new("chat.repeat_last_n", format!("the penalty looks back {n} tokens"), "give -1 (all), 0 (none) or more")
+        })?,
+    };
+    Ok(GenerateOptions {
+        max_tokens: args.max_tokens,
+        temperature: args.temperature,
+        top_k: sampling.top_k,
+        top_p: sampling.top_p,
+        min_p: sampling.min_p,
+        repeat_penalty: sampling.repeat_penalty,
+        repeat_last_n,
+        stop: sampling.stop.clone(),
+        seed: sampling.seed,
+        first_step: 0,
+    })
 }
 
 fn load_options(args: &Chat) -> LoadOptions {
@@ -81,6 +115,7 @@ fn load_options(args: &Chat) -> LoadOptions {
 fn finish_name(finish: Finish) -> &'static str {
     match finish {
         Finish::EndOfText => "end_of_text",
+        Finish::StopString => "stop_string",
         Finish::MaxTokens => "max_tokens",
         Finish::ContextFull => "context_full",
         Finish::Cancelled => "cancelled",

@@ -96,7 +96,7 @@ fn a_conversation_goes_on_where_it_stood() {
 fn a_replayed_journal_draws_what_would_have_come() {
     let bytes = random_model(SMALL, 5);
     let prompt = random_ids(SMALL.vocab, 6, 6);
-    let warm = |max_tokens, first_step| GenerateOptions { max_tokens, temperature: 1.0, seed: 9, first_step };
+    let warm = |max_tokens, first_step| GenerateOptions { temperature: 1.0, seed: 9, first_step, ..options(max_tokens) };
     let fresh = || open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
     let whole = generate(&mut fresh(), &prompt, &warm(24, 0)).unwrap().tokens;
     let replay: Vec<u32> = [prompt.as_slice(), &whole[..10]].concat();

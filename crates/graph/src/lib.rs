@@ -23,5 +23,5 @@ pub use fuse::fuse;
 pub use grad::backward;
 pub use graph::{Graph, InputSpec, Node, NodeId, StateId, StateSpec, SymbolSpec, WeightId, WeightSpec};
 pub use image::{ResizeMode, Window};
-pub use op::{Activation, Binary, DType, Epilogue, Index, Op, Reduction, Unary};
+pub use op::{Activation, Binary, DType, Epilogue, Index, MAX_TOP_K, Op, Reduction, Unary};
 pub use shape::{Bindings, Count, Dim, Shape, Symbol};

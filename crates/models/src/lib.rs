@@ -7,4 +7,5 @@ pub mod adam;
 pub mod autoencoder_kl;
 pub mod llama;
 pub mod nn;
+pub mod sampling;
 pub mod taesd;

@@ -11,11 +11,12 @@
 //!
 //! There are two graphs over the same weights and the same states. [`decode`] takes one token, [`prefill`] up to a chunk
 //! of them. Both append to the caches `k.{block}` and `v.{block}` at `past`, see `kv_len = past + rows` positions, and
-//! give the logits of their last row alone: no sampler asks for the others.
+//! give the logits of their last row alone: no sampler asks for the others. These stay in a state for [`crate::sampling`].
 
 use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, Symbol};
 
 use crate::nn;
+use crate::sampling::LOGITS;
 
 /// The numbers that make one Llama differ from another.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,7 +157,10 @@ fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -
     let output = g.weight(name, &[config.vocab_size, config.hidden_size], dtype(name))?;
     let logits = g.linear(x, output)?;
     let next = g.argmax(logits)?;
-    g.output("logits", logits);
+    // Kept where a sampler's plan finds them.
+    let kept = g.state(LOGITS, &[1, config.vocab_size])?;
+    let kept = g.assign(kept, logits)?;
+    g.output("logits", kept);
     g.output("next", next);
     Ok(g)
 }

@@ -5,8 +5,9 @@
 
 mod check;
 mod load;
-mod sampler;
+pub mod sampler;
 mod session;
+mod stop;
 mod template;
 
 pub use check::{Checked, check};
