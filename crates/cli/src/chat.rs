@@ -91,7 +91,11 @@ fn generate_options(args: &Chat) -> Result<GenerateOptions> {
     let repeat_last_n = match sampling.repeat_last_n {
         -1 => usize::MAX,
         n => usize::try_from(n).map_err(|_| {
-            Error::new("chat.repeat_last_n", format!("the penalty looks back {n} tokens"), "give -1 (all), 0 (none) or more")
+            Error::new(
+                "chat.repeat_last_n",
+                format!("the penalty looks back {n} tokens"),
+                "give -1 (all), 0 (none) or more",
+            )
         })?,
     };
     Ok(GenerateOptions {

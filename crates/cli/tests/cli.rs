@@ -154,7 +154,19 @@ fn sampling_flags_are_used_and_told() {
     // Row 11 of the output is "h", every other token is as likely as the next.
     let file = write("sampling.gguf", &tiny(GgmlType::F32).finish().unwrap());
     let say = |more: &[&str]| {
-        let base = ["chat", "--model", path(&file), "--raw", "--prompt", "a", "--max-tokens", "6", "--device", "cpu", "--json"];
+        let base = [
+            "chat",
+            "--model",
+            path(&file),
+            "--raw",
+            "--prompt",
+            "a",
+            "--max-tokens",
+            "6",
+            "--device",
+            "cpu",
+            "--json",
+        ];
         json(&[&base[..], more].concat(), b"")
     };
     let greedy = say(&[]);
@@ -219,7 +231,12 @@ fn what_cannot_be_done_is_one_clear_line() {
         ("--stop", "", "chat.stop"),
         ("--top-k", "many", "usage"),
     ] {
-        fails(&[&chat[..], &["--device", "cpu", flag, value]].concat(), b"", code, if value.is_empty() { "empty" } else { value });
+        fails(
+            &[&chat[..], &["--device", "cpu", flag, value]].concat(),
+            b"",
+            code,
+            if value.is_empty() { "empty" } else { value },
+        );
     }
     fails(&[&chat[..], &["--device", "tpu"]].concat(), b"", "usage", "tpu");
     fails(&["chat", "--prompt", "a"], b"", "usage", "required");

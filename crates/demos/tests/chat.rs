@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use common::{SMALL, Sizes, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions};
+use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Token};
 use lantern_graph::{Bindings, Cancel, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
 use pollster::block_on;
 
@@ -96,7 +96,8 @@ fn a_conversation_goes_on_where_it_stood() {
 fn a_replayed_journal_draws_what_would_have_come() {
     let bytes = random_model(SMALL, 5);
     let prompt = random_ids(SMALL.vocab, 6, 6);
-    let warm = |max_tokens, first_step| GenerateOptions { temperature: 1.0, seed: 9, first_step, ..options(max_tokens) };
+    let warm =
+        |max_tokens, first_step| GenerateOptions { temperature: 1.0, seed: 9, first_step, ..options(max_tokens) };
     let fresh = || open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
     let whole = generate(&mut fresh(), &prompt, &warm(24, 0)).unwrap().tokens;
     let replay: Vec<u32> = [prompt.as_slice(), &whole[..10]].concat();
@@ -314,6 +315,30 @@ fn a_stop_at_any_run_leaves_whole_tokens() {
         let mut fresh = open(&cpu(), &bytes, &load_options).unwrap();
         let all: Vec<u32> = [before.as_slice(), &told].concat();
         assert_eq!(answer, generate(&mut fresh, &all, &options(5)).unwrap().tokens, "run {stop}");
+    }
+}
+
+#[test]
+fn a_stop_while_tokens_are_held_back_forgets_them() {
+    let bytes = random_model(SMALL, 15);
+    let prompt = random_ids(SMALL.vocab, 20, 16);
+    let left = Rc::new(Cell::new(usize::MAX));
+    let tripwire = Rc::new(Tripwire { cpu: Cpu::new(Mode::Exact), left: left.clone() });
+    let mut session = open(&tripwire, &bytes, &LoadOptions::default()).unwrap();
+    let mut texts = Vec::new();
+    let note = &mut |token: &Token| texts.push(token.text.clone());
+    let whole = block_on(session.generate(&prompt, &options(12), &Cancel::new(), note)).unwrap().tokens;
+    // From the third token on, all of it may be the beginning of this.
+    let held = GenerateOptions { stop: vec![texts[2..].concat() + "\u{2026}"], ..options(12) };
+    // The prompt is one run, then each token is one.
+    for runs in 3..12 {
+        session.reset();
+        left.set(runs);
+        let stopped = generate(&mut session, &prompt, &held).unwrap();
+        left.set(usize::MAX);
+        assert_eq!((stopped.finish, stopped.tokens.as_slice()), (Finish::Cancelled, &whole[..2]), "run {runs}");
+        assert_eq!(session.context(), [&prompt, &whole[..2]].concat(), "run {runs}");
+        assert_eq!(generate(&mut session, &[], &options(10)).unwrap().tokens, whole[2..], "run {runs}");
     }
 }
 

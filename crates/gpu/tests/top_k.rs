@@ -39,7 +39,8 @@ fn tied(rng: &mut SmallRng, n: usize) -> Vec<f32> {
 fn odd_sizes_ties_and_many_lists() {
     each_adapter_and_tier(|gpu| {
         let rng = &mut random();
-        let sizes = [(1, 1, 1), (3, 5, 5), (2, 128, 128), (1, 1025, 64), (7, 2049, 3), (1, 33_001, 64), (1, 140_000, 128)];
+        let sizes =
+            [(1, 1, 1), (3, 5, 5), (2, 128, 128), (1, 1025, 64), (7, 2049, 3), (1, 33_001, 64), (1, 140_000, 128)];
         for (rows, n, k) in sizes {
             let what = format!("the best {k} of {rows} rows of {n}");
             let values = (0..rows * n).map(|_| rng.random_range(-9.0..9.0)).collect();

@@ -5,8 +5,8 @@
 use std::rc::Rc;
 
 use crate::graph::{InputSpec, StateSpec, WeightSpec};
-use crate::shape::{Dim, Shape};
 use crate::op::MAX_TOP_K;
+use crate::shape::{Dim, Shape};
 use crate::{Binary, DType, Error, Graph, Index, NodeId, Op, Reduction, Result, StateId, Unary, WeightId};
 
 pub(crate) fn shape_error(op: &str, cause: String) -> Error {

@@ -16,7 +16,8 @@ impl Lowering<'_> {
         // What a workgroup sorts in its memory, `CAPACITY` in the shader; or what one invocation looks through, so long that
         // two dispatches do for a vocabulary.
         let block: usize = if pipeline.tier == Tier::Software { 2048 } else { 1024 };
-        let (mut from, mut columns, mut is_first) = (self.slot(x)?, fixed(shape.back(0), "what top_k looks through")?, 1);
+        let (mut from, mut columns, mut is_first) =
+            (self.slot(x)?, fixed(shape.back(0), "what top_k looks through")?, 1);
         loop {
             let blocks = columns.div_ceil(block);
             let lists = Count { factor: rows.factor * blocks, symbols: rows.symbols.clone() };

@@ -52,7 +52,7 @@ impl<E: Executor> Sampler<E> {
         (self.vocab_size > self.small && (pick.len() < self.vocab_size || self.small == 0)).then_some(pick)
     }
 
-    /// Compiles what a draw will need, before there is anything to draw: compiling may move a session's temporaries.
+    /// Before draws with these options: compiles what they will need, since that may move a session's temporaries.
     ///
     /// # Errors
     /// The executor's own; `run.cancelled`.
@@ -63,6 +63,8 @@ impl<E: Executor> Sampler<E> {
         recent: usize,
         cancel: &Cancel,
     ) -> Result<()> {
+        // What other options missed says nothing of these.
+        (self.misses, self.skip) = (0, 0);
         match self.needs(options, recent) {
             Some(wanted) if !options.is_plain_greedy() => self.plan(session, &wanted, cancel).await.map(|_| ()),
             _ => Ok(()),

@@ -11,7 +11,13 @@ impl GenerateOptions {
         let Self { temperature, top_p, min_p, repeat_penalty, .. } = *self;
         // Written so that NaN fails.
         let bounds = [
-            (temperature >= 0.0 && temperature.is_finite(), "chat.temperature", "temperature", temperature, "from 0 on"),
+            (
+                temperature >= 0.0 && temperature.is_finite(),
+                "chat.temperature",
+                "temperature",
+                temperature,
+                "from 0 on",
+            ),
             (top_p > 0.0 && top_p <= 1.0, "chat.top_p", "top-p", top_p, "above 0, up to 1 (all)"),
             ((0.0..1.0).contains(&min_p), "chat.min_p", "min-p", min_p, "from 0 (off), below 1"),
             (
