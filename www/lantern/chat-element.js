@@ -364,6 +364,7 @@ export class LanternChat extends LanternElement {
     const context = this.#session?.model?.context.toLocaleString('en');
     const words = {
       end: this.#session?.model?.chat ? '' : 'The story ends here.',
+      'stop-string': '',
       'max-tokens': `Paused after ${limit} tokens; continue when you like.`,
       'context-full': `The model can hold ${context} tokens, and they are used up. Start anew.`,
       cancelled: 'Stopped.',

@@ -5,10 +5,11 @@
 import { CANCELLED, isFailure } from './protocol.js';
 import { Session } from './session.js';
 
-/** @import { Finish, FromWorker, Generated, ModelInfo, Progress, Prompt, Turn } from './protocol.js' */
+/** @import { Finish, FromWorker, GenerateRequest, Generated, ModelInfo, Progress, Prompt, Turn } from './protocol.js' */
 /** @import { ReadyHooks } from './session.js' */
 
-/** @typedef {{maxTokens: number, temperature: number, seed: number}} Sampling */
+/** How tokens are drawn, and until when.
+ * @typedef {Omit<GenerateRequest, 'session' | 'prompt' | 'firstStep'>} Sampling */
 
 /** @typedef {ReadyHooks & {onToken?: (text: string, id: number) => void, onPrompt?: (tokens: number) => void}} AnswerHooks */
 
@@ -84,7 +85,7 @@ export class ChatSession extends Session {
         answer.measured = /** @type {Generated} */ (
           await this.engine.request(
             {
-              type: 'generate', session, prompt, temperature: sampling.temperature, seed: sampling.seed,
+              ...sampling, type: 'generate', session, prompt,
               maxTokens: sampling.maxTokens - answer.tokens.length, firstStep: answer.tokens.length,
             },
             { signal: hooks.signal, onMessage, onSettled: (settled) => (this.quiet = settled) },

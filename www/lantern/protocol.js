@@ -46,11 +46,17 @@
  * @property {number} session
  * @property {Prompt} prompt
  * @property {number} maxTokens
- * @property {number} temperature
+ * @property {number} temperature 0: always the likeliest token
+ * @property {number} [topK] the likeliest tokens that stay; 0, as without it: all
+ * @property {number} [topP] the share of probability that those which stay hold; 1, as without it: all
+ * @property {number} [minP] how likely a token must be to stay, relative to the likeliest; 0, as without it: all stay
+ * @property {number} [repeatPenalty] makes tokens less likely that were just there; 1, as without it: not
+ * @property {number} [repeatLastN] how many tokens that looks back; -1: all; without it 64
+ * @property {string[]} [stop] texts at which the answer ends, before them
  * @property {number} seed
  * @property {number} firstStep */
 
-/** @typedef {'end' | 'max-tokens' | 'context-full' | 'cancelled'} Finish */
+/** @typedef {'end' | 'stop-string' | 'max-tokens' | 'context-full' | 'cancelled'} Finish */
 
 /** @typedef {object} Generated
  * @property {number[]} tokens
@@ -59,7 +65,8 @@
  * @property {number} prefillMs
  * @property {number} decodeMs
  * @property {number} dispatchesPerToken
- * @property {number} bytesPerToken */
+ * @property {number} bytesPerToken
+ * @property {number} readBytesPerToken read back from the device for a draw, in the mean */
 
 /** `pixels`: RGBA, 8 bits, handed over.
  * @typedef {{session: number, pixels: Uint8ClampedArray, width: number, height: number}} EncodeRequest */

@@ -91,29 +91,58 @@ pub struct Chat {
     pub model: PathBuf,
     #[arg(long)]
     pub prompt: String,
+    /// What the model is told before the prompt, by the file's chat template
+    #[arg(long, conflicts_with = "raw")]
+    pub system: Option<String>,
     /// No chat template, only the file's first token (BOS); the prompt may be empty
     #[arg(long)]
     pub raw: bool,
     #[arg(long, default_value_t = 256)]
     pub max_tokens: usize,
     /// 0: always the likeliest token
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f32,
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    #[command(flatten)]
+    pub sampling: Sampling,
     /// Most tokens a conversation may have [default: what the model was trained for, at most 4096]
     #[arg(long)]
     pub context: Option<usize>,
     /// What happens where that is reached: the answer stops, or the oldest of the conversation is forgotten
     #[arg(long, value_enum, default_value_t = WhenFull::Stop)]
     pub overflow: WhenFull,
-    /// With --overflow slide: how many tokens at the beginning are never forgotten [default: the file's first token (BOS)]
+    /// With --overflow slide: how many tokens at the beginning are never forgotten [default: those of the system prompt]
     #[arg(long)]
     pub keep: Option<usize>,
     #[command(flatten)]
     pub device: Device,
     #[command(flatten)]
     pub json: Json,
+}
+
+/// How a token is drawn, where the temperature is not 0: llama.cpp's default chain, in its order.
+#[derive(Args)]
+pub struct Sampling {
+    /// Only the likeliest tokens, so many; 0: all
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Only the likeliest tokens that hold this share of probability; 1: all
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub top_p: f32,
+    /// Only tokens at least so likely as the likeliest, times this; 0: all
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub min_p: f32,
+    /// Makes tokens that were just there less likely; 1: not. At temperature 0 too
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub repeat_penalty: f32,
+    /// How many tokens that looks back, prompt and answer; -1: all
+    #[arg(long, default_value_t = 64, allow_negative_numbers = true)]
+    pub repeat_last_n: i64,
+    /// The same seed draws the same text on one device
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// End the answer before this text; may be given again
+    #[arg(long)]
+    pub stop: Vec<String>,
 }
 
 #[derive(Args)]

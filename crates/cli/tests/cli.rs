@@ -188,6 +188,47 @@ fn a_full_context_stops_or_slides_as_asked() {
 }
 
 #[test]
+fn sampling_flags_are_used_and_told() {
+    // Row 11 of the output is "h", every other token is as likely as the next.
+    let file = write("sampling.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let say = |more: &[&str]| {
+        let base = [
+            "chat",
+            "--model",
+            path(&file),
+            "--raw",
+            "--prompt",
+            "a",
+            "--max-tokens",
+            "6",
+            "--device",
+            "cpu",
+            "--json",
+        ];
+        json(&[&base[..], more].concat(), b"")
+    };
+    let greedy = say(&[]);
+    assert_eq!(greedy["read_bytes_per_token"], 4.0);
+    assert_eq!((greedy["text"].as_str(), greedy["sampling"]["top_p"].as_f64()), (Some("hhhhhh"), Some(1.0)));
+    // Hot, and cut to the likeliest again.
+    let hot = ["--temperature", "1000", "--seed", "3"];
+    assert_ne!(say(&hot)["text"], greedy["text"]);
+    for cut in [["--top-k", "1"], ["--top-p", "0.5"], ["--min-p", "0.5"]] {
+        let answer = say(&[&hot[..], &cut].concat());
+        assert_eq!(answer["text"], greedy["text"], "{cut:?}");
+        let told = &answer["sampling"][cut[0].trim_start_matches("--").replace('-', "_")];
+        assert_eq!(told.as_f64(), cut[1].parse().ok(), "{cut:?}");
+    }
+    // Its logit is positive and stays the largest, but not at zero's price.
+    let stopped = say(&["--stop", "zz", "--stop", "hhh"]);
+    assert_eq!((stopped["text"].as_str(), stopped["finish"].as_str()), (Some(""), Some("stop_string")));
+    assert_eq!(stopped["tokens"], serde_json::json!([]));
+    assert_eq!(stopped["sampling"]["stop"], serde_json::json!(["zz", "hhh"]));
+    let penalty = ["--repeat-penalty", "1.5", "--repeat-last-n", "-1"];
+    assert_eq!(say(&penalty)["sampling"]["repeat_last_n"], -1);
+}
+
+#[test]
 fn what_cannot_be_done_is_one_clear_line() {
     let good = write("errors.gguf", &tiny(GgmlType::F32).finish().unwrap());
     let good = path(&good);
@@ -223,6 +264,23 @@ fn what_cannot_be_done_is_one_clear_line() {
     fails(&[&chat[..], &["--device", "gpu", "--tier", "exact"]].concat(), b"", "device.tier", "\"exact\"");
     fails(&[&chat[..], &["--tier", "warp"]].concat(), b"", "device.tier", "\"warp\"");
     fails(&[&chat[..], &["--device", "cpu", "--temperature=-1"]].concat(), b"", "chat.temperature", "-1");
+    for (flag, value, code) in [
+        ("--temperature", "NaN", "chat.temperature"),
+        ("--top-p", "0", "chat.top_p"),
+        ("--top-p", "1.5", "chat.top_p"),
+        ("--min-p", "-0.5", "chat.min_p"),
+        ("--repeat-penalty", "0", "chat.repeat_penalty"),
+        ("--repeat-last-n", "-2", "chat.repeat_last_n"),
+        ("--stop", "", "chat.stop"),
+        ("--top-k", "many", "usage"),
+    ] {
+        fails(
+            &[&chat[..], &["--device", "cpu", flag, value]].concat(),
+            b"",
+            code,
+            if value.is_empty() { "empty" } else { value },
+        );
+    }
     fails(&[&chat[..], &["--device", "tpu"]].concat(), b"", "usage", "tpu");
     fails(&["chat", "--prompt", "a"], b"", "usage", "required");
     let eval = ["eval", "perplexity", "--device", "cpu", "--model", good, "--text"];

@@ -304,6 +304,10 @@ impl Env<'_> {
             Op::SwiGlu => elementwise::swiglu(x(0)?, x(1)?, out),
 
             Op::Reduce { op, axis } => reduce::reduce(*op, x(0)?, &dims(0), *axis, out),
+            Op::TopK { k } => {
+                let columns = dims(0).last().copied().unwrap_or(0);
+                reduce::top_k(x(0)?, columns, *k, out);
+            }
             Op::Softmax => reduce::softmax(x(0)?, dims(0).last().copied().unwrap_or(1), out),
             Op::RmsNorm { eps } => reduce::rms_norm(x(0)?, x(1)?, *eps, out),
 

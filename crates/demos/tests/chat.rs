@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use common::{SMALL, Sizes, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Overflow, fit};
+use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Overflow, Token, fit};
 use lantern_graph::{Bindings, Cancel, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
 use pollster::block_on;
 
@@ -362,6 +362,30 @@ fn a_stop_in_a_slide_leaves_whole_tokens() {
         let mut fresh = open(&cpu(), &bytes, &load_options).unwrap();
         let told = [&before[..], &longer].concat();
         assert_eq!(answer.tokens, generate(&mut fresh, &told, &slide(5)).unwrap().tokens, "run {stop}");
+    }
+}
+
+#[test]
+fn a_stop_while_tokens_are_held_back_forgets_them() {
+    let bytes = random_model(SMALL, 15);
+    let prompt = random_ids(SMALL.vocab, 20, 16);
+    let left = Rc::new(Cell::new(usize::MAX));
+    let tripwire = Rc::new(Tripwire { cpu: Cpu::new(Mode::Exact), left: left.clone() });
+    let mut session = open(&tripwire, &bytes, &LoadOptions::default()).unwrap();
+    let mut texts = Vec::new();
+    let note = &mut |token: &Token| texts.push(token.text.clone());
+    let whole = block_on(session.generate(&prompt, &options(12), &Cancel::new(), note)).unwrap().tokens;
+    // From the third token on, all of it may be the beginning of this.
+    let held = GenerateOptions { stop: vec![texts[2..].concat() + "\u{2026}"], ..options(12) };
+    // The prompt is one run, then each token is one.
+    for runs in 3..12 {
+        session.reset();
+        left.set(runs);
+        let stopped = generate(&mut session, &prompt, &held).unwrap();
+        left.set(usize::MAX);
+        assert_eq!((stopped.finish, stopped.tokens.as_slice()), (Finish::Cancelled, &whole[..2]), "run {runs}");
+        assert_eq!(session.context(), [&prompt, &whole[..2]].concat(), "run {runs}");
+        assert_eq!(generate(&mut session, &[], &options(10)).unwrap().tokens, whole[2..], "run {runs}");
     }
 }
 

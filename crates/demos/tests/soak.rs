@@ -59,6 +59,7 @@ fn stays_flat<E: Executor>(executor: &Rc<E>, what: &str) {
             seed: 81,
             first_step,
             overflow: Overflow::Slide { keep: 3 },
+            ..GenerateOptions::default()
         };
         let answer = block_on(session.generate(&prompt, &options, &Cancel::new(), &mut |_| {})).unwrap();
         // One more where the text ended: a random model says so now and then.

@@ -162,6 +162,7 @@ pub enum Kernel {
     Range,
     Reduce(Reduction),
     Argmax,
+    TopK,
     MatMul,
     /// `many` rows of activations, or one. `aligned`: columns are a multiple of eight.
     Linear {
@@ -242,6 +243,7 @@ impl Kernel {
             Kernel::Range => "range".into(),
             Kernel::Reduce(op) => format!("reduce_{op:?}").to_lowercase(),
             Kernel::Argmax => "argmax".into(),
+            Kernel::TopK => "top_k".into(),
             Kernel::MatMul => "matmul".into(),
             Kernel::Linear { format, many, adds, aligned } => format!(
                 "{}_{}{}{}",
@@ -289,6 +291,7 @@ impl Kernel {
             Kernel::Copy,
             Kernel::Range,
             Kernel::Argmax,
+            Kernel::TopK,
             Kernel::MatMul,
             Kernel::ScatterAdd,
             Kernel::RmsNorm,
@@ -368,6 +371,7 @@ impl Kernel {
                 weight(gemm(tier), format, true, defines)
             }
             (Kernel::Argmax, Tier::Core) => plain("argmax_core.wgsl"),
+            (Kernel::TopK, Tier::Core) => plain("top_k_core.wgsl"),
             (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
             (Kernel::Softmax, Tier::Core) => plain("softmax_core.wgsl"),
             (Kernel::Attention { head_dim, halves }, Tier::Core) => attention("attention_core.wgsl", head_dim, halves),
@@ -380,6 +384,7 @@ impl Kernel {
             (Kernel::Reduce(Reduction::Sum), _) => expression("reduce.wgsl", "total + v"),
             (Kernel::Reduce(Reduction::Max), _) => expression("reduce.wgsl", "max(total, v)"),
             (Kernel::Argmax, _) => plain("argmax_software.wgsl"),
+            (Kernel::TopK, _) => plain("top_k_software.wgsl"),
             (Kernel::MatMul, _) => plain("matmul.wgsl"),
             (Kernel::LinearTransposed { format, aligned }, _) => {
                 weight("linear_transposed.wgsl", format, aligned, Vec::new())

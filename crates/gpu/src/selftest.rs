@@ -257,6 +257,12 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
             let x = b.floats("x", [3, 301]);
             b.case.graph.argmax(x)?
         }
+        Kernel::TopK => {
+            // Several lists of both tiers in a row, and few different values: ties.
+            let values = b.numbers.floats(2 * 2500).into_iter().map(|v| (v * 400.0).floor()).collect();
+            let x = b.given("x", [2, 2500], values);
+            b.case.graph.top_k(x, 37)?
+        }
         Kernel::MatMul => {
             let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
             b.case.graph.matmul(l, r, false, true)?

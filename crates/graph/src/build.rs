@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use crate::graph::{InputSpec, WeightSpec};
+use crate::op::MAX_TOP_K;
 use crate::shape::{Dim, Shape};
 use crate::state::{StateOptions, StateSpec};
 use crate::{Binary, DType, Error, Graph, Index, NodeId, Op, Reduction, Result, StateId, Unary, WeightId};
@@ -156,6 +157,20 @@ impl Graph {
         }
         let shape = Shape(dims[..dims.len() - 1].to_vec());
         Ok(self.push(Op::Argmax, &[x], shape, DType::U32))
+    }
+
+    /// `[…, n]` → `[…, 2, k]`: the `k` largest, then their places as f32, exact below 2²⁴ as `range`'s are. `k` is 1 to
+    /// [`MAX_TOP_K`] and at most n.
+    pub fn top_k(&mut self, x: NodeId, k: usize) -> Result<NodeId> {
+        self.want_f32("top_k", x)?;
+        let shape = self.shape(x);
+        let n = shape.0.last().and_then(|n| n.fixed()).filter(|n| (k.max(1)..1 << 24).contains(n));
+        if n.is_none() || !(1..=MAX_TOP_K).contains(&k) {
+            return Err(shape_error("top_k", format!("{k} (1 to {MAX_TOP_K}) of the last axis of {shape}")));
+        }
+        let mut dims = shape.0[..shape.rank() - 1].to_vec();
+        dims.extend([Dim::Fixed(2), Dim::Fixed(k)]);
+        Ok(self.push(Op::TopK { k }, &[x], Shape(dims), DType::F32))
     }
 
     // Products.

@@ -198,7 +198,7 @@ impl Graph {
             Op::Resize { .. } | Op::GroupNorm { .. } => 8 * out,
             Op::MatMul { transpose_a, .. } => 2 * out * inner(0, usize::from(*transpose_a)),
             Op::Attention { .. } => 4 * out * self.shape(node.inputs[1]).0[0].bound(self) as u64,
-            Op::Reduce { .. } | Op::Argmax => self.shape(node.inputs[0]).count().bound(self) as u64,
+            Op::Reduce { .. } | Op::Argmax | Op::TopK { .. } => self.shape(node.inputs[0]).count().bound(self) as u64,
             Op::ScatterAdd => self.shape(node.inputs[1]).count().bound(self) as u64,
             Op::RmsNorm { .. } | Op::Softmax | Op::Rope { .. } | Op::SwiGlu => 4 * out,
             op if op.is_leaf() => 0,

@@ -24,6 +24,6 @@ pub use fuse::fuse;
 pub use grad::backward;
 pub use graph::{Graph, InputSpec, Node, NodeId, StateId, SymbolSpec, WeightId, WeightSpec};
 pub use image::{ResizeMode, Window};
-pub use op::{Activation, Binary, DType, Epilogue, Index, Op, Reduction, Unary};
+pub use op::{Activation, Binary, DType, Epilogue, Index, MAX_TOP_K, Op, Reduction, Unary};
 pub use shape::{Bindings, Count, Dim, Shape, Symbol};
 pub use state::{BUCKET_ROWS, StateOptions, StateSpec, Touch, bucket};

@@ -287,6 +287,11 @@ pub enum Op {
     },
     /// Index of the largest element of the last axis; the first one of equals. No derivative.
     Argmax,
+    /// The `k` largest elements of the last axis and their places, largest first, the first of equals before the others. Not a
+    /// number counts as larger than any number, so that it is seen. No derivative: what is chosen jumps.
+    TopK {
+        k: usize,
+    },
 
     // Fused: made by `fuse`, never built by models, never differentiated.
     /// Zhang and Sennrich 2019, "Root Mean Square Layer Normalization". Inputs x, weight.
@@ -329,6 +334,9 @@ pub enum Op {
     },
 }
 
+/// Most elements `Op::TopK` gives: lists of them are sorted in 16 KiB of a workgroup's memory.
+pub const MAX_TOP_K: usize = 128;
+
 impl Op {
     /// Lower-case name, as profiles, errors and `lantern diff` print it.
     pub fn name(&self) -> &'static str {
@@ -359,6 +367,7 @@ impl Op {
             Op::ScatterAdd => "scatter_add",
             Op::Write { .. } => "write",
             Op::Argmax => "argmax",
+            Op::TopK { .. } => "top_k",
             Op::RmsNorm { .. } => "rms_norm",
             Op::Softmax => "softmax",
             Op::Rope { .. } => "rope",

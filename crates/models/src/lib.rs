@@ -8,4 +8,5 @@ pub mod autoencoder_kl;
 pub mod llama;
 pub mod nn;
 pub mod rope;
+pub mod sampling;
 pub mod taesd;

@@ -11,8 +11,8 @@
 //!
 //! There are three graphs over the same weights and the same states. [`decode`] takes one token, [`prefill`] up to a chunk
 //! of them. Both append to the caches `k.{block}` and `v.{block}` at `past`, see `kv_len = past + rows` positions, and
-//! give the logits of their last row alone: no sampler asks for the others. [`score`] runs a text that is there already, and
-//! says how likely each of its tokens was.
+//! give the logits of their last row alone: no sampler asks for the others. These stay in a state for [`crate::sampling`].
+//! [`score`] runs a text that is there already, and says how likely each of its tokens was.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +20,7 @@ use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, StateOption
 
 use crate::nn::{self, Causal};
 pub use crate::rope::{Rope, Scaling, Yarn};
+use crate::sampling::LOGITS;
 
 /// The numbers that make one Llama differ from another.
 #[derive(Debug, Clone, PartialEq)]
@@ -218,7 +219,10 @@ fn head(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId
 fn logits(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId) -> Result<()> {
     let logits = head(g, config, dtype, x)?;
     let next = g.argmax(logits)?;
-    g.output("logits", logits);
+    // Kept where a sampler's plan finds them.
+    let kept = g.state(LOGITS, &[1, config.vocab_size])?;
+    let kept = g.assign(kept, logits)?;
+    g.output("logits", kept);
     g.output("next", next);
     Ok(())
 }

@@ -48,7 +48,7 @@ fn every_block_fuses_whole() {
         ("rms_norm", 2 * n + 1),
         ("linear", 5 * n + 1),
         ("rope", 2 * n),
-        ("write", 2 * n),
+        ("write", 2 * n + 1),
         ("slice", 2 * n),
         ("attention", n),
         ("fused_linear", 2 * n),
@@ -130,7 +130,8 @@ fn both_graphs_share_weights_and_states() {
     let (one, many) = (decode(&config, &q8).unwrap(), prefill(&config, &q8, 8).unwrap());
     assert_eq!(one.weights, many.weights);
     assert_eq!(one.states, many.states);
-    assert_eq!(one.states.len(), 2 * config.layers);
+    // Keys, values and the last logits.
+    assert_eq!(one.states.len(), 2 * config.layers + 1);
     assert_eq!(one.weights.len(), 9 * config.layers + 3);
     one.check_state_order().unwrap();
     many.check_state_order().unwrap();

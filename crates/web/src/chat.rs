@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use js_sys::{Function, Uint32Array};
 use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message, Overflow};
-use lantern_graph::{Cancel, Executor, Result};
+use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::{ByteSource, Gguf};
 use wasm_bindgen::JsValue;
 
@@ -54,13 +54,8 @@ pub async fn generate<E: Executor>(
     on_token: &Function,
 ) -> Result<JsValue> {
     let ids = prompt_ids(session.model(), &js::field(request, "prompt"))?;
-    let options = GenerateOptions {
-        max_tokens: js::number(request, "maxTokens")? as usize,
-        temperature: js::number(request, "temperature")? as f32,
-        seed: js::number(request, "seed")? as u64,
-        first_step: js::number(request, "firstStep")? as u64,
-        overflow: overflow(request)?,
-    };
+    let options = options(request)?;
+    options.check()?;
     let _ = on_prompt.call1(&JsValue::NULL, &Uint32Array::from(ids.as_slice()));
     // The page keeps the whole conversation; the context what is left of it.
     let (whole, ids) = (ids.len(), options.overflow.fit(&ids, session.model().config().context_length)?);
@@ -74,6 +69,7 @@ pub async fn generate<E: Executor>(
         .await?;
     let finish = match generation.finish {
         Finish::EndOfText => "end",
+        Finish::StopString => "stop-string",
         Finish::MaxTokens => "max-tokens",
         Finish::ContextFull => "context-full",
         Finish::Cancelled => "cancelled",
@@ -87,6 +83,7 @@ pub async fn generate<E: Executor>(
         ("decodeMs", generation.decode_ms.into()),
         ("dispatchesPerToken", (generation.dispatches_per_token as f64).into()),
         ("bytesPerToken", (generation.bytes_per_token as f64).into()),
+        ("readBytesPerToken", generation.read_bytes_per_token.into()),
     ]))
 }
 
@@ -97,6 +94,47 @@ fn overflow(request: &JsValue) -> Result<Overflow> {
         Some("stop") | None => Ok(Overflow::Stop),
         Some(_) => Err(js::unfit("overflow", "\"stop\" or \"slide\"")),
     }
+}
+
+/// How a request's tokens are drawn; what it does not say is as the command line has it.
+fn options(request: &JsValue) -> Result<GenerateOptions> {
+    let default = GenerateOptions::default();
+    let number = |name: &str, default: f32| match js::field(request, name).is_undefined() {
+        true => Ok(default),
+        false => js::number(request, name).map(|value| value as f32),
+    };
+    // -1 is all there is: of tokens to choose from, of those that were there.
+    let count = |name: &str, default: usize| match js::field(request, name).is_undefined() {
+        true => Ok(default),
+        false => match js::number(request, name)? {
+            -1.0 => Ok(usize::MAX),
+            value if value >= 0.0 && value.fract() == 0.0 => Ok(value as usize),
+            value => {
+                let code = if name == "topK" { "chat.top_k" } else { "chat.repeat_last_n" };
+                Err(Error::new(code, format!("{name} is {value}"), "give a whole number from 0 on"))
+            }
+        },
+    };
+    let stop = match js::field(request, "stop").is_undefined() {
+        true => Vec::new(),
+        false => js::array(request, "stop")?
+            .iter()
+            .map(|text| text.as_string().ok_or_else(|| js::unfit("stop", "an array of texts")))
+            .collect::<Result<_>>()?,
+    };
+    Ok(GenerateOptions {
+        max_tokens: js::number(request, "maxTokens")? as usize,
+        temperature: js::number(request, "temperature")? as f32,
+        top_k: count("topK", default.top_k)?,
+        top_p: number("topP", default.top_p)?,
+        min_p: number("minP", default.min_p)?,
+        repeat_penalty: number("repeatPenalty", default.repeat_penalty)?,
+        repeat_last_n: count("repeatLastN", default.repeat_last_n)?,
+        stop,
+        seed: js::number(request, "seed")? as u64,
+        first_step: js::number(request, "firstStep")? as u64,
+        overflow: overflow(request)?,
+    })
 }
 
 /// `{ids, text}`, a text and what the visitor adds to it; or `{turns: [{role, content}]}`, a conversation.

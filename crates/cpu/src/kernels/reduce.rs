@@ -59,6 +59,45 @@ pub fn argmax(x: &[f32], columns: usize, out: &mut [u32]) {
     }
 }
 
+/// Orders as the numbers do, as an integer: NaN above all, both zeros alike.
+fn order(x: f32) -> u32 {
+    let bits = if x == 0.0 { 0 } else { x.to_bits() };
+    match bits >> 31 {
+        _ if x.is_nan() => u32::MAX,
+        0 => bits | 1 << 31,
+        _ => !bits,
+    }
+}
+
+/// `[…, 2, k]`: the largest of each row, largest first, the first of equals before, then their places.
+pub fn top_k(x: &[f32], columns: usize, k: usize, out: &mut [f32]) {
+    if columns == 0 || k == 0 {
+        return;
+    }
+    // The best so far, best first: most elements are no better than the last of them, and go.
+    let mut best: Vec<(u32, usize)> = Vec::with_capacity(k + 1);
+    for (row, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(2 * k)) {
+        best.clear();
+        for (place, x) in row.iter().enumerate() {
+            let order = order(*x);
+            if best.len() == k {
+                if best.last().is_some_and(|worst| order <= worst.0) {
+                    continue;
+                }
+                best.pop();
+            }
+            // Behind its equals, which came first.
+            let at = best.partition_point(|better| better.0 >= order);
+            best.insert(at, (order, place));
+        }
+        let (values, places) = out.split_at_mut(k);
+        for (((_, place), value), to) in best.iter().zip(values).zip(places) {
+            *value = row[*place];
+            *to = *place as f32;
+        }
+    }
+}
+
 pub fn softmax(x: &[f32], columns: usize, out: &mut [f32]) {
     if columns == 0 {
         return;

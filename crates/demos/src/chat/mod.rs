@@ -7,8 +7,9 @@ mod check;
 mod load;
 mod overflow;
 mod perplexity;
-mod sampler;
+pub mod sampler;
 mod session;
+mod stop;
 mod template;
 
 pub use check::{Checked, check};

@@ -4,6 +4,7 @@
 mod bands;
 mod picture;
 mod product;
+mod top_k;
 
 use std::rc::Rc;
 
@@ -172,6 +173,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
         }
         Op::ScatterAdd => vec![Kernel::ScatterAdd],
         Op::Argmax => vec![Kernel::Argmax],
+        Op::TopK { .. } => vec![Kernel::TopK],
         Op::RmsNorm { .. } => vec![Kernel::RmsNorm],
         Op::Softmax => vec![Kernel::Softmax],
         Op::Rope { .. } => vec![Kernel::Rope],
@@ -430,6 +432,7 @@ impl<'a> Lowering<'a> {
             (Op::GroupNorm { groups, eps, silu }, _) => self.group_norm(id, *groups, *eps, *silu),
             (Op::Unary(_) | Op::Affine { .. } | Op::SwiGlu, Some(kernel)) => self.elements(id, kernel),
             (Op::Binary(_), Some(kernel)) => self.binary(id, kernel),
+            (Op::TopK { k }, Some(kernel)) => self.top_k(id, kernel, *k),
             (_, Some(kernel)) => {
                 let out = self.result(id);
                 let mut storage = inputs.iter().map(|i| self.slot(*i)).collect::<Result<Vec<_>>>()?;
