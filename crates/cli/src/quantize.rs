@@ -69,7 +69,8 @@ fn print_json(args: &Quantize, plan: &QuantizePlan, bytes_in: u64, took: Duratio
 fn print_text(args: &Quantize, plan: &QuantizePlan, bytes_in: u64, took: Duration) -> Result<()> {
     let mut text = String::new();
     for (name, (tensors, bytes)) in by_type(plan) {
-        text += &format!("  {name:<5} {tensors:>5} tensors {bytes:>14} bytes\n");
+        let noun = if tensors == 1 { "tensor " } else { "tensors" };
+        text += &format!("  {name:<5} {tensors:>5} {noun} {bytes:>14} bytes\n");
     }
     for note in &plan.notes {
         text += &format!("  {note}\n");
