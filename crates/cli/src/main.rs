@@ -13,6 +13,7 @@ mod diff;
 mod inspect;
 mod output;
 mod picture;
+mod quantize;
 mod shaders;
 mod tokenize;
 
@@ -65,6 +66,7 @@ async fn run(command: &Command) -> Result<()> {
     match command {
         Command::Chat(args) => chat::run(args).await,
         Command::Autoencode(args) => autoencode::run(args).await,
+        Command::Quantize(args) => quantize::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Tokenize(args) => tokenize::run(args).await,
         Command::Devices(args) => devices::run(args).await,

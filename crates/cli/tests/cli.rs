@@ -162,6 +162,9 @@ fn what_cannot_be_done_is_one_clear_line() {
     let whole = tiny(GgmlType::F32).finish().unwrap();
     let cut = write("cut.gguf", &whole[..whole.len() / 2]);
     let cut = path(&cut);
+    // The last value of the last tensor.
+    let nan = write("nan.gguf", &[&whole[..whole.len() - 4], &f32::NAN.to_le_bytes()].concat());
+    let nan = path(&nan);
 
     fails(&["chat", "--model", "/nowhere/a.gguf", "--prompt", "a"], b"", "source.open", "/nowhere/a.gguf");
     fails(&["chat", "--model", noise, "--prompt", "a"], b"", "gguf.magic", "web page");
@@ -172,6 +175,8 @@ fn what_cannot_be_done_is_one_clear_line() {
         "blk.1.attn_q.weight is IQ4_XS",
     );
     fails(&["chat", "--model", cut, "--prompt", "a"], b"", "gguf.tensor", "end");
+    let chat_nan = ["chat", "--model", nan, "--prompt", "a", "--device", "cpu"];
+    fails(&chat_nan, b"", "weights.not_a_number", "output.weight: a value in row 39");
     fails(&["chat", "--model", good, "--prompt", "", "--device", "cpu"], b"", "chat.empty_prompt", "empty");
     let long = "a".repeat(70);
     fails(&["chat", "--model", good, "--prompt", &long, "--device", "cpu"], b"", "chat.too_long", "64");

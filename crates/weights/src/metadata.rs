@@ -4,10 +4,14 @@ use crate::ByteSource;
 use crate::cursor::Cursor;
 use lantern_graph::{Error, Result};
 use std::collections::HashMap;
+use std::ops::Range;
 
-/// Array elements and keys together. Gemma's vocabulary, the largest about, has 1.3 million; a `Value` is 32 bytes,
+/// Elements of all arrays. Gemma's vocabulary, the largest about, has 1.3 million; a `Value` is 32 bytes,
 /// so a hostile file can make us hold 128 MiB at most.
 const MAX_VALUES: u64 = 4 << 20;
+
+/// Models have a few dozen keys.
+const MAX_ENTRIES: u64 = 1 << 16;
 
 /// A metadata value. GGUF's arrays hold one type of element and no arrays (llama.cpp reads no nested ones either).
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +115,8 @@ impl Value {
 pub struct Metadata {
     entries: Vec<(String, Value)>,
     index: HashMap<String, usize>,
+    /// Where each entry lies in the file it was read from.
+    places: Vec<Range<u64>>,
 }
 
 impl Metadata {
@@ -128,6 +134,11 @@ impl Metadata {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Keys, and where in the file their entries lie: none where nothing was read from a file.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, Range<u64>)> {
+        self.entries.iter().zip(&self.places).map(|((key, _), place)| (key.as_str(), place.clone()))
     }
 
     /// `gguf.metadata` when the key is there already.
@@ -223,10 +234,13 @@ impl Metadata {
     pub(crate) async fn read<S: ByteSource>(cursor: &mut Cursor<'_, S>, count: u64) -> Result<Self> {
         // The shortest entry: an empty key, a type, one byte.
         cursor.check_count(count, 13, "the metadata")?;
+        if count > MAX_ENTRIES {
+            return Err(damaged(format!("it claims {count} keys, more than {MAX_ENTRIES}")));
+        }
         let mut room = MAX_VALUES;
-        spend(&mut room, count)?;
         let mut metadata = Self::default();
         for _ in 0..count {
+            let start = cursor.position();
             let key = cursor.string("a metadata key").await?;
             let key = std::str::from_utf8(key).map_err(|_| damaged("a key is not UTF-8".into()))?.to_owned();
             let code = cursor.u32("a metadata type").await?;
@@ -239,18 +253,20 @@ impl Metadata {
                 for _ in 0..count {
                     values.push(read_scalar(cursor, code, &key).await?);
                 }
+                values.shrink_to_fit();
                 Value::Array(values)
             } else {
                 read_scalar(cursor, code, &key).await?
             };
             metadata.insert(key, value)?;
+            metadata.places.push(start..cursor.position());
         }
         Ok(metadata)
     }
 }
 
 fn spend(room: &mut u64, count: u64) -> Result<()> {
-    *room = room.checked_sub(count).ok_or_else(|| damaged(format!("it holds more than {MAX_VALUES} values")))?;
+    *room = room.checked_sub(count).ok_or_else(|| damaged(format!("its arrays hold more than {MAX_VALUES} values")))?;
     Ok(())
 }
 
