@@ -136,7 +136,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
             vec![Kernel::Linear { format, many, adds: product::adds(&node.op), aligned }]
         }
         Op::Conv2d { .. } | Op::FusedConv2d { .. } | Op::Conv2dTransposed { .. }
-            if !Format::PICTURES.contains(&weight(1).0) =>
+            if !Format::PICTURES.contains(&weight(1).0) && !product::is_linear(&node.op) =>
         {
             let dtype = graph.node(node.inputs[1]).dtype.name();
             return Err(unsupported(format!("a convolution with a filter of {dtype}")));
