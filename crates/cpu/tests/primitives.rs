@@ -367,7 +367,7 @@ fn symbols_may_change_between_runs() {
 #[test]
 fn the_largest_and_their_places() {
     let mut rng = seeded(31);
-    for (rows, n, k) in [(1, 1, 1), (3, 7, 7), (2, 300, 128), (5, 41, 6)] {
+    for (rows, n, k) in [(1, 1, 1), (3, 7, 7), (2, 300, 64), (5, 41, 6)] {
         // Few different numbers, so that most are tied; the odd ones are no number, least, and zeros of both signs.
         let mut x: Vec<f32> = (0..rows * n).map(|_| rng.random_range(-3i32..4) as f32).collect();
         for (i, odd) in [f32::NAN, f32::NEG_INFINITY, -0.0, 0.0, f32::INFINITY].into_iter().enumerate() {
@@ -396,7 +396,7 @@ fn the_largest_and_their_places() {
     }
     let mut g = Graph::new();
     let x = g.input("x", [3usize, 200], DType::F32);
-    for k in [0, 129, 201] {
+    for k in [0, 65, 201] {
         assert_eq!(g.top_k(x, k).unwrap_err().code, "graph.shape", "{k}");
     }
 }

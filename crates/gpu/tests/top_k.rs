@@ -4,7 +4,7 @@ mod common;
 
 use common::{Work, each_adapter_and_tier, random};
 use lantern_cpu::{Cpu, Mode};
-use lantern_gpu::Gpu;
+use lantern_gpu::{Gpu, Kernel};
 use lantern_graph::{DType, Dim, Value};
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -18,6 +18,15 @@ fn work(rows: usize, n: usize, k: usize, values: Vec<f32>) -> Work {
     let y = work.graph.top_k(x, k).unwrap();
     work.graph.output("y", y);
     work
+}
+
+/// Tiers that have a kernel of their own; what the others take from these is tested here.
+fn each_kernel(mut test: impl FnMut(&Gpu)) {
+    each_adapter_and_tier(|gpu| {
+        if Kernel::TopK.is_written_for(gpu.tier()) {
+            test(gpu);
+        }
+    });
 }
 
 fn same(gpu: &Gpu, work: &Work, what: &str) {
@@ -37,10 +46,10 @@ fn tied(rng: &mut SmallRng, n: usize) -> Vec<f32> {
 
 #[test]
 fn odd_sizes_ties_and_many_lists() {
-    each_adapter_and_tier(|gpu| {
+    each_kernel(|gpu| {
         let rng = &mut random();
-        let sizes =
-            [(1, 1, 1), (3, 5, 5), (2, 128, 128), (1, 1025, 64), (7, 2049, 3), (1, 33_001, 64), (1, 140_000, 128)];
+        // At k of 64 the last is four dispatches of lists at the tier core.
+        let sizes = [(1, 1, 1), (3, 5, 5), (2, 64, 64), (1, 257, 64), (7, 2049, 3), (1, 33_001, 64)];
         for (rows, n, k) in sizes {
             let what = format!("the best {k} of {rows} rows of {n}");
             let values = (0..rows * n).map(|_| rng.random_range(-9.0..9.0)).collect();
@@ -57,7 +66,7 @@ fn odd_sizes_ties_and_many_lists() {
 
 #[test]
 fn infinities_zeros_of_both_signs_and_what_is_no_number() {
-    each_adapter_and_tier(|gpu| {
+    each_kernel(|gpu| {
         let rng = &mut random();
         let odd = [f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, f32::NAN, -f32::NAN, f32::MAX, f32::MIN];
         for n in [9, 3001] {

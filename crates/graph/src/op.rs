@@ -334,8 +334,8 @@ pub enum Op {
     },
 }
 
-/// Most elements `Op::TopK` gives: lists of them are sorted in 16 KiB of a workgroup's memory.
-pub const MAX_TOP_K: usize = 128;
+/// Most elements `Op::TopK` gives: a quarter of what a workgroup compares at a time, so that lists of the best get shorter.
+pub const MAX_TOP_K: usize = 64;
 
 impl Op {
     /// Lower-case name, as profiles, errors and `lantern diff` print it.

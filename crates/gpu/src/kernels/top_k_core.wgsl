@@ -1,13 +1,13 @@
-// A list a workgroup: Batcher's bitonic sort (1968, "Sorting networks and their applications") of the block in the
-// workgroup's memory.
+// A list a workgroup. An element's place in the list is how many of its block are better: each invocation counts that for
+// one, and one barrier does. A sorting network would do less work and take dozens of barriers, which is no faster on
+// adapters that emulate them.
 
 #include "top_k_interface.wgsl"
 
 const WG: u32 = 256u;
 const COVERS_X: u32 = 1u;
-const CAPACITY: u32 = 1024u;
 
-var<workgroup> block: array<vec2<u32>, 1024>;
+var<workgroup> keys: array<u32, 256>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -16,28 +16,15 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let list = min(workgroup_number(id, count), p.lists - 1u);
-    let sorted = min(p.sorted, CAPACITY);
-    for (var i = local; i < sorted; i += WG) {
-        block[i] = candidate(list, i);
-    }
-    for (var size = 2u; size <= sorted; size *= 2u) {
-        for (var step = size / 2u; step > 0u; step /= 2u) {
-            workgroupBarrier();
-            for (var i = local; i < sorted / 2u; i += WG) {
-                let left = 2u * step * (i / step) + i % step;
-                let right = left + step;
-                let a = block[left];
-                let b = block[right];
-                // Runs of `size` are sorted down and up in turns, the last one down.
-                if (is_better(b, a) == ((left & size) == 0u)) {
-                    block[left] = b;
-                    block[right] = a;
-                }
-            }
-        }
-    }
+    let one = candidate(list, local);
+    keys[local] = one.x;
     workgroupBarrier();
-    for (var i = local; i < p.k; i += WG) {
-        put(list, i, select(NOTHING, block[min(i, CAPACITY - 1u)], i < sorted));
+    // Of equals the first of a block has the lowest place: of numbers, and of lists in the order of their blocks.
+    var better = 0u;
+    for (var i = 0u; i < min(p.columns, WG); i++) {
+        better += select(0u, 1u, keys[i] > one.x || (keys[i] == one.x && i < local));
+    }
+    if (better < p.k) {
+        put(list, better, one);
     }
 }

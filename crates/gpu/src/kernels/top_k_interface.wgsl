@@ -11,8 +11,6 @@ struct Params {
     blocks: u32,
     block: u32,
     k: u32,
-    // A power of two that holds what a block has.
-    sorted: u32,
     is_first: u32,
     is_last: u32,
 }
@@ -37,17 +35,33 @@ fn is_better(a: vec2<u32>, b: vec2<u32>) -> bool {
     return a.x > b.x || (a.x == b.x && a.y < b.y);
 }
 
+fn first_column(list: u32) -> u32 {
+    return (list % p.blocks) * p.block;
+}
+
+fn first_element(list: u32) -> u32 {
+    return (list / p.blocks) * p.columns;
+}
+
+// Where an element was at first.
+fn place_of(row: u32, column: u32) -> u32 {
+    if (p.is_first == 1u) {
+        return column;
+    }
+    return x[2u * (row + column) + 1u];
+}
+
 // Element i of a list's block as {key, place}.
 fn candidate(list: u32, i: u32) -> vec2<u32> {
-    let column = (list % p.blocks) * p.block + i;
+    let column = first_column(list) + i;
     if (i >= p.block || column >= p.columns) {
         return NOTHING;
     }
-    let at = (list / p.blocks) * p.columns + column;
+    let row = first_element(list);
     if (p.is_first == 1u) {
-        return vec2<u32>(key_of(x[at]), column);
+        return vec2<u32>(key_of(x[row + column]), column);
     }
-    return vec2<u32>(x[2u * at], x[2u * at + 1u]);
+    return vec2<u32>(x[2u * (row + column)], place_of(row, column));
 }
 
 fn put(list: u32, rank: u32, best: vec2<u32>) {

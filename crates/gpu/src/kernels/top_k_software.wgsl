@@ -6,7 +6,7 @@
 const WG: u32 = 4u;
 const COVERS_X: u32 = 4u;
 
-var<private> heap: array<vec2<u32>, 128>;
+var<private> heap: array<vec2<u32>, 64>;
 
 // Puts `best` on top of the first `len` and restores the order.
 fn sink(best: vec2<u32>, len: u32) {
@@ -16,7 +16,7 @@ fn sink(best: vec2<u32>, len: u32) {
         if (child >= len) {
             break;
         }
-        child += select(0u, 1u, child + 1u < len && is_better(heap[child], heap[min(child + 1u, 127u)]));
+        child += select(0u, 1u, child + 1u < len && is_better(heap[child], heap[min(child + 1u, 63u)]));
         if (!is_better(best, heap[child])) {
             break;
         }
@@ -36,14 +36,25 @@ fn main(
     if (list >= p.lists) {
         return;
     }
-    let k = min(p.k, 128u);
+    let k = min(p.k, 64u);
     for (var i = 0u; i < k; i++) {
         heap[i] = NOTHING;
     }
-    for (var i = 0u; i < min(p.block, p.columns); i++) {
-        let one = candidate(list, i);
-        if (is_better(one, heap[0])) {
-            sink(one, k);
+    let start = first_column(list);
+    let end = min(start + p.block, p.columns);
+    let row = first_element(list);
+    var worst = 0u;
+    // Of equals those in the heap came first: most elements are no better than the worst of it, and go.
+    for (var column = start; column < end; column++) {
+        var key = 0u;
+        if (p.is_first == 1u) {
+            key = key_of(x[row + column]);
+        } else {
+            key = x[2u * (row + column)];
+        }
+        if (key > worst) {
+            sink(vec2<u32>(key, place_of(row, column)), k);
+            worst = heap[0].x;
         }
     }
     for (var len = k; len > 0u; len--) {

@@ -13,9 +13,9 @@ impl Lowering<'_> {
         let shape = self.shape(x);
         let rows = Count::product(&shape.0[..shape.rank() - 1]);
         let pipeline = self.gpu.chosen(kernel)?;
-        // What a workgroup sorts in its memory, `CAPACITY` in the shader; or what one invocation looks through, so long that
-        // two dispatches do for a vocabulary.
-        let block: usize = if pipeline.tier == Tier::Software { 2048 } else { 1024 };
+        // An element for each of a workgroup's invocations; or what one invocation looks through, so long that two
+        // dispatches do for a vocabulary.
+        let block: usize = if pipeline.tier == Tier::Software { 2048 } else { 256 };
         let (mut from, mut columns, mut is_first) =
             (self.slot(x)?, fixed(shape.back(0), "what top_k looks through")?, 1);
         loop {
@@ -26,14 +26,13 @@ impl Lowering<'_> {
                 true => self.result(id),
                 false => self.temporary(2 * k * lists.bound(self.graph)),
             };
-            let sorted = block.min(columns).next_power_of_two();
             let mut params = vec![lists.clone().into()];
-            params.extend([columns, blocks, block, k, sorted, is_first, usize::from(is_last)].map(Into::into));
+            params.extend([columns, blocks, block, k, is_first, usize::from(is_last)].map(Into::into));
             self.step(id, pipeline.clone(), vec![from.into(), out.into()], params, vec![lists]);
             if is_last {
                 return Ok(out);
             }
-            // Fewer each time: k is at most an eighth of a block.
+            // Fewer each time: k is at most a quarter of a block.
             (from, columns, is_first) = (out, blocks * k, 0);
         }
     }

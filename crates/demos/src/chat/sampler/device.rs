@@ -14,10 +14,10 @@ pub struct Drawn {
 }
 
 /// Largest logits that are asked for: more than the top-k and top-p that are in use leave over.
-const CANDIDATES: usize = if MAX_TOP_K < 64 { MAX_TOP_K } else { 64 };
+const CANDIDATES: usize = MAX_TOP_K;
 
-/// Vocabularies up to this are read whole: looking for the largest takes longer than 16 KiB more in the same round trip.
-const SMALL: usize = 4096;
+/// Vocabularies up to this are read whole: looking for the largest takes longer than 4 KiB more in the same round trip.
+const SMALL: usize = 1024;
 
 /// Plans over the logits that a model left in a session, made when first needed.
 pub struct Sampler<E: Executor> {
