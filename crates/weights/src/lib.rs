@@ -9,6 +9,7 @@
 //! before it has been checked against the bytes that are there.
 
 mod cursor;
+pub mod download;
 mod ggml;
 mod gguf;
 mod gguf_write;
