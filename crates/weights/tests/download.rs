@@ -563,6 +563,14 @@ fn a_full_disk_keeps_what_it_has_and_memory_takes_the_rest_where_it_may() {
     assert!(visit.hows().contains(&How::Spilled));
     assert!(!disk.found().unwrap().whole, "the rest is gone with the page");
 
+    // Known beforehand, it costs no byte.
+    let mut visit = Visit::new(&server, &disk, hashed(&file));
+    disk.closed();
+    (visit.policy.room_bytes, visit.policy.memory_bytes) = (Some(20_000), 199_999);
+    let before = server.sent.get();
+    let error = block_on(visit.run()).unwrap_err();
+    assert!(error.code == "storage.full" && error.cause.contains("0.2 MB") && server.sent.get() == before, "{error}");
+
     // The page is closed, and there is room again.
     disk.closed();
     disk.quota.set(None);

@@ -3,13 +3,17 @@
 //! [`ChatModel`] holds what is shared (weights, tokenizer, graphs), a [`ChatSession`] what one conversation owns (key
 //! and value caches, plans). Both are freed when dropped.
 
+mod catalogue;
 mod check;
 mod load;
+mod needs;
 mod sampler;
 mod session;
 mod template;
 
+pub use catalogue::{Entry, Licence, catalogue, find_entry};
 pub use check::{Checked, check};
 pub use load::{ChatModel, LoadOptions};
+pub use needs::{Device, Fit, Needs, Processor, entry_needs, fit, memory_for_files, needs};
 pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
 pub use template::Message;

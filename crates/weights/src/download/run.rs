@@ -136,13 +136,15 @@ pub struct Tell {
 pub struct Policy {
     /// Pauses before attempts after a broken connection. Progress gives all of them again.
     pub pauses_ms: Vec<u32>,
+    /// Bytes that storage has room for, where that is known.
+    pub room_bytes: Option<u64>,
     /// Most bytes that may go into memory where the storage is full.
     pub memory_bytes: u64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { pauses_ms: vec![500, 1000, 2000, 4000], memory_bytes: 0 }
+        Self { pauses_ms: vec![500, 1000, 2000, 4000], room_bytes: None, memory_bytes: 0 }
     }
 }
 
@@ -332,7 +334,8 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
             None => format!("{} MB are here", megabytes(came)),
         };
         let remedy = if came == 0 {
-            "check the connection and try again"
+            "check the connection and the address; a server that other sites' pages may not read (CORS) can be used by \
+             downloading the file in the browser and opening it from disk"
         } else {
             "check the connection and try again: it goes on from there"
         };
@@ -365,6 +368,7 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
                 self.how = How::Resumed;
             }
         }
+        self.make_room().await?;
         self.told(self.how);
         loop {
             match body.next(CHUNK_BYTES).await? {
@@ -411,9 +415,7 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
         let at = self.journal.stored;
         match self.part.write(at, &self.waiting).await {
             Err(error) if error.code == "storage.full" && !self.spilled && self.fits_memory() => {
-                self.part.spill(at).await?;
-                self.spilled = true;
-                self.how = How::Spilled;
+                self.spill().await?;
                 self.part.write(at, &self.waiting).await?;
             }
             other => other?,
@@ -429,9 +431,40 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
         self.look(false).await
     }
 
+    /// Bytes to come.
+    fn rest(&self) -> Option<u64> {
+        self.total().map(|total| total.saturating_sub(self.journal.stored))
+    }
+
     fn fits_memory(&self) -> bool {
-        let rest = self.total().map(|total| total.saturating_sub(self.journal.stored));
-        rest.is_some_and(|rest| rest <= self.policy.memory_bytes)
+        self.rest().is_some_and(|rest| rest <= self.policy.memory_bytes)
+    }
+
+    /// Known before the first byte comes, a lack of room costs nobody a download.
+    async fn make_room(&mut self) -> Result<()> {
+        let (Some(rest), Some(room)) = (self.rest(), self.policy.room_bytes) else { return Ok(()) };
+        if self.spilled || rest <= room {
+            return Ok(());
+        }
+        if !self.fits_memory() {
+            return Err(Error::new(
+                "storage.full",
+                format!(
+                    "{} MB of {} are to come, and this site may store {} MB more on this device",
+                    megabytes(rest),
+                    self.target.name,
+                    megabytes(room)
+                ),
+                "remove a model, or free space on the device, and try again",
+            ));
+        }
+        self.spill().await
+    }
+
+    async fn spill(&mut self) -> Result<()> {
+        self.spilled = true;
+        self.how = How::Spilled;
+        self.part.spill(self.journal.stored).await
     }
 
     /// Looks at the header as soon as it is here, and once more at the whole.
