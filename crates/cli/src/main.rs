@@ -11,6 +11,7 @@ mod device;
 mod devices;
 mod diff;
 mod inspect;
+mod models;
 mod output;
 mod picture;
 mod shaders;
@@ -67,6 +68,7 @@ async fn run(command: &Command) -> Result<()> {
         Command::Autoencode(args) => autoencode::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Tokenize(args) => tokenize::run(args).await,
+        Command::Models(args) => models::run(args),
         Command::Devices(args) => devices::run(args).await,
         Command::Diff(args) => diff::run(args).await,
         Command::Bench { what: Bench::Kernels(args) } => bench::kernels(args).await,

@@ -23,6 +23,17 @@ use crate::storage::{Source, WebPart};
 pub enum Asked {
     File(Blob),
     Fetch(Target),
+    /// One of the catalogue, with the bytes its weights take: too many are refused before a byte is fetched.
+    Listed(Target, u64),
+}
+
+impl Asked {
+    pub fn weight_bytes(&self) -> Option<u64> {
+        match self {
+            Asked::Listed(_, bytes) => Some(*bytes),
+            Asked::File(_) | Asked::Fetch(_) => None,
+        }
+    }
 }
 
 /// `sources`: `ModelSource[]` of `www/lantern/protocol.js`.
@@ -40,7 +51,7 @@ fn read_one(source: &JsValue) -> Result<Asked> {
     if let Some(id) = js::field(source, "model").as_string() {
         let entry = find_entry(&id)?;
         let url = absolute(&entry.url, &js::string(source, "base")?);
-        return Ok(Asked::Fetch(entry.target(url)));
+        return Ok(Asked::Listed(entry.target(url), entry.weight_bytes()?));
     }
     let url = js::string(source, "url")?;
     // A site may serve its own models as it serves itself.
@@ -80,7 +91,7 @@ pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
                     let name = blob.name();
                     Ok((Given { source: Source::Blob(blob), name }, None))
                 }
-                Asked::Fetch(target) => {
+                Asked::Fetch(target) | Asked::Listed(target, _) => {
                     let heard: &Function = heard.as_ref().unchecked_ref();
                     let obtained = obtain(library, &target, &mut look, cancel, heard).await?;
                     Ok((Given { source: obtained.source, name: Some(target.name) }, obtained.notice))

@@ -96,6 +96,9 @@ impl<E: Executor> Host<E> {
         let limits = self.limits;
         let (model, info, notice) = match demo {
             "chat" => {
+                for bytes in asked.iter().filter_map(Asked::weight_bytes) {
+                    limits.check_weights(bytes)?;
+                }
                 let (mut given, notice) = gather(asked, library, || chat::Header(limits), cancel, progress).await?;
                 let only = given.pop().ok_or_else(|| Error::new("web.request", "no file was given", "choose one"))?;
                 let (model, info) = chat::load(&self.executor, only, limits, cancel, progress).await?;
