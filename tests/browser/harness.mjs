@@ -60,12 +60,12 @@ async function sentinel() {
 }
 
 /** A browser for one test file. `webgpu: false` leaves it as most visitors without WebGPU have it: the API is there and
- * gives no adapter. */
-export async function launch({ webgpu = true } = {}) {
+ * gives no adapter. `more`: further switches. */
+export async function launch({ webgpu = true, more = [] } = {}) {
   const proxy = await sentinel();
   const browser = await chromium.launch({
     executablePath: executable(),
-    args: [...QUIET, `--proxy-server=${proxy.address}`, ...(webgpu ? SOFTWARE_GPU : [])],
+    args: [...QUIET, `--proxy-server=${proxy.address}`, ...(webgpu ? SOFTWARE_GPU : []), ...more],
   });
   return {
     browser,

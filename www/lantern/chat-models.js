@@ -87,14 +87,16 @@ export class ModelsPanel {
   #row(model) {
     const name = model.id ?? model.url;
     const used = name !== null && name === this.used;
-    const size = model.bytes === 0 ? '' : `${model.exact ? '' : 'about '}${format.bytes(model.bytes)}`;
-    const here = model.whole ? `on this device, ${format.bytes(model.stored)}`
+    const size = model.bytes === 0 ? '' : `${model.exact ? '' : 'About '}${format.bytes(model.bytes)}`;
+    const here = model.whole ? `On this device, ${format.bytes(model.stored)}`
       : model.stored > 0 ? `${model.bytes ? format.bytesOf(model.stored, model.bytes) : format.bytes(model.stored)} on this device`
       : size && `${size} to fetch`;
     const facts = [here, model.needs ? `needs ${format.bytes(model.needs)} of memory` : '', model.type].filter(Boolean).join(' · ');
     const licence = model.licence
       && h('a', { href: model.licence.url, target: '_blank', rel: 'noreferrer', textContent: model.licence.name, 'aria-label': `${model.licence.name}: licence of ${model.name}` });
-    const reason = model.reason && h('p', { class: 'reason' }, icon(ICONS.warning), ` ${sentence(model.reason.cause)} `, h('span', { textContent: sentence(model.reason.remedy) }));
+    // Where it is not offered, what to do instead is the rest of the list.
+    const reason = model.reason && h('p', { class: 'reason' }, icon(ICONS.warning), ` ${sentence(model.reason.cause)} `,
+      model.verdict === 'doubtful' && h('span', { textContent: sentence(model.reason.remedy) }));
     return h('li', { class: model.stored > 0 ? 'here' : '', 'data-model': model.id ?? model.key },
       h('div', { class: 'what' },
         h('h3', { textContent: model.name }),
@@ -102,7 +104,7 @@ export class ModelsPanel {
         h('p', { class: 'facts' }, facts, licence && ' · ', licence),
         reason),
       h('div', { class: 'acts' },
-        used ? h('p', { class: 'facts', textContent: 'In use' }) : this.#choice(model, name),
+        used ? h('p', { class: 'used', textContent: 'In use' }) : this.#choice(model, name),
         model.stored > 0 && h('button', {
           type: 'button', class: 'quiet', textContent: 'Remove', 'aria-label': `Remove ${model.name} from this device`,
           on: { click: (/** @type {Event} */ event) => void this.#remove(model, /** @type {HTMLButtonElement} */ (event.currentTarget)) },

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use js_sys::Function;
+use lantern_demos::chat::memory_for_files;
 use lantern_graph::{Cancel, Error, Result};
 use lantern_weights::download::{Done, How, Journal, Look, Policy, Target, Tell, download};
 use wasm_bindgen::closure::Closure;
@@ -235,17 +236,20 @@ pub async fn obtain(
     let part = match shelf.shelf.part(&key, true).await {
         Ok(part) => part,
         Err(thrown) => {
-            // Where tabs cannot wait for each other, the second one finds the file taken.
+            // Where tabs cannot wait for each other, the second one finds the file taken; and where there is no room, none is made.
             let why = format!("The model's file could not be opened ({})", js::thrown(&thrown));
             (shelf, journal) = (memory_shelf(library, &why).await?, None);
+            if js::field(&thrown, "name").as_string().as_deref() == Some("QuotaExceededError") {
+                shelf.notice = Some(unkept(target));
+            }
             shelf.shelf.part(&key, true).await.map_err(|thrown| js::error(&thrown))?
         }
     };
     let in_memory = shelf.kind == "memory";
-    let policy = Policy {
-        room_bytes: if in_memory { None } else { library.free_bytes().await },
-        memory_bytes: lantern_demos::chat::memory_for_files(library.memory_bytes()),
-        ..Policy::default()
+    let memory = memory_for_files(library.memory_bytes());
+    let policy = match in_memory {
+        true => Policy { room_bytes: Some(memory), ..Policy::default() },
+        false => Policy { room_bytes: library.free_bytes().await, memory_bytes: memory, ..Policy::default() },
     };
     let part = WebPart::new(library, Held::new(part));
     let net = WebNet { library, kept: !in_memory };
@@ -262,6 +266,7 @@ pub async fn obtain(
     channel.close();
     let Done { bytes, kept } = done?;
     let notice = if kept { shelf.notice } else { Some(unkept(target)) };
+    // What memory keeps is kept in the hand.
     if in_memory || !kept {
         return Ok(Obtained { source: Source::File(part.into_file(bytes)), notice });
     }
@@ -274,7 +279,7 @@ pub async fn obtain(
 fn unkept(target: &Target) -> Error {
     Error::new(
         "storage.full",
-        format!("There is not enough room on this device to keep {}, so a part of it lies in memory", target.name),
+        format!("There is not enough room on this device to keep {}, so it lies in memory", target.name),
         "It is fetched again at the next visit. Remove a model to make room",
     )
 }

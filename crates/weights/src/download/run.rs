@@ -386,7 +386,9 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
                 ));
             }
             self.told(self.how);
-            if self.waiting.len() >= WRITE_BYTES || self.net.now_ms() - self.written_ms >= WRITE_MS {
+            // Early at first, so that the header is looked at as soon as it is here.
+            let enough = self.waiting.len() >= WRITE_BYTES || here >= self.next_look;
+            if enough || self.net.now_ms() - self.written_ms >= WRITE_MS {
                 self.write().await?;
             }
         }
@@ -464,6 +466,7 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
     async fn spill(&mut self) -> Result<()> {
         self.spilled = true;
         self.how = How::Spilled;
+        self.told(How::Spilled);
         self.part.spill(self.journal.stored).await
     }
 
