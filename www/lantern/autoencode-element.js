@@ -290,7 +290,7 @@ export class LanternAutoencode extends LanternElement {
   #sources() {
     if (this.#files.length > 0) return this.#files.map((file) => ({ file }));
     const given = this.getAttribute('model')?.split(/\s+/).filter(Boolean) ?? [];
-    return given.map((address) => ({ url: new URL(address, document.baseURI).href }));
+    return given.map((address) => ({ url: new URL(address, document.baseURI).href, own: true }));
   }
 
   /** @param {AutoencodeView} view @param {AbortController} stop @returns {Promise<Result | null>} */

@@ -86,19 +86,24 @@ export class FailurePanel {
   }
 }
 
-/** Why it is not the device that was hoped for, and which kernels run plainer than they could. */
+/** What a visitor should know, in a line: what, and what to do. @param {Failure} notice */
+export function warning({ cause, remedy }) {
+  return h('p', {}, icon(ICONS.warning), ` ${sentence(cause)} `, h('span', { textContent: sentence(remedy) }));
+}
+
+/** Why it is not the device that was hoped for, how the model's file is kept if not for good, and which kernels run plainer than
+ * they could. */
 export class Notice {
   root = h('div', { class: 'notice', part: 'notice', hidden: true });
 
-  /** @param {DeviceInfo | null} info */
-  show(info) {
+  /** @param {DeviceInfo | null} info @param {Failure | null} [kept] */
+  show(info, kept = null) {
     const notice = info?.notice;
     const downs = info?.stepDowns ?? [];
-    this.root.hidden = !notice && downs.length === 0;
+    this.root.hidden = !notice && !kept && downs.length === 0;
     this.root.replaceChildren();
-    if (notice) {
-      this.root.append(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
-    }
+    if (notice) this.root.append(warning(notice), turnOnWebGpu(notice) ?? '');
+    if (kept) this.root.append(warning(kept));
     if (downs.length > 0) {
       const what = downs.length === 1 ? 'One kernel failed its check on this driver; a plainer one took its place.'
         : `${downs.length} kernels failed their checks on this driver; plainer ones took their places.`;

@@ -9,15 +9,22 @@
 
 /** @typedef {'code' | 'weights' | 'upload' | 'compile' | 'run'} Stage */
 
+/** Of weights: where they come from, and what came between. `stored`: from this device. `resumed`: after what was here.
+ * `changed`, `no-range`: from the first byte again, since the file is another one by now, or the server gives no parts.
+ * `broken`: a pause before the next attempt. `checking`: what was here is read for its hash. `other-tab`: another tab of this site
+ * fetches it. `spilled`: into memory, since the device has no room.
+ * @typedef {'begun' | 'resumed' | 'changed' | 'no-range' | 'broken' | 'checking' | 'other-tab' | 'spilled' | 'stored'} How */
+
 /** Bytes for code, weights and upload; pipelines for compile; tokens or FLOPs for run. `total` 0: not known.
- * @typedef {{stage: Stage, done: number, total: number}} Progress */
+ * @typedef {{stage: Stage, done: number, total: number, how?: How}} Progress */
 
 /** @typedef {'auto' | 'cpu' | 'gpu'} DeviceChoice */
 
 /** What a session is for. @typedef {'chat' | 'autoencode'} Demo */
 
-/** A model's file by address, or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
- * @typedef {{url: string} | {file: File}} ModelSource */
+/** A model's file by address (`own`: one the page's author gave, and may be of the page's own server), one of the catalogue
+ * (`base`: the folder of the page's own models), or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
+ * @typedef {{url: string, own?: boolean} | {model: string, base: string} | {file: File}} ModelSource */
 
 /** A kernel that failed its self-test on this driver at this tier, and runs at a plainer one.
  * @typedef {{kernel: string, tier: string, reason: string}} StepDown */
@@ -31,8 +38,30 @@
 /** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
  * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */
 
-/** `model`: of the demo the session is for.
- * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo}} Opened */
+/** `model`: of the demo the session is for. `kept`: what the visitor should know of how its file is kept.
+ * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo, kept: Failure | null}} Opened */
+
+/** A model that can be had, or that is here. `id`: in the catalogue. `bytes`: of its file, 0 where nobody said; `exact` or
+ * rounded. `needs`: bytes of this device's memory, 0 where unknown. `stored`: bytes of it that are here, `whole` or a part. `verdict`:
+ * whether this device can run it, `reason` why not.
+ * @typedef {object} ListedModel
+ * @property {string | null} id
+ * @property {string} key
+ * @property {string | null} url
+ * @property {string} name
+ * @property {string} about
+ * @property {{name: string, url: string} | null} licence
+ * @property {string} type
+ * @property {number} bytes
+ * @property {boolean} exact
+ * @property {number} needs
+ * @property {number} stored
+ * @property {boolean} whole
+ * @property {'fits' | 'doubtful' | 'no'} verdict
+ * @property {Failure | null} reason */
+
+/** `kind`: where models are kept. `used`: bytes of them. `free`: bytes that may still be stored, where the browser says.
+ * @typedef {{models: ListedModel[], kind: 'opfs' | 'cache' | 'memory', used: number, free: number | null, notice: Failure | null}} ModelList */
 
 /** @typedef {{role: 'user' | 'assistant', content: string}} Turn */
 

@@ -24,6 +24,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Turn standard input, verbatim, into token ids: {"ids": […]}
     Tokenize(Tokenize),
+    /// List the models of the page's catalogue, with their addresses and what they take
+    Models(Json),
     /// List the processor and every graphics adapter, with tiers and limits
     Devices(Json),
     /// Find the first operation at which an executor parts from the reference, and by how much

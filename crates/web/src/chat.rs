@@ -4,23 +4,39 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Function, Uint32Array};
-use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message, Overflow};
+use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message, Overflow, check};
 use lantern_graph::{Cancel, Error, Executor, Result};
+use lantern_weights::download::{Look, Part, Stored};
 use lantern_weights::{ByteSource, Gguf};
 use wasm_bindgen::JsValue;
 
-use crate::blob::BlobSource;
-use crate::host::{Limits, teller};
+use crate::host::{Given, Limits, teller};
 use crate::js;
+
+/// Looks at a GGUF header as soon as it is here: what cannot run is given up before the rest is fetched.
+pub struct Header(pub Limits);
+
+impl<P: Part> Look<P> for Header {
+    async fn look(&mut self, stored: &Stored<'_, P>) -> Result<bool> {
+        let header = match Gguf::read(stored).await {
+            Err(error) if error.code == Stored::<P>::MORE => return Ok(false),
+            read => read?,
+        };
+        check(&header, &LoadOptions::default())?;
+        self.0.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
+        Ok(true)
+    }
+}
 
 /// A model and what the page shows of it.
 pub async fn load<E: Executor>(
     executor: &Rc<E>,
-    source: BlobSource,
+    given: Given,
     limits: Limits,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(ChatModel<E>, JsValue)> {
+    let Given { source, name: file_name } = given;
     let header = Gguf::read(&source).await?;
     let parameters: u64 = header.tensors.iter().map(|t| t.elements()).sum();
     limits.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
@@ -31,7 +47,7 @@ pub async fn load<E: Executor>(
     }
     let weights = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(String::new(), |(name, _)| name);
     let named = header.metadata.find_str("general.name")?.map(str::to_owned);
-    let name = named.or_else(|| source.name()).unwrap_or_else(|| "A model without a name".into());
+    let name = named.or(file_name).unwrap_or_else(|| "A model without a name".into());
 
     let mut tell = teller(progress);
     let model = ChatModel::load(executor, &source, &LoadOptions::default(), &mut tell, cancel).await?;
