@@ -148,6 +148,7 @@ impl Literals {
         self.guarded.contains(&id)
     }
 
+    #[cfg(feature = "byte-level")]
     pub fn guarded_ids(&self) -> impl Iterator<Item = u32> {
         self.guarded.iter().copied()
     }

@@ -42,7 +42,7 @@ impl ChatTemplate {
     /// # Errors
     /// `gguf.metadata` when the template is no string.
     pub fn from_gguf(m: &Metadata, tokenizer: &Tokenizer) -> Result<Self> {
-        let source = match m.find_str("tokenizer.chat_template")? {
+        let source = match m.find_str("tokenizer.chat_template")?.filter(|own| !own.trim().is_empty()) {
             Some(own) => Some(own.to_owned()),
             None => {
                 let name = m.find_str("general.name").ok().flatten().unwrap_or_default();
