@@ -9,7 +9,8 @@ use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::sampler::{Ranked, Sampler, draw_whole, uniform};
 use lantern_demos::chat::{GenerateOptions, LoadOptions};
 use lantern_gpu::Kernel;
-use lantern_graph::{Cancel, Executor, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, Executor, Result, Session, Value};
+use lantern_models::sampling::{LOGITS, Pick, pick};
 use pollster::block_on;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -249,6 +250,32 @@ fn candidates_decide_as_all_logits_do_on_the_cpu() {
     candidates_give_the_token_of_all(&Cpu::new(Mode::Fast));
 }
 
+/// The sum of all weights is as near to the true one as the sampler takes it to be.
+fn the_mass_is_within_its_bound<E: Executor>(executor: &E) {
+    let seed = 65;
+    println!("seed {seed}");
+    let rng = &mut SmallRng::seed_from_u64(seed);
+    let cancel = Cancel::new();
+    for (n, kind, scale) in [(70, 0, 1.0f32), (256, 3, 2.0), (3001, 0, 0.3), (33_000, 3, 1.0), (33_000, 2, 5.0)] {
+        let logits = logits(rng, n, kind);
+        let wanted = Pick { vocab_size: n, candidates: 1, recent: 0, mass: true };
+        let graph = pick(&wanted).unwrap();
+        let picked = block_on(async {
+            let mut session = executor.session(&Rc::new(executor.allocate_weights(&[])?));
+            let plan = session.compile(&graph, &cancel).await?;
+            session.write_state(LOGITS, &Value::F32(logits.clone()))?;
+            let inputs = [("scale", Value::F32(vec![scale]))];
+            session.run(&plan, &Bindings::new(&graph, &[])?, &inputs, &cancel).await?;
+            session.read(&plan, "picked").await?.into_f32()
+        })
+        .unwrap();
+        let exp = |l: &f32| ((f64::from(*l) - f64::from(picked[0])) * f64::from(scale)).exp();
+        let mass: f64 = logits.iter().map(exp).sum();
+        let error = (f64::from(picked[2]) - mass).abs() / mass;
+        assert!(error < wanted.mass_error(), "{n} logits {kind}: off by {error:e}, {:e} allowed", wanted.mass_error());
+    }
+}
+
 /// What is no number is an error wherever it is found, and nothing hangs.
 fn what_is_no_number_is_told<E: Executor>(executor: &E) {
     let n = 1100;
@@ -335,6 +362,11 @@ fn conversations_draw_from_their_logits_on_the_cpu() {
     a_conversation_draws_from_its_logits(&Rc::new(Cpu::new(Mode::Fast)));
 }
 
+#[test]
+fn the_mass_on_the_cpu() {
+    the_mass_is_within_its_bound(&Cpu::new(Mode::Fast));
+}
+
 /// All of it on each adapter: one test, so that kernels are compiled once. Tiers that look for the largest in a way of their
 /// own: the others take core's.
 #[test]
@@ -343,6 +375,7 @@ fn all_of_it_on_a_gpu() {
         if Kernel::TopK.is_written_for(tier) {
             distributions_are_as_computed(&**gpu, 5_000);
             candidates_give_the_token_of_all(&**gpu);
+            the_mass_is_within_its_bound(&**gpu);
             what_is_no_number_is_told(&**gpu);
             a_conversation_draws_from_its_logits(gpu);
         }
