@@ -161,7 +161,7 @@ fn variants_this_version_lacks_are_named() {
         let mut w = random_writer(SMALL, 32);
         w.metadata("llama.rope.scaling.type", text("yarn")).unwrap();
         w.metadata("llama.rope.scaling.factor", Value::F32(4.0)).unwrap();
-        w.metadata(&format!("llama.rope.scaling.{key}"), Value::F32(number)).unwrap();
+        w.metadata(format!("llama.rope.scaling.{key}"), Value::F32(number)).unwrap();
         refused(&w.finish().unwrap(), code, cause);
     }
     let mut harmless = random_writer(SMALL, 32);

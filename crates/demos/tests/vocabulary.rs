@@ -40,7 +40,7 @@ fn embeddings_and_logits_of_128k_tokens_work_where_little_can_be_bound() {
             agree(&expected[..1], &[logits(&ids[..1])], bound, &format!("{what}, one token"));
             // Prefill's product, and the likeliest of all.
             let last = logits(&ids);
-            agree(&expected[4..], &[last.clone()], bound, &format!("{what}, in one chunk"));
+            agree(&expected[4..], std::slice::from_ref(&last), bound, &format!("{what}, in one chunk"));
             let one = GenerateOptions { max_tokens: 1, ..GenerateOptions::default() };
             session.reset();
             let answer = block_on(session.generate(&ids, &one, &Cancel::new(), &mut |_| {})).unwrap();

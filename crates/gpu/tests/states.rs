@@ -108,7 +108,7 @@ fn a_growing_state_takes_memory_as_it_is_written() {
             }
             // Sizes are multiples of 16 bytes, as these are.
             let grown = |rows: usize| ((rows - BUCKET_ROWS) * 6 * bytes) as u64;
-            let whole = (grown(BOUND) + 15) / 16 * 16;
+            let whole = grown(BOUND).next_multiple_of(16);
             assert_eq!(memory, [0, 0, grown(512), whole, whole, whole], "{}", storage.name());
             assert_eq!(gpu.step_downs(), []);
         }
