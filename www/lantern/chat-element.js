@@ -3,13 +3,15 @@
 // it, chat-session.js keeps the text safe, the Worker computes.
 //
 // Attributes: model (a GGUF's address or a name in the catalogue; the embedded one without it), loading=lazy|eager|click, poster, autostart,
-//   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, asset-base, weights-base.
+//   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty, stop (a text a line),
+//   overflow=stop|slide, instructions, asset-base, weights-base.
 // Events: lantern-state {state, previous}, lantern-progress {stage, done, total}, lantern-token {text, id, step},
 //   lantern-result (Result below), lantern-error {code, cause, remedy}.
 // Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
 
 import { announce } from './announcer.js';
 import { ChatSession } from './chat-session.js';
+import { Drawing } from './chat-drawing.js';
 import { ChatView, OPENINGS } from './chat-view.js';
 import { LanternElement } from './element.js';
 import { sentence } from './parts.js';
@@ -41,7 +43,7 @@ const NAME = /^[a-z0-9][a-z0-9.-]*$/;
 const REOPENING = ['model', 'device', 'tier', 'asset-base', 'weights-base'];
 
 export class LanternChat extends LanternElement {
-  static observedAttributes = [...REOPENING, 'poster', 'seed', 'temperature', 'max-tokens'];
+  static observedAttributes = [...REOPENING, 'poster', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes];
 
   /** @type {ChatView | undefined} */ #view;
   /** @type {ChatSession | null} */ #session = null;
@@ -98,7 +100,7 @@ export class LanternChat extends LanternElement {
     this.#view = view;
     this.dress('./chat.css', view.frame);
     view.setState('idle');
-    for (const name of ['poster', 'seed', 'temperature', 'max-tokens']) this.#control(name);
+    for (const name of ['poster', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes]) this.#control(name);
     this.addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && this.#stop && !view.models.root.open) {
         event.preventDefault();
@@ -126,6 +128,7 @@ export class LanternChat extends LanternElement {
       if (value) view.image.src = new URL(value, document.baseURI).href;
     } else if (name === 'seed') view.seed.value = value ?? '';
     else if (name === 'temperature') view.temperature.value = Number(value ?? 0.65);
+    else if (Drawing.attributes.includes(name)) view.drawing.follow(name, value);
     else {
       view.maxTokens.input.max = String(Math.max(512, Number(value)));
       view.maxTokens.value = Number(value ?? 192);
@@ -161,7 +164,7 @@ export class LanternChat extends LanternElement {
       this.#session = session;
       session.onrecovery = (recovery) => this.#recovery(recovery);
       view.words(session.model, this.#chosen !== null);
-      view.device(session.device, session.kept);
+      view.device(session.device, [session.kept, session.model?.notice]);
       view.models.used = nameOf(this.#source());
       this.#show({ held: 0 });
       void this.#memory();
@@ -235,6 +238,7 @@ export class LanternChat extends LanternElement {
   async #answer(view, session, text, asked) {
     const stop = (this.#stop = new AbortController());
     const seed = this.#seed();
+    session.instructions = view.drawing.instructions;
     let first = 0;
     let latest = 0;
     let step = 0;
@@ -248,7 +252,7 @@ export class LanternChat extends LanternElement {
     try {
       const answer = await session.generate(
         text,
-        { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value },
+        { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value, ...view.drawing.options },
         {
           signal: stop.signal,
           onProgress: (progress) => this.#progress(progress),
@@ -378,7 +382,7 @@ export class LanternChat extends LanternElement {
       announce(what);
       return;
     }
-    view?.device(device, this.#session?.kept);
+    view?.device(device, [this.#session?.kept, this.#session?.model?.notice]);
     view?.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and the text went on.`);
   }
 
@@ -389,10 +393,12 @@ export class LanternChat extends LanternElement {
       end: this.#session?.model?.chat ? '' : 'The story ends here.',
       'stop-string': '',
       'max-tokens': `Paused after ${limit} tokens; continue when you like.`,
-      'context-full': `The model can hold ${context} tokens, and they are used up. Start anew.`,
+      'context-full': `The model can hold ${context} tokens, and they are used up. Start anew, or let it forget the oldest.`,
       cancelled: 'Stopped.',
     }[finish];
-    if (words && !this.#recovered) this.#view?.say(words);
+    const forgotten = this.#session?.forgotten ?? 0;
+    const forgot = forgotten > 0 && `The oldest ${forgotten.toLocaleString('en')} tokens are forgotten.`;
+    if (!this.#recovered) this.#view?.say([words, forgot].filter(Boolean).join(' '));
   }
 
   /** @param {Failure} failure @param {() => void} retry */

@@ -1,6 +1,7 @@
 // @ts-check
 // What <lantern-chat> looks like: builds its frame, and draws what chat-element.js tells it. Decides nothing.
 
+import { Drawing } from './chat-drawing.js';
 import { ModelsPanel } from './chat-models.js';
 import { h, icon, ICONS } from './dom.js';
 import * as format from './format.js';
@@ -104,6 +105,7 @@ export class ChatView {
     this.temperature = slider('temperature', 0, 1.5, 0.01, (value) => (value === 0 ? 'none' : value.toFixed(2)));
     this.maxTokens = slider('max-tokens', 1, 512, 1, (value) => `${value} tokens at most`);
     this.seed = h('input', { type: 'text', inputMode: 'numeric', id: 'seed', part: 'seed', placeholder: 'new each time', autocomplete: 'off', pattern: '[0-9]*' });
+    this.drawing = new Drawing();
     this.again = h('button', { type: 'button', class: 'button', part: 'reset', textContent: 'New story', on: { click: () => this.#startAnew() } });
     this.controls = h('section', { class: 'controls', part: 'controls', 'aria-label': 'Controls' },
       h('div', { class: 'field' },
@@ -116,7 +118,7 @@ export class ChatView {
       field('Surprise', this.temperature), field('Length', this.maxTokens),
       h('div', { class: 'field' }, h('label', { for: 'seed', textContent: 'Seed' }), this.seed,
         h('p', { class: 'facts', textContent: 'The same seed and words give the same story.' })),
-      this.again,
+      this.drawing.root, this.again,
     );
 
     this.speed = instrument('Speed');
@@ -154,6 +156,7 @@ export class ChatView {
       ? `${format.parameters(model.parameters)} in ${model.weights}, ${format.bytes(model.bytes)}`
       : 'Made for this page: a few million weights that tell simple stories, and lose the thread.';
     this.embedded.hidden = !chosen;
+    this.drawing.converses(!this.story);
     this.#buttons();
   }
 
@@ -263,10 +266,10 @@ export class ChatView {
     this.wait.show(progress, progress.how && HOWS[progress.how]);
   }
 
-  /** @param {DeviceInfo | null} info @param {Failure | null} [kept] how the model's file is kept, if not for good */
-  device(info, kept = null) {
+  /** @param {DeviceInfo | null} info @param {(Failure | null | undefined)[]} [more] what else there is to know of the model or its file */
+  device(info, more = []) {
     showDevice(this.where, info);
-    this.notice.show(info, kept);
+    this.notice.show(info, more);
   }
 
   /** @param {Numbers} numbers @param {ModelInfo | null} model */

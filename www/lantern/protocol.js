@@ -32,8 +32,9 @@
 /** `notice` says why this is not the device that was hoped for.
  * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[]}} DeviceInfo */
 
-/** `chat`: the file brings a chat template; without one the model continues a text. `parameters` counts weights.
- * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean}} ModelInfo */
+/** `chat`: it is known how a conversation is written down for it; without that the model continues a text. `parameters` counts
+ * weights. `notice`: what the visitor should know of how its file was read.
+ * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean, notice: Failure | null}} ModelInfo */
 
 /** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
  * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */
@@ -63,12 +64,12 @@
 /** `kind`: where models are kept. `used`: bytes of them. `free`: bytes that may still be stored, where the browser says.
  * @typedef {{models: ListedModel[], kind: 'opfs' | 'cache' | 'memory', used: number, free: number | null, notice: Failure | null}} ModelList */
 
-/** @typedef {{role: 'user' | 'assistant', content: string}} Turn */
+/** @typedef {{role: 'system' | 'user' | 'assistant', content: string}} Turn */
 
 /** Either everything the text holds so far plus what the visitor added, or a conversation for the file's chat template.
- * The Worker answers with `prompt`: all the ids it starts from. Sending those again, with the tokens drawn since and an
- * empty text, takes an answer up where it was lost.
- * @typedef {{ids: number[], text: string} | {turns: Turn[]}} Prompt */
+ * The Worker answers with `prompt`: all the ids it starts from, and how many of the `first` are never forgotten. Sending those
+ * again, with the tokens drawn since and an empty text, takes an answer up where it was lost.
+ * @typedef {{ids: number[], text: string, first?: number} | {turns: Turn[]}} Prompt */
 
 /** `firstStep`: how many tokens of this answer were drawn before, so that a replayed answer goes on with the same draw.
  * @typedef {object} GenerateRequest
@@ -82,6 +83,8 @@
  * @property {number} [repeatPenalty] makes tokens less likely that were just there; 1, as without it: not
  * @property {number} [repeatLastN] how many tokens that looks back; -1: all; without it 64
  * @property {string[]} [stop] texts at which the answer ends, before them
+ * @property {'stop' | 'slide'} [overflow] what happens where the model's memory is full: the answer ends, as without it, or the
+ *   oldest of the text is forgotten, the system prompt excepted
  * @property {number} seed
  * @property {number} firstStep */
 
@@ -91,6 +94,7 @@
  * @property {number[]} tokens
  * @property {Finish} finish
  * @property {number} promptTokens
+ * @property {number} dropped tokens that were forgotten
  * @property {number} prefillMs
  * @property {number} decodeMs
  * @property {number} dispatchesPerToken
@@ -127,7 +131,7 @@
 
 /** @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
- *   | {type: 'prompt', id: number, ids: number[]}
+ *   | {type: 'prompt', id: number, ids: number[], first: number}
  *   | {type: 'token', id: number, token: number, text: string}
  *   | {type: 'done', id: number, value: any}
  *   | {type: 'error', id: number, failure: Failure}

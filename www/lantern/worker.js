@@ -223,7 +223,7 @@ async function generate(request, signal) {
       session,
       request,
       flag,
-      (/** @type {Uint32Array} */ ids) => send({ type: 'prompt', id, ids: [...ids] }),
+      (/** @type {Uint32Array} */ ids, /** @type {number} */ first) => send({ type: 'prompt', id, ids: [...ids], first }),
       (/** @type {number} */ token, /** @type {string} */ text) => send({ type: 'token', id, token, text }),
     ),
   );

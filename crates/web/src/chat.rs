@@ -58,6 +58,7 @@ pub async fn load<E: Executor>(
         ("bytes", (source.len() as f64).into()),
         ("context", (model.config().context_length as f64).into()),
         ("chat", model.has_template().into()),
+        ("notice", model.tokenizer().notice().map_or(JsValue::NULL, js::failure)),
     ]);
     Ok((model, info))
 }
@@ -69,10 +70,10 @@ pub async fn generate<E: Executor>(
     on_prompt: &Function,
     on_token: &Function,
 ) -> Result<JsValue> {
-    let ids = prompt_ids(session.model(), &js::field(request, "prompt"))?;
-    let options = options(request)?;
+    let Prompt { ids, first } = prompt(session.model(), request)?;
+    let options = options(request, first)?;
     options.check()?;
-    let _ = on_prompt.call1(&JsValue::NULL, &Uint32Array::from(ids.as_slice()));
+    let _ = on_prompt.call2(&JsValue::NULL, &Uint32Array::from(ids.as_slice()), &(first as f64).into());
     // The page keeps the whole conversation; the context what is left of it.
     let (whole, ids) = (ids.len(), options.overflow.fit(&ids, session.model().config().context_length)?);
     // The last token always runs again: its output is where the answer begins.
@@ -103,17 +104,18 @@ pub async fn generate<E: Executor>(
     ]))
 }
 
-/// `overflow: "slide"` with the number of tokens to `keep`, else the answer stops where the context is full.
-fn overflow(request: &JsValue) -> Result<Overflow> {
+/// `overflow: "slide"` forgets all but the first tokens, else the answer stops where the context is full.
+fn overflow(request: &JsValue, keep: usize) -> Result<Overflow> {
     match js::field(request, "overflow").as_string().as_deref() {
-        Some("slide") => Ok(Overflow::Slide { keep: js::number(request, "keep")? as usize }),
+        Some("slide") => Ok(Overflow::Slide { keep }),
         Some("stop") | None => Ok(Overflow::Stop),
         Some(_) => Err(js::unfit("overflow", "\"stop\" or \"slide\"")),
     }
 }
 
-/// How a request's tokens are drawn; what it does not say is as the command line has it.
-fn options(request: &JsValue) -> Result<GenerateOptions> {
+/// How a request's tokens are drawn; what it does not say is as the command line has it. `first`: how many tokens of the
+/// prompt are never forgotten.
+fn options(request: &JsValue, first: usize) -> Result<GenerateOptions> {
     let default = GenerateOptions::default();
     let number = |name: &str, default: f32| match js::field(request, name).is_undefined() {
         true => Ok(default),
@@ -149,25 +151,39 @@ fn options(request: &JsValue) -> Result<GenerateOptions> {
         stop,
         seed: js::number(request, "seed")? as u64,
         first_step: js::number(request, "firstStep")? as u64,
-        overflow: overflow(request)?,
+        overflow: overflow(request, first)?,
     })
 }
 
-/// `{ids, text}`, a text and what the visitor adds to it; or `{turns: [{role, content}]}`, a conversation.
-fn prompt_ids<E: Executor>(model: &ChatModel<E>, prompt: &JsValue) -> Result<Vec<u32>> {
-    if !js::field(prompt, "turns").is_undefined() {
-        let turns = js::array(prompt, "turns")?;
-        let messages: Result<Vec<_>> = turns
+/// What an answer begins from.
+struct Prompt {
+    ids: Vec<u32>,
+    /// How many of them a context that slides keeps: the system prompt.
+    first: usize,
+}
+
+/// A request's prompt: `{ids, text}`, a text and what the visitor adds to it; or `{turns: [{role, content}]}`, a conversation.
+fn prompt<E: Executor>(model: &ChatModel<E>, request: &JsValue) -> Result<Prompt> {
+    let asked = js::field(request, "prompt");
+    if !js::field(&asked, "turns").is_undefined() {
+        let turns = js::array(&asked, "turns")?;
+        let messages: Vec<Message> = turns
             .iter()
             .map(|turn| Ok(Message::new(js::string(&turn, "role")?, js::string(&turn, "content")?)))
-            .collect();
-        return model.chat_prompt(&messages?);
+            .collect::<Result<_>>()?;
+        return Ok(Prompt { ids: model.chat_prompt(&messages)?, first: model.system_prefix(&messages)? });
     }
-    let held: Vec<u32> = js::array(prompt, "ids")?.iter().filter_map(|id| id.as_f64()).map(|id| id as u32).collect();
-    let text = js::string(prompt, "text")?;
-    let Some(last) = held.last() else { return model.raw_prompt(&text) };
+    let held: Vec<u32> = js::array(&asked, "ids")?.iter().filter_map(|id| id.as_f64()).map(|id| id as u32).collect();
+    let text = js::string(&asked, "text")?;
+    let tokenizer = model.tokenizer();
+    // A conversation that is taken up again says what it was told; a text has the file's first token.
+    let first = match js::field(&asked, "first").as_f64() {
+        Some(first) => first as usize,
+        None => usize::from(tokenizer.add_bos()),
+    };
+    let Some(last) = held.last() else { return Ok(Prompt { ids: model.raw_prompt(&text)?, first }) };
     let added = continued(model, *last, &text)?;
-    Ok(held.into_iter().chain(added).collect())
+    Ok(Prompt { ids: held.into_iter().chain(added).collect(), first })
 }
 
 /// The ids of words that follow others: with the space between, which some vocabularies put there by themselves.
