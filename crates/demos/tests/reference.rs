@@ -85,11 +85,13 @@ fn every_type_gives_the_dense_models_tokens_on_the_cpu() {
     }
 }
 
+/// All types at one tier, the commonest at all: what tiers make of each type is compared in the GPU's own tests.
 #[test]
-fn every_type_gives_the_dense_models_tokens_on_every_gpu_tier() {
+fn every_type_gives_the_dense_models_tokens_on_the_gpu() {
     let answers: Vec<Answer> = Answer::of_each_type().collect();
     common::each_gpu(|gpu, tier| {
-        for answer in &answers {
+        let common = |ggml| matches!(ggml, GgmlType::Q4K | GgmlType::Q6K);
+        for answer in answers.iter().filter(|answer| tier == Tier::Software || common(answer.ggml)) {
             let bound = match (tier, answer.ggml.block_len()) {
                 (Tier::Dot, Some(32..)) => INT8_BOUND,
                 (_, Some(256)) => F16_SCALES_BOUND,
