@@ -30,8 +30,8 @@ pub(crate) trait Blocks: Send + Sync {
     /// Writes file bytes over the elements from `start`.
     fn write(&mut self, start: usize, bytes: &[u8]);
     fn read(&self, start: usize, out: &mut [f32]);
-    /// Whether rows of `k` can be multiplied as they are.
-    fn multiplies(&self, k: usize) -> bool;
+    /// Whether they are multiplied as they are; where not, they are widened in small pieces.
+    fn multiplies(&self) -> bool;
     /// `x [m, k] · wᵀ` → `[m, n]` for the n rows of k from `start`, with activations in integers.
     fn linear(&self, x: &[f32], start: usize, sizes: (usize, usize, usize), out: &mut [f32]) -> Result<()>;
     fn boxed(&self) -> Box<dyn Blocks>;
@@ -57,8 +57,8 @@ impl<T: FileBlock + 'static> Blocks for Vec<T> {
         T::to_float(&self[start / T::BLCK_SIZE..(start + out.len()) / T::BLCK_SIZE], out);
     }
 
-    fn multiplies(&self, k: usize) -> bool {
-        !T::IN_PAIRS || (k / T::BLCK_SIZE).is_multiple_of(2)
+    fn multiplies(&self) -> bool {
+        T::VECTORIZED
     }
 
     fn linear(&self, x: &[f32], start: usize, (m, k, n): (usize, usize, usize), out: &mut [f32]) -> Result<()> {
@@ -73,16 +73,17 @@ impl<T: FileBlock + 'static> Blocks for Vec<T> {
 /// # Safety
 /// Every sequence of bytes is a value of the type, and it has no padding.
 unsafe trait FileBlock: GgmlType {
-    /// candle's product takes rows of an even number of blocks alone, and debug builds insist on it.
-    const IN_PAIRS: bool;
+    /// candle has the vector instructions for its product here. Without them, a prompt's rows are many times slower than
+    /// through f32, and one row is no faster.
+    const VECTORIZED: bool;
 }
 
 macro_rules! file_blocks {
-    ($($dtype:ident: $block:ident, in pairs: $pairs:literal;)*) => {
+    ($($dtype:ident: $block:ident, vectorized: $vectorized:expr;)*) => {
         $(
             // SAFETY: f16s and arrays of u8 or i8, `repr(C)`; no padding, since it is as large as in a file.
             unsafe impl FileBlock for $block {
-                const IN_PAIRS: bool = $pairs;
+                const VECTORIZED: bool = $vectorized;
             }
             const _: () = {
                 let (elements, bytes) = DType::$dtype.block();
@@ -100,17 +101,19 @@ macro_rules! file_blocks {
     };
 }
 
+const WASM: bool = cfg!(target_arch = "wasm32");
+
 file_blocks! {
-    Q8_0: BlockQ8_0, in pairs: false;
-    Q4_0: BlockQ4_0, in pairs: false;
-    Q4_1: BlockQ4_1, in pairs: true;
-    Q5_0: BlockQ5_0, in pairs: true;
-    Q5_1: BlockQ5_1, in pairs: true;
-    Q2K: BlockQ2K, in pairs: false;
-    Q3K: BlockQ3K, in pairs: false;
-    Q4K: BlockQ4K, in pairs: false;
-    Q5K: BlockQ5K, in pairs: false;
-    Q6K: BlockQ6K, in pairs: false;
+    Q8_0: BlockQ8_0, vectorized: true;
+    Q4_0: BlockQ4_0, vectorized: true;
+    Q4_1: BlockQ4_1, vectorized: false;
+    Q5_0: BlockQ5_0, vectorized: false;
+    Q5_1: BlockQ5_1, vectorized: false;
+    Q2K: BlockQ2K, vectorized: true;
+    Q3K: BlockQ3K, vectorized: !WASM;
+    Q4K: BlockQ4K, vectorized: true;
+    Q5K: BlockQ5K, vectorized: !WASM;
+    Q6K: BlockQ6K, vectorized: true;
 }
 
 /// candle keeps the blocks' fields to itself; in memory they are what the file has.

@@ -69,17 +69,21 @@ fn every_type_gives_the_dense_models_tokens_on_the_cpu() {
         agree(&answer.logits, &ours, F32_BOUND, &format!("{ggml}, cpu exact"));
         let tokens: Vec<u32> = ours.iter().map(|logits| argmax(logits) as u32).collect();
         assert_eq!(tokens, answer.ids, "{ggml}: the same tokens, one for one");
-        let bound = if ggml.is_quantized() { INT8_BOUND } else { F32_BOUND };
+        // Types without vector instructions in candle are widened to f32.
+        let widened = matches!(ggml, GgmlType::Q4_1 | GgmlType::Q5_0 | GgmlType::Q5_1);
+        let bound = if widened || !ggml.is_quantized() { F32_BOUND } else { INT8_BOUND };
         let ours = answer.given(&Rc::new(Cpu::new(Mode::Fast)));
         agree(&answer.logits, &ours, bound, &format!("{ggml}, cpu fast"));
     }
 }
 
+/// All types at one tier, the commonest at all: what tiers make of each type is compared in the GPU's own tests.
 #[test]
-fn every_type_gives_the_dense_models_tokens_on_every_gpu_tier() {
+fn every_type_gives_the_dense_models_tokens_on_the_gpu() {
     let answers: Vec<Answer> = Answer::of_each_type().collect();
     common::each_gpu(|gpu, tier| {
-        for answer in &answers {
+        let common = |ggml| matches!(ggml, GgmlType::Q4K | GgmlType::Q6K);
+        for answer in answers.iter().filter(|answer| tier == Tier::Software || common(answer.ggml)) {
             let bound = match (tier, answer.ggml.block_len()) {
                 (Tier::Dot, Some(32..)) => INT8_BOUND,
                 (_, Some(256)) => F16_SCALES_BOUND,

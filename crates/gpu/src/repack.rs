@@ -22,7 +22,6 @@ pub struct Repacked<'b> {
 
 /// Rows of `columns` in a file's bytes. `None` when a factor is over f16's largest number.
 pub fn repack(dtype: DType, columns: usize, bytes: &[u8]) -> Option<Repacked<'_>> {
-    let (elements, block_bytes) = dtype.block();
     let block: fn(&[u8], &mut Packer) = match dtype {
         DType::F32 | DType::U32 => return Some(Repacked { words: bytes.into(), halves: Vec::new() }),
         DType::F16 | DType::BF16 => {
@@ -39,13 +38,10 @@ pub fn repack(dtype: DType, columns: usize, bytes: &[u8]) -> Option<Repacked<'_>
         DType::Q5K => q5_k,
         DType::Q6K => q6_k,
     };
-    let blocks = bytes.len() / block_bytes;
-    let mut packer = Packer {
-        words: Vec::with_capacity(blocks * elements),
-        halves: Vec::with_capacity(blocks * elements / 16),
-        too_large: false,
-    };
-    bytes.chunks_exact(block_bytes).for_each(|bytes| block(bytes, &mut packer));
+    // A little more than a file's bytes, of which factors are the least part.
+    let (words, halves) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len() / 8));
+    let mut packer = Packer { words, halves, too_large: false };
+    bytes.chunks_exact(dtype.block().1).for_each(|bytes| block(bytes, &mut packer));
     let Packer { words, halves, too_large } = packer;
     (!too_large).then_some(Repacked { words: words.into(), halves })
 }
@@ -72,26 +68,21 @@ struct Packer {
 
 impl Packer {
     /// Values in order, in planes of some of their bits: `weights.rs` has the order.
-    fn integers(&mut self, bits: usize, values: &[u8]) {
+    fn integers(&mut self, bits: usize, values: Unit) {
         let (low, high) = Format::planes(bits);
-        for values in values.as_chunks().0 {
-            self.plane(low, 0, values);
-            if high > 0 {
-                self.plane(high, low, values);
-            }
+        self.plane(low, 0, &values);
+        if high > 0 {
+            self.plane(high, low, &values);
         }
     }
 
     /// `width` bits of each value from bit `from` on.
-    fn plane(&mut self, width: usize, from: usize, values: &[u8; 32]) {
-        for word in values.chunks_exact(32 / width) {
-            let mut bytes = [0; 4];
-            for (slot, four) in word.as_chunks::<4>().0.iter().enumerate() {
-                for (byte, value) in bytes.iter_mut().zip(four) {
-                    *byte |= (value >> from & 0xff >> (8 - width)) << (width * slot);
-                }
-            }
-            self.words.extend(bytes);
+    fn plane(&mut self, width: usize, from: usize, values: &Unit) {
+        for fours in values.chunks_exact(8 / width) {
+            let slots = fours.iter().enumerate();
+            let word =
+                slots.fold(0, |word, (slot, four)| word | (four >> from & each(0xff >> (8 - width))) << (width * slot));
+            self.words.extend(word.to_le_bytes());
         }
     }
 
@@ -113,50 +104,69 @@ fn factor(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
 
-/// 32 values from 16 bytes: those of the low nibbles, then those of the high ones.
-fn halves_of_bytes(quants: &[u8]) -> [u8; 32] {
-    std::array::from_fn(|i| if i < 16 { quants[i] & 15 } else { quants[i - 16] >> 4 })
+/// 32 values, a byte each, four to a word.
+type Unit = [u32; 8];
+
+/// Those bits in every byte.
+fn each(bits: u32) -> u32 {
+    bits * 0x0101_0101
 }
 
-/// The same with a fifth bit each from 4 bytes.
-fn with_fifth_bits(fifths: &[u8], quants: &[u8]) -> [u8; 32] {
-    let mut values = halves_of_bytes(quants);
-    for (i, value) in values.iter_mut().enumerate() {
-        *value |= (fifths[i / 8] >> (i % 8) & 1) << 4;
-    }
-    values
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.as_chunks().0.get(at).map_or(0, |four| u32::from_le_bytes(*four))
+}
+
+/// From 32 bytes: those bits of each, from bit `from` on.
+fn bits_of(bytes: &[u8], from: usize, bits: u32) -> Unit {
+    std::array::from_fn(|i| word(bytes, i) >> from & each(bits))
+}
+
+/// From 16 bytes: the low nibbles, then the high ones.
+fn nibbles(bytes: &[u8]) -> Unit {
+    std::array::from_fn(|i| word(bytes, i % 4) >> (i / 4 * 4) & each(15))
+}
+
+fn with_more_bits(low: Unit, from: usize, more: Unit) -> Unit {
+    std::array::from_fn(|i| low[i] | more[i] << from)
+}
+
+/// A fifth bit to each from 4 bytes.
+fn with_fifth_bits(low: Unit, fifths: &[u8]) -> Unit {
+    let fifths = word(fifths, 0);
+    let four = |i: usize| fifths >> (4 * i) & 15;
+    with_more_bits(low, 4, std::array::from_fn(|i| (four(i) | four(i) << 7 | four(i) << 14 | four(i) << 21) & each(1)))
 }
 
 fn q8_0(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
-    to.integers(8, &block[2..]);
+    to.words.extend_from_slice(&block[2..]);
 }
 
 fn q4_0(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
-    to.integers(4, &halves_of_bytes(&block[2..]));
+    to.integers(4, nibbles(&block[2..]));
 }
 
 fn q4_1(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
     to.half(block, 2);
-    to.integers(4, &halves_of_bytes(&block[4..]));
+    to.integers(4, nibbles(&block[4..]));
 }
 
 fn q5_0(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
-    to.integers(5, &with_fifth_bits(&block[2..6], &block[6..]));
+    to.integers(5, with_fifth_bits(nibbles(&block[6..]), &block[2..6]));
 }
 
 fn q5_1(block: &[u8], to: &mut Packer) {
     to.half(block, 0);
     to.half(block, 2);
-    to.integers(5, &with_fifth_bits(&block[4..8], &block[8..]));
+    to.integers(5, with_fifth_bits(nibbles(&block[8..]), &block[4..8]));
 }
 
-/// 256 values of 2 bits: of each 128 in turn, four times 32 bytes at the next two bits.
-fn two_bits(quants: &[u8]) -> [u8; 256] {
-    std::array::from_fn(|i| quants[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3)
+/// The unit's two bits of each value: of each 128 values in turn, four times 32 bytes at the next two bits.
+fn two_bits(bytes: &[u8], unit: usize) -> Unit {
+    bits_of(&bytes[unit / 4 * 32..], unit % 4 * 2, 3)
 }
 
 fn q2_k(block: &[u8], to: &mut Packer) {
@@ -165,7 +175,9 @@ fn q2_k(block: &[u8], to: &mut Packer) {
         to.product(d, i32::from(group & 15));
         to.product(-d_min, i32::from(group >> 4));
     }
-    to.integers(2, &two_bits(&block[16..80]));
+    for unit in 0..8 {
+        to.integers(2, two_bits(&block[16..80], unit));
+    }
 }
 
 fn q3_k(block: &[u8], to: &mut Packer) {
@@ -176,11 +188,9 @@ fn q3_k(block: &[u8], to: &mut Packer) {
         let high = scales[8 + group % 4] >> (group / 4 * 2) & 3;
         to.product(d, i32::from(low | high << 4) - 32);
     }
-    let mut values = two_bits(&block[32..96]);
-    for (i, value) in values.iter_mut().enumerate() {
-        *value |= (thirds[i % 32] >> (i / 32) & 1) << 2;
+    for unit in 0..8 {
+        to.integers(3, with_more_bits(two_bits(&block[32..96], unit), 2, bits_of(thirds, unit, 1)));
     }
-    to.integers(3, &values);
 }
 
 /// Scales and minimums of 8 groups, of 6 bits each, in 12 bytes.
@@ -198,24 +208,23 @@ fn scales_and_minimums(block: &[u8], to: &mut Packer) {
     }
 }
 
-/// 256 values of 4 bits: of each 32 bytes the low nibbles, then the high ones.
-fn four_bits(quants: &[u8]) -> [u8; 256] {
-    std::array::from_fn(|i| quants[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15)
+/// The unit's four bits of each value: of each 32 bytes the low nibbles, then the high ones.
+fn four_bits(bytes: &[u8], unit: usize) -> Unit {
+    bits_of(&bytes[unit / 2 * 32..], unit % 2 * 4, 15)
 }
 
 fn q4_k(block: &[u8], to: &mut Packer) {
     scales_and_minimums(block, to);
-    to.integers(4, &four_bits(&block[16..]));
+    for unit in 0..8 {
+        to.integers(4, four_bits(&block[16..], unit));
+    }
 }
 
 fn q5_k(block: &[u8], to: &mut Packer) {
     scales_and_minimums(block, to);
-    let fifths = &block[16..48];
-    let mut values = four_bits(&block[48..]);
-    for (i, value) in values.iter_mut().enumerate() {
-        *value |= (fifths[i % 32] >> (i / 32) & 1) << 4;
+    for unit in 0..8 {
+        to.integers(5, with_more_bits(four_bits(&block[48..], unit), 4, bits_of(&block[16..48], unit, 1)));
     }
-    to.integers(5, &values);
 }
 
 fn q6_k(block: &[u8], to: &mut Packer) {
@@ -224,12 +233,11 @@ fn q6_k(block: &[u8], to: &mut Packer) {
         to.product(d, i32::from(*scale as i8));
     }
     // Of each 128 values: 64 bytes of low nibbles, then of high ones; 32 bytes with two more bits each.
-    let values: [u8; 256] = std::array::from_fn(|i| {
-        let (half, inside) = (i / 128, i % 128);
-        let nibble = low[half * 64 + inside % 64] >> (inside / 64 * 4) & 15;
-        nibble | (high[half * 32 + inside % 32] >> (inside / 32 * 2) & 3) << 4
-    });
-    to.integers(6, &values);
+    for unit in 0..8 {
+        let (half, inside) = (unit / 4, unit % 4);
+        let nibbles = bits_of(&low[half * 64 + inside % 2 * 32..], inside / 2 * 4, 15);
+        to.integers(6, with_more_bits(nibbles, 4, bits_of(&high[half * 32..], inside * 2, 3)));
+    }
 }
 
 #[cfg(test)]

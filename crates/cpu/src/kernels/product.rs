@@ -76,7 +76,7 @@ pub fn linear(
 ) -> Result<()> {
     match rows {
         Rows::F32(w) => rows_by_rows((m, k, n), x, &w[start..start + n * k], out),
-        Rows::Blocks(blocks) if blocks.multiplies(k) => blocks.linear(x, start, (m, k, n), out),
+        Rows::Blocks(blocks) if blocks.multiplies() => blocks.linear(x, start, (m, k, n), out),
         rows => {
             let step = (WIDENED / k.max(1)).clamp(1, n.max(1));
             let Scratch { a: widened, b: part } = scratch;
