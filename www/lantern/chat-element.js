@@ -4,7 +4,7 @@
 //
 // Attributes: model (a GGUF's address or a name in the catalogue; the embedded one without it), loading=lazy|eager|click, poster, autostart,
 //   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, asset-base, weights-base.
-// Events: lantern-state {state, previous}, lantern-progress {stage, done, total}, lantern-token {text, id, step},
+// Events: lantern-state {state, previous}, lantern-progress {stage, done, total, how}, lantern-token {text, id, step},
 //   lantern-result (Result below), lantern-error {code, cause, remedy}.
 // Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
 
@@ -320,7 +320,11 @@ export class LanternChat extends LanternElement {
   async open(model) {
     await this.#leave();
     if (typeof model !== 'string') this.#chosen = model && { file: model };
-    else this.#chosen = isName(model) ? { model, base: this.weightsBase } : { url: model };
+    else if (isName(model)) this.#chosen = { model, base: this.weightsBase };
+    else {
+      const url = new URL(model, document.baseURI);
+      this.#chosen = { url: url.href, own: url.origin === location.origin };
+    }
     return this.start();
   }
 

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use js_sys::Function;
 use lantern_demos::chat::memory_for_files;
 use lantern_graph::{Cancel, Error, Result};
-use lantern_weights::download::{Done, How, Journal, Look, Policy, Target, Tell, download};
+use lantern_weights::download::{Done, How, Job, Journal, Look, Policy, Target, Tell, download};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -262,9 +262,17 @@ pub async fn obtain(
             channel.say(&key, done as f64, total.unwrap_or(0) as f64);
         }
     };
-    let done = download(&net, &part, journal, target, &policy, look, cancel, &mut tell).await;
+    let job = Job { net: &net, part: &part, target, policy: &policy, look, cancel, tell: &mut tell };
+    let done = download(job, journal).await;
     channel.close();
-    let Done { bytes, kept } = done?;
+    let Done { bytes, kept } = match done {
+        Ok(done) => done,
+        Err(error) => {
+            drop(part);
+            forget_nothing(&shelf, &key).await;
+            return Err(error);
+        }
+    };
     let notice = if kept { shelf.notice } else { Some(unkept(target)) };
     // What memory keeps is kept in the hand.
     if in_memory || !kept {
@@ -274,6 +282,14 @@ pub async fn obtain(
     drop(part);
     let part = shelf.shelf.part(&key, false).await.map_err(|thrown| js::error(&thrown))?;
     Ok(Obtained { source: Source::of_shelf(part, bytes), notice })
+}
+
+/// Of a download that failed before its first byte nothing stays, not even its name.
+async fn forget_nothing(shelf: &Shelf, key: &str) {
+    let Ok(all) = kept(&shelf.shelf).await else { return };
+    if all.iter().any(|kept| kept.key == key && kept.stored() == 0) {
+        let _ = shelf.shelf.remove(key).await;
+    }
 }
 
 fn unkept(target: &Target) -> Error {
