@@ -102,7 +102,7 @@ const WHOLE = [{ bytes: MODEL.length, hash: sha256(MODEL) }];
 const contents = async (page) => (await stored(page)).map(({ bytes, hash }) => ({ bytes, hash }));
 
 test('a model is fetched with true progress, answers, and is read from this device afterwards', options, async () => {
-  server.put('/m.gguf', { body: MODEL });
+  server.put('/m.gguf', { body: MODEL, msPerPiece: 10 });
   const { page: tab, close } = await page();
   const first = await open(tab, server.url('/m.gguf'));
   assert.equal(first.failure, null);

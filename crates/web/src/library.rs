@@ -1,8 +1,6 @@
 //! Models on this device: found, fetched once for all tabs, listed, removed. What a download does is in
 //! `lantern_weights::download`; here is where it may put what comes, who else is at it, and what the visitor is told.
 
-use std::cell::Cell;
-
 use js_sys::Function;
 use lantern_demos::chat::memory_for_files;
 use lantern_graph::{Cancel, Error, Result};
@@ -14,6 +12,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use crate::js;
 use crate::net::WebNet;
 use crate::storage::{Held, JsShelf, Source, WebPart};
+
+/// Between two words on how far it is: bytes come in more pieces than anybody can read.
+const TELL_MS: f64 = 40.0;
 
 #[wasm_bindgen]
 extern "C" {
@@ -254,17 +255,21 @@ pub async fn obtain(
     let part = WebPart::new(library, Held::new(part));
     let net = WebNet { library, kept: !in_memory };
     let channel = library.channel();
-    let last_said = Cell::new(0.0);
+    let (mut last, mut last_how) = (0.0, None);
     let mut tell = |Tell { done, total, how }: Tell| {
-        told(progress, done, total, how_name(how));
-        if library.now() - last_said.get() >= 100.0 {
-            last_said.set(library.now());
-            channel.say(&key, done as f64, total.unwrap_or(0) as f64);
+        if library.now() - last < TELL_MS && last_how == Some(how) {
+            return;
         }
+        (last, last_how) = (library.now(), Some(how));
+        told(progress, done, total, how_name(how));
+        channel.say(&key, done as f64, total.unwrap_or(0) as f64);
     };
     let job = Job { net: &net, part: &part, target, policy: &policy, look, cancel, tell: &mut tell };
     let done = download(job, journal).await;
     channel.close();
+    if let (Ok(Done { bytes, .. }), Some(how)) = (&done, last_how) {
+        told(progress, *bytes, Some(*bytes), how_name(how));
+    }
     let Done { bytes, kept } = match done {
         Ok(done) => done,
         Err(error) => {
