@@ -102,7 +102,7 @@ const WHOLE = [{ bytes: MODEL.length, hash: sha256(MODEL) }];
 const contents = async (page) => (await stored(page)).map(({ bytes, hash }) => ({ bytes, hash }));
 
 test('a model is fetched with true progress, answers, and is read from this device afterwards', options, async () => {
-  server.put('/m.gguf', { body: MODEL });
+  server.put('/m.gguf', { body: MODEL, msPerPiece: 10 });
   const { page: tab, close } = await page();
   const first = await open(tab, server.url('/m.gguf'));
   assert.equal(first.failure, null);
@@ -208,6 +208,9 @@ test('what is not there, not a model, or of another size: code, cause and remedy
   server.put('/login.gguf', { body: MODEL, status: 401 });
   server.put('/page.gguf', { body: Buffer.from('<!doctype html><title>Sign in</title>'), type: 'text/html; charset=utf-8' });
   server.put('/noise.gguf', { body: Buffer.alloc(4_000_000, 0x5a), msPerPiece: 5 });
+  const elsewhere = Buffer.from(MODEL);
+  elsewhere.write('qwen9', elsewhere.indexOf('llama'));
+  server.put('/other.gguf', { body: elsewhere, msPerPiece: 15 });
   server.put('/short.gguf', { body: MODEL.subarray(0, 1_000_000), length: false });
   server.put('/models/lantern-stories.q8_0.gguf', { body: Buffer.concat([MODEL, Buffer.alloc(5)]) });
   const cases = {
@@ -215,10 +218,12 @@ test('what is not there, not a model, or of another size: code, cause and remedy
     [server.url('/login.gguf')]: 'download.status',
     [server.url('/page.gguf')]: 'download.page',
     [server.url('/noise.gguf')]: 'gguf.magic',
+    [server.url('/other.gguf')]: 'llama.architecture',
     [server.url('/short.gguf')]: 'gguf.tensor',
     'http://models.example/m.gguf': 'download.address',
     'lantern-stories': 'download.size',
     'no-such-model': 'catalogue.unknown',
+    'llama-2-7b-chat': 'cpu.ceiling',
   };
   const { page: tab, close } = await page(`weights-base="${server.url('/models/')}"`);
   for (const [model, code] of Object.entries(cases)) {
@@ -227,10 +232,28 @@ test('what is not there, not a model, or of another size: code, cause and remedy
     const shown = await tab.locator('lantern-chat [part=error]').innerText();
     for (const part of [failure.code, failure.cause, failure.remedy]) assert.ok(shown.toLowerCase().includes(part.toLowerCase()), `${model}: the page shows "${part}"`);
   }
-  const noise = server.requests.find(({ path }) => path === '/noise.gguf');
-  assert.ok(noise.sent < 2_500_000, `${noise.sent} bytes of what is no model were fetched`);
+  for (const wanted of ['/noise.gguf', '/other.gguf']) {
+    const { sent } = server.requests.find(({ path }) => path === wanted);
+    assert.ok(sent < 2_000_000, `${sent} bytes of ${wanted} were fetched`);
+  }
   assert.deepEqual((await contents(tab)).filter(({ bytes }) => bytes > 0), [], 'nothing of them stays');
   await close();
+});
+
+test("under the page's own policy a model comes from any https address, and nothing else goes out", options, async () => {
+  const asked = [];
+  const here = await visit(chromium, 'chat.html?device=cpu', {
+    also: ['models.example'],
+    prepare: (page) => page.route('https://models.example/**', (route) => {
+      asked.push({ method: route.request().method(), body: route.request().postData(), referer: route.request().headers().referer });
+      return route.fulfill({ body: MODEL, contentType: 'application/octet-stream', headers: { 'access-control-allow-origin': '*' } });
+    }),
+  });
+  await state(here.page, 'ready');
+  assert.equal((await open(here.page, 'https://models.example/m.gguf')).failure, null);
+  await ask(here.page, 'A secret of mine', { 'max-tokens': '8' });
+  assert.deepEqual(asked, [{ method: 'GET', body: null, referer: undefined }]);
+  await here.close();
 });
 
 test('a server that stays away: what came is kept, and "Try again" goes on from there', options, async () => {
@@ -383,7 +406,7 @@ for (const colorScheme of ['light', 'dark']) {
     const large = panel.getByRole('listitem').filter({ hasText: 'Llama 2 7B Chat' });
     assert.match(await large.innerText(), /needs \d\.\d GB, and without a GPU at most 1\.5 GB fit/);
     assert.equal(await large.getByRole('button').count(), 0);
-    assert.match(await panel.getByRole('listitem').filter({ hasText: 'SmolLM2 360M' }).innerText(), /About 386.MB to fetch · needs \d+.MB of memory/);
+    assert.match(await panel.getByRole('listitem').filter({ hasText: 'SmolLM2 360M' }).innerText(), /About 386.MB to fetch · \d+.MB of memory/);
 
     // A part is gone on with.
     const mine = panel.getByRole('listitem').filter({ hasText: 'mine.gguf' });

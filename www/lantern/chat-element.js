@@ -5,7 +5,7 @@
 // Attributes: model (a GGUF's address or a name in the catalogue; the embedded one without it), loading=lazy|eager|click, poster, autostart,
 //   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty, stop (a text a line),
 //   overflow=stop|slide, instructions, asset-base, weights-base.
-// Events: lantern-state {state, previous}, lantern-progress {stage, done, total}, lantern-token {text, id, step},
+// Events: lantern-state {state, previous}, lantern-progress {stage, done, total, how}, lantern-token {text, id, step},
 //   lantern-result (Result below), lantern-error {code, cause, remedy}.
 // Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
 
@@ -53,6 +53,7 @@ export class LanternChat extends LanternElement {
   /** @type {AbortController | null} */ #stop = null;
   #asking = false;
   /** What the visitor chose instead of the page's own. @type {ModelSource | null} */ #chosen = null;
+  /** What people call it, before the file says so itself. @type {string | null} */ #called = null;
   /** @type {(() => void) | null} */ #retry = null;
   /** @type {Failure | null} */ #recovered = null;
   /** @type {string | null} words whose answer failed */ #unanswered = null;
@@ -93,7 +94,7 @@ export class LanternChat extends LanternElement {
       embedded: () => void this.open(null).catch(() => {}),
       models: {
         list: (signal) => this.engine.models({ ...this.#where(), base: this.weightsBase }, signal),
-        use: (model) => this.#use(model),
+        use: (model, name) => this.#use(model, name),
         remove: (key) => this.engine.removeModel(this.assetBase, key),
       },
     });
@@ -152,6 +153,7 @@ export class LanternChat extends LanternElement {
     try {
       if (stop.signal.aborted) throw cancelled();
       this.setState('loading');
+      if (this.#chosen || this.hasAttribute('model')) view.naming(this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '', this.#chosen !== null);
       const session = await this.engine.open(
         ChatSession,
         { sources: [this.#source()], ...this.#where() },
@@ -322,17 +324,24 @@ export class LanternChat extends LanternElement {
    * model again. A file is read where it is, in slices; what is fetched is kept on this device.
    * @param {File | string | null} model @returns {Promise<void>} */
   async open(model) {
+    this.#called = null;
     await this.#leave();
     if (typeof model !== 'string') this.#chosen = model && { file: model };
-    else this.#chosen = isName(model) ? { model, base: this.weightsBase } : { url: model };
+    else if (isName(model)) this.#chosen = { model, base: this.weightsBase };
+    else {
+      const url = new URL(model, document.baseURI);
+      this.#chosen = { url: url.href, own: url.origin === location.origin };
+    }
     return this.start();
   }
 
-  /** A choice in the panel. @param {string} model */
-  #use(model) {
+  /** A choice in the panel. @param {string} model @param {string} name */
+  #use(model, name) {
     // Asked for on the visitor's click alone: some browsers ask them in turn. Without it the browser may clear models away.
     void navigator.storage?.persist?.().catch(() => {});
     void this.open(model === EMBEDDED && !this.hasAttribute('model') ? null : model).catch(() => {});
+    // Before the load begins, which is after the last one is given back.
+    this.#called = name;
   }
 
   /** Gives the session back, with its GPU memory. What starts meanwhile waits for it. */

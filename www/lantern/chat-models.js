@@ -12,7 +12,7 @@ import { CANCELLED, toFailure } from './protocol.js';
 
 /** @typedef {object} ModelActions
  * @property {(signal: AbortSignal) => Promise<ModelList>} list
- * @property {(model: string) => void} use by its name in the catalogue, or by its address
+ * @property {(model: string, name: string) => void} use by its name in the catalogue, or by its address; and what people call it
  * @property {(key: string) => Promise<void>} remove */
 
 export class ModelsPanel {
@@ -91,7 +91,7 @@ export class ModelsPanel {
     const here = model.whole ? `On this device, ${format.bytes(model.stored)}`
       : model.stored > 0 ? `${model.bytes ? format.bytesOf(model.stored, model.bytes) : format.bytes(model.stored)} on this device`
       : size && `${size} to fetch`;
-    const facts = [here, model.needs ? `needs ${format.bytes(model.needs)} of memory` : '', model.type].filter(Boolean).join(' · ');
+    const facts = [here, model.needs ? `${format.bytes(model.needs)} of memory` : ''].filter(Boolean).join(' · ');
     const licence = model.licence
       && h('a', { href: model.licence.url, target: '_blank', rel: 'noreferrer', textContent: model.licence.name, 'aria-label': `${model.licence.name}: licence of ${model.name}` });
     // Where it is not offered, what to do instead is the rest of the list.
@@ -119,7 +119,7 @@ export class ModelsPanel {
     const button = h('button', { type: 'button', class: 'button', textContent: label, 'aria-label': `${label} ${model.name}` });
     let warned = model.verdict === 'fits';
     button.addEventListener('click', () => {
-      if (warned) return this.#use(name);
+      if (warned) return this.#use(name, model.name);
       warned = true;
       button.textContent = 'Try anyway';
       button.setAttribute('aria-label', `Try ${model.name} anyway`);
@@ -129,10 +129,10 @@ export class ModelsPanel {
     return button;
   }
 
-  /** @param {string} model */
-  #use(model) {
+  /** @param {string} model @param {string} name */
+  #use(model, name) {
     this.root.close();
-    this.#actions.use(model);
+    this.#actions.use(model, name);
   }
 
   /** @param {ListedModel} model @param {HTMLButtonElement} button */
@@ -160,7 +160,8 @@ export class ModelsPanel {
     const address = this.#address.value.trim();
     if (!URL.canParse(address)) return this.wrong('Write an address that begins with https:// and ends in .gguf.');
     this.#address.value = '';
-    this.#use(new URL(address).href);
+    const url = new URL(address);
+    this.#use(url.href, url.pathname.split('/').at(-1) || url.host);
   }
 
   /** @param {string} words what is wrong with the address */

@@ -160,6 +160,13 @@ export class ChatView {
     this.#buttons();
   }
 
+  /** A model that is on its way. @param {string} name @param {boolean} chosen by the visitor, who may go back */
+  naming(name, chosen) {
+    this.modelName.textContent = name;
+    this.modelFacts.textContent = '';
+    this.embedded.hidden = !chosen;
+  }
+
   /** @param {State} state */
   setState(state) {
     this.state = state;

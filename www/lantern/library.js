@@ -81,17 +81,16 @@ export class Library {
   }
 
   /** Waits until no other tab of this site works on that key. `held()` is called when there is one to wait for. Resolves to
-   * what lets go again; to undefined where the browser keeps no such order among tabs.
+   * what lets go again; to undefined where the browser keeps no such order among tabs, or not for this page.
    * @param {string} key @param {() => void} held @returns {Promise<(() => void) | undefined>} */
   async hold(key, held) {
     const name = `${CHANNEL}/${key}`;
-    /** @type {LockManager | undefined} */
-    const { locks } = navigator;
-    if (!locks) return undefined;
     /** @param {LockOptions} options @returns {Promise<(() => void) | null>} */
     const take = (options) =>
       new Promise((resolve, reject) => {
-        locks.request(name, options, (lock) => (lock ? new Promise((release) => resolve(() => release(undefined))) : resolve(null))).catch(reject);
+        const held = (/** @type {Lock | null} */ lock) =>
+          lock ? new Promise((/** @type {(value?: unknown) => void} */ release) => resolve(release)) : resolve(null);
+        navigator.locks.request(name, options, held).catch(reject);
       });
     try {
       const free = await take({ ifAvailable: true });

@@ -81,7 +81,7 @@ pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
     progress: &Function,
 ) -> Result<(Vec<Given>, Option<Error>)> {
     let sum = Sum::new(asked.len(), progress);
-    let mut running: Vec<Pin<Box<dyn Future<Output = Result<(Given, Option<Error>)>> + '_>>> = Vec::new();
+    let mut running: Vec<Running<'_, (Given, Option<Error>)>> = Vec::new();
     for (at, asked) in asked.into_iter().enumerate() {
         let (mut look, heard) = (look(), sum.heard(at));
         running.push(Box::pin(async move {
@@ -103,8 +103,10 @@ pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
     Ok((given, notices.into_iter().flatten().next()))
 }
 
+type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+
 /// Polls them in turns until all are done or one fails.
-async fn try_all<T>(mut running: Vec<Pin<Box<dyn Future<Output = Result<T>> + '_>>>) -> Result<Vec<T>> {
+async fn try_all<T>(mut running: Vec<Running<'_, T>>) -> Result<Vec<T>> {
     let mut done: Vec<Option<T>> = running.iter().map(|_| None).collect();
     poll_fn(|context| {
         let mut pending = false;

@@ -1,12 +1,10 @@
 //! Models on this device: found, fetched once for all tabs, listed, removed. What a download does is in
 //! `lantern_weights::download`; here is where it may put what comes, who else is at it, and what the visitor is told.
 
-use std::cell::Cell;
-
 use js_sys::Function;
 use lantern_demos::chat::memory_for_files;
 use lantern_graph::{Cancel, Error, Result};
-use lantern_weights::download::{Done, How, Journal, Look, Policy, Target, Tell, download};
+use lantern_weights::download::{Done, How, Job, Journal, Look, Policy, Target, Tell, download};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -14,6 +12,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use crate::js;
 use crate::net::WebNet;
 use crate::storage::{Held, JsShelf, Source, WebPart};
+
+/// Between two words on how far it is: bytes come in more pieces than anybody can read.
+const TELL_MS: f64 = 40.0;
 
 #[wasm_bindgen]
 extern "C" {
@@ -254,17 +255,29 @@ pub async fn obtain(
     let part = WebPart::new(library, Held::new(part));
     let net = WebNet { library, kept: !in_memory };
     let channel = library.channel();
-    let last_said = Cell::new(0.0);
+    let (mut last, mut last_how) = (0.0, None);
     let mut tell = |Tell { done, total, how }: Tell| {
+        if library.now() - last < TELL_MS && last_how == Some(how) {
+            return;
+        }
+        (last, last_how) = (library.now(), Some(how));
         told(progress, done, total, how_name(how));
-        if library.now() - last_said.get() >= 100.0 {
-            last_said.set(library.now());
-            channel.say(&key, done as f64, total.unwrap_or(0) as f64);
+        channel.say(&key, done as f64, total.unwrap_or(0) as f64);
+    };
+    let job = Job { net: &net, part: &part, target, policy: &policy, look, cancel, tell: &mut tell };
+    let done = download(job, journal).await;
+    channel.close();
+    if let (Ok(Done { bytes, .. }), Some(how)) = (&done, last_how) {
+        told(progress, *bytes, Some(*bytes), how_name(how));
+    }
+    let Done { bytes, kept } = match done {
+        Ok(done) => done,
+        Err(error) => {
+            drop(part);
+            forget_nothing(&shelf, &key).await;
+            return Err(error);
         }
     };
-    let done = download(&net, &part, journal, target, &policy, look, cancel, &mut tell).await;
-    channel.close();
-    let Done { bytes, kept } = done?;
     let notice = if kept { shelf.notice } else { Some(unkept(target)) };
     // What memory keeps is kept in the hand.
     if in_memory || !kept {
@@ -274,6 +287,14 @@ pub async fn obtain(
     drop(part);
     let part = shelf.shelf.part(&key, false).await.map_err(|thrown| js::error(&thrown))?;
     Ok(Obtained { source: Source::of_shelf(part, bytes), notice })
+}
+
+/// Of a download that failed before its first byte nothing stays, not even its name.
+async fn forget_nothing(shelf: &Shelf, key: &str) {
+    let Ok(all) = kept(&shelf.shelf).await else { return };
+    if all.iter().any(|kept| kept.key == key && kept.stored() == 0) {
+        let _ = shelf.shelf.remove(key).await;
+    }
 }
 
 fn unkept(target: &Target) -> Error {

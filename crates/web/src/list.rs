@@ -29,8 +29,8 @@ pub async fn models(library: &Library, base: &str, processor: Processor, limits:
         let found = here.iter().position(|kept| kept.key == target.key()).map(|at| here.swap_remove(at));
         models.push(&listed(&entry, &target.url, &target.key(), base, found.as_ref(), processor, &device)?);
     }
-    for kept in here {
-        models.push(&stranger(&kept));
+    for kept in here.iter().filter(|kept| kept.bytes > 0) {
+        models.push(&stranger(kept));
     }
     Ok(js::object(&[
         ("models", models.into()),

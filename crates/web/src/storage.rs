@@ -1,6 +1,6 @@
 //! A part of a file as `www/lantern/storage.js` keeps it, and a file that is whole, as the loader reads it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use js_sys::{Promise, Uint8Array};
 use lantern_graph::{Error, Result};
@@ -14,9 +14,12 @@ use web_sys::Blob;
 use crate::blob::BlobSource;
 use crate::js;
 use crate::library::Library;
+use crate::turn::turn;
 
 /// Most bytes that cross into WebAssembly at once.
 const SLICE_BYTES: usize = 8 << 20;
+/// A file is read without a wait: after so many bytes the Worker listens whether it is to stop.
+const DEAF_BYTES: usize = 4 << 20;
 
 #[wasm_bindgen]
 extern "C" {
@@ -47,20 +50,24 @@ extern "C" {
 }
 
 /// Closed when dropped.
-pub struct Held(JsPart);
+pub struct Held {
+    part: JsPart,
+    /// Bytes read since the Worker listened last.
+    deaf: Cell<usize>,
+}
 
 impl Held {
     pub fn new(part: JsValue) -> Self {
-        Self(part.unchecked_into())
+        Self { part: part.unchecked_into(), deaf: Cell::new(0) }
     }
 
     /// Files come straight into our memory; the Cache API and Blobs by way of an array.
     fn reads_directly(&self) -> bool {
-        js::field(&self.0, "readInto").is_function()
+        js::field(&self.part, "readInto").is_function()
     }
 
     async fn size(&self) -> Result<u64> {
-        let size = self.0.size().await.map_err(|thrown| unreadable(&thrown))?;
+        let size = self.part.size().await.map_err(|thrown| unreadable(&thrown))?;
         Ok(size.as_f64().unwrap_or(0.0) as u64)
     }
 
@@ -72,10 +79,10 @@ impl Held {
             while filled < slice.len() {
                 let into = slice.get_mut(filled..).unwrap_or_default();
                 let got = if direct {
-                    self.0.read_into(at as f64, into).map_err(|thrown| unreadable(&thrown))? as usize
+                    self.part.read_into(at as f64, into).map_err(|thrown| unreadable(&thrown))? as usize
                 } else {
                     let bytes =
-                        self.0.read(at as f64, into.len() as f64).await.map_err(|thrown| unreadable(&thrown))?;
+                        self.part.read(at as f64, into.len() as f64).await.map_err(|thrown| unreadable(&thrown))?;
                     let bytes: Uint8Array = bytes.unchecked_into();
                     let got = (bytes.length() as usize).min(into.len());
                     bytes.subarray(0, got as u32).copy_to(into.get_mut(..got).unwrap_or_default());
@@ -87,6 +94,11 @@ impl Held {
                 filled += got;
                 at += got as u64;
             }
+            self.deaf.set(self.deaf.get() + slice.len());
+            if direct && self.deaf.get() >= DEAF_BYTES {
+                self.deaf.set(0);
+                turn().await;
+            }
         }
         Ok(())
     }
@@ -95,7 +107,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // What cannot be closed is closed with the Worker.
-        let _ = self.0.close();
+        let _ = self.part.close();
     }
 }
 
@@ -156,7 +168,7 @@ impl<'a> WebPart<'a> {
     async fn memory_write(&self, at: u64, bytes: &[u8]) -> Result<bool> {
         let promise = match &*self.memory.borrow() {
             None => return Ok(false),
-            Some((from, memory)) => memory.0.write(at.saturating_sub(*from) as f64, bytes),
+            Some((from, memory)) => memory.part.write(at.saturating_sub(*from) as f64, bytes),
         };
         match promise {
             Ok(promise) => JsFuture::from(promise).await.map(|_| true).map_err(|thrown| no_memory(&thrown)),
@@ -186,7 +198,7 @@ impl Part for WebPart<'_> {
         if self.memory_write(at, bytes).await? {
             return Ok(());
         }
-        let written = match self.part.0.write(at as f64, bytes) {
+        let written = match self.part.part.write(at as f64, bytes) {
             Ok(promise) => JsFuture::from(promise).await.map(|_| ()),
             Err(thrown) => Err(thrown),
         };
@@ -198,14 +210,14 @@ impl Part for WebPart<'_> {
 
     async fn cut(&self, to: u64) -> Result<()> {
         self.memory.take();
-        match self.part.0.cut(to as f64).await {
+        match self.part.part.cut(to as f64).await {
             Ok(_) => Ok(()),
             Err(thrown) => Err(self.refused(&thrown).await),
         }
     }
 
     async fn journal(&self, text: &str, add: bool) -> Result<()> {
-        match self.part.0.journal(text, add).await {
+        match self.part.part.journal(text, add).await {
             Ok(_) => Ok(()),
             Err(thrown) => Err(self.refused(&thrown).await),
         }

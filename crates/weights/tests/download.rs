@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 use lantern_graph::{Cancel, Error, Result};
 use lantern_weights::ByteSource;
 use lantern_weights::download::{
-    Ask, Body, Chunk, Done, Head, How, Journal, Look, Net, Part, Policy, Stored, Target, Tell, download, sha256_hex,
+    Ask, Body, Chunk, Done, Head, How, Job, Journal, Look, Net, Part, Policy, Stored, Target, Tell, download,
+    sha256_hex,
 };
 use pollster::block_on;
 
@@ -295,7 +296,9 @@ impl<'a> Visit<'a> {
         let mut tell = |tell| self.heard.borrow_mut().push(tell);
         let found = self.disk.found();
         let Self { server, disk, target, policy, cancel, .. } = self;
-        download(&Line((*server).clone()), *disk, found, target, policy, &mut Taste, cancel, &mut tell).await
+        let (net, part, look, tell): (_, _, _, &mut dyn FnMut(Tell)) =
+            (&Line((*server).clone()), *disk, &mut Taste, &mut tell);
+        download(Job { net, part, target, policy, look, cancel, tell }, found).await
     }
 
     fn hows(&self) -> Vec<How> {
@@ -356,7 +359,16 @@ fn pieces_are_bounded_whatever_the_chunks() {
     let still = Still(Line(Rc::new(Server { chunk: 64 << 20, ..Server::plain(file.clone()) })));
     let disk = Disk::default();
     let (policy, cancel) = (Policy::default(), Cancel::new());
-    block_on(download(&still, &disk, None, &hashed(&file), &policy, &mut Taste, &cancel, &mut |_| {})).unwrap();
+    let job = Job {
+        net: &still,
+        part: &disk,
+        target: &hashed(&file),
+        policy: &policy,
+        look: &mut Taste,
+        cancel: &cancel,
+        tell: &mut |_| {},
+    };
+    block_on(download(job, None)).unwrap();
     assert_whole(&disk, &file);
     assert!(disk.largest.get() <= 8 << 20, "{} bytes were held", disk.largest.get());
 }
@@ -589,16 +601,9 @@ fn a_stop_is_heard_between_chunks_and_keeps_what_came() {
                 visit.cancel.cancel();
             }
         };
-        block_on(download(
-            &Line(server.clone()),
-            &disk,
-            None,
-            &visit.target,
-            &visit.policy,
-            &mut Taste,
-            &visit.cancel,
-            &mut tell,
-        ))
+        let Visit { target, policy, cancel, .. } = &visit;
+        let (net, look) = (&Line(server.clone()), &mut Taste);
+        block_on(download(Job { net, part: &disk, target, policy, look, cancel, tell: &mut tell }, None))
     };
     assert!(stopped.unwrap_err().is_cancelled());
     let stored = disk.found().unwrap().stored as usize;

@@ -52,8 +52,8 @@ impl Journal {
             return None;
         }
         // A line that was cut off while it was written does not close its brace.
-        let notes = lines.filter_map(|line| serde_json::from_str::<Note>(line).ok());
-        let (stored, whole) = notes.last().map_or((0, false), |note| (note.stored, note.whole));
+        let last = lines.rev().find_map(|line| serde_json::from_str::<Note>(line).ok());
+        let (stored, whole) = last.map_or((0, false), |note| (note.stored, note.whole));
         Some(Self { url, name, sha256, version, stored, whole })
     }
 

@@ -16,7 +16,7 @@ mod run;
 pub use digest::{Digest, sha256_hex};
 pub use head::{Ask, Head, Version};
 pub use journal::Journal;
-pub use run::{Body, Chunk, Done, How, Look, Net, Part, Policy, Stored, Tell, download};
+pub use run::{Body, Chunk, Done, How, Job, Look, Net, Part, Policy, Stored, Tell, download};
 
 use lantern_graph::{Error, Result};
 

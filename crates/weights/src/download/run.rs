@@ -75,8 +75,8 @@ pub struct Stored<'a, P> {
     pub part: &'a P,
     /// Bytes that are here.
     pub have: u64,
-    /// Bytes the file will have.
-    pub len: u64,
+    /// Bytes the file will have, where anybody said.
+    pub len: Option<u64>,
 }
 
 impl<P> Stored<'_, P> {
@@ -85,8 +85,9 @@ impl<P> Stored<'_, P> {
 }
 
 impl<P: Part> ByteSource for Stored<'_, P> {
+    /// A length that nobody said is above every other; half of what is possible, so that sums do not overflow.
     fn len(&self) -> u64 {
-        self.len
+        self.len.unwrap_or(u64::MAX / 2)
     }
 
     async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
@@ -156,22 +157,25 @@ pub struct Done {
     pub kept: bool,
 }
 
+/// A file to fetch, with all that takes part in it.
+pub struct Job<'a, N, P, L> {
+    pub net: &'a N,
+    pub part: &'a P,
+    pub target: &'a Target,
+    pub policy: &'a Policy,
+    pub look: &'a mut L,
+    pub cancel: &'a Cancel,
+    pub tell: &'a mut dyn FnMut(Tell),
+}
+
 /// Brings a file into a part, going on with what its journal vouches for.
 ///
 /// # Errors
 /// `download.*`: `failed` and `busy` after all attempts, with what came kept for the next; `status`, `page`, `size`; `short`,
 /// `long` and `hash` for a file that is not what it should be, which is removed. `storage.*`. What `look` refuses with.
 /// `run.cancelled`, with what came kept.
-pub async fn download<N: Net, P: Part>(
-    net: &N,
-    part: &P,
-    journal: Option<Journal>,
-    target: &Target,
-    policy: &Policy,
-    look: &mut impl Look<P>,
-    cancel: &Cancel,
-    tell: &mut dyn FnMut(Tell),
-) -> Result<Done> {
+pub async fn download<N: Net, P: Part, L: Look<P>>(job: Job<'_, N, P, L>, journal: Option<Journal>) -> Result<Done> {
+    let Job { net, part, target, policy, look, cancel, tell } = job;
     let known = journal.filter(|journal| journal.sha256 == target.sha256 && journal.url == target.url);
     let fresh = known.is_none();
     let journal = known.unwrap_or_else(|| Journal::new(target, Version::default()));
@@ -476,8 +480,7 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
         if !whole && have < self.next_look {
             return Ok(());
         }
-        // A length that nobody said is above every other; half of what is possible, so that sums do not overflow.
-        let len = if whole { have } else { self.total().unwrap_or(u64::MAX / 2) };
+        let len = if whole { Some(have) } else { self.total() };
         match self.look.look(&Stored { part: self.part, have, len }).await {
             Ok(true) => self.next_look = u64::MAX,
             Ok(false) => self.next_look = have.saturating_mul(2),
