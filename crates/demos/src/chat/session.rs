@@ -8,7 +8,7 @@ use lantern_tokenizer::DecodeStream;
 use web_time::Instant;
 
 use super::ChatModel;
-use super::sampler::{Drawn, Sampler, uniform};
+use super::sampler::{Drawn, Sampler, broken, uniform};
 use super::stop::Matcher;
 
 /// Sampling is llama.cpp's default chain: repetition penalty, top-k, top-p, min-p, temperature; see
@@ -333,8 +333,13 @@ impl<E: Executor> ChatSession<E> {
     async fn draw(&mut self, options: &GenerateOptions, step: u64, cancel: &Cancel) -> Result<Drawn> {
         if options.is_plain_greedy() {
             let next = self.read("next").await?.into_u32()?;
-            let id = next.first().ok_or_else(|| Error::new("graph.output", "no token came out", "report this"))?;
-            return Ok(Drawn { id: *id, bytes: 4 });
+            let id = *next.first().ok_or_else(|| Error::new("graph.output", "no token came out", "report this"))?;
+            // The argmax of what is not all numbers is none.
+            return if (id as usize) < self.model.config().vocab_size {
+                Ok(Drawn { id, bytes: 4 })
+            } else {
+                Err(broken())
+            };
         }
         let mut recent = Vec::new();
         if options.penalises() {

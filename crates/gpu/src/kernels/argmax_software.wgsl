@@ -1,4 +1,4 @@
-// Index of the largest of each row; the first of equals. One invocation a row.
+// Index of the largest of each row; the first of equals; 0xffffffff where one is no number. One invocation a row.
 
 struct Params {
     rows: u32,
@@ -17,12 +17,14 @@ fn each(row: u32) {
     }
     var best = 0u;
     var most = x[row * p.columns];
+    var magnitude = bitcast<u32>(most) & 0x7fffffffu;
     for (var i = 1u; i < p.columns; i++) {
         let v = x[row * p.columns + i];
+        magnitude = max(magnitude, bitcast<u32>(v) & 0x7fffffffu);
         if (v > most) {
             most = v;
             best = i;
         }
     }
-    y[row] = best;
+    y[row] = select(best, 0xffffffffu, magnitude > 0x7f800000u);
 }
