@@ -145,10 +145,12 @@ fn argmax_takes_the_first_of_equals() {
     let x = g.input("x", [Dim::Symbol(rows), Dim::Fixed(5)], DType::F32);
     let y = g.argmax(x).unwrap();
     g.output("y", y);
-    let x = vec![1.0, 3.0, 3.0, -1.0, 3.0, -5.0, -5.0, -4.5, -9.0, -4.5, f32::NEG_INFINITY, -1e30, 0.0, -0.0, 0.0];
+    let mut x = vec![1.0, 3.0, 3.0, -1.0, 3.0, -5.0, -5.0, -4.5, -9.0, -4.5, f32::NEG_INFINITY, -1e30, 0.0, -0.0, 0.0];
+    // And none where one is no number.
+    x.extend([1.0, 2.0, f32::NAN, 0.0, 5.0]);
     for mode in MODES {
-        let got = run(mode, &g, &[("rows", 3)], &[], &[("x", Value::F32(x.clone()))]).unwrap();
-        assert_eq!(got, [Value::U32(vec![1, 2, 2])], "{}", mode.name());
+        let got = run(mode, &g, &[("rows", 4)], &[], &[("x", Value::F32(x.clone()))]).unwrap();
+        assert_eq!(got, [Value::U32(vec![1, 2, 2, u32::MAX])], "{}", mode.name());
     }
 }
 

@@ -9,6 +9,7 @@ use common::{SMALL, Sizes, load, open, random_ids, random_model, relative_error}
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Overflow, Token, fit};
 use lantern_graph::{Bindings, Cancel, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
+use lantern_weights::{Gguf, MemorySource};
 use pollster::block_on;
 
 fn cpu() -> Rc<Cpu> {
@@ -146,6 +147,26 @@ fn what_cannot_be_run_is_refused() {
     assert!(session.context().is_empty());
     let none = generate(&mut session, &[4], &options(0)).unwrap();
     assert_eq!((none.finish, none.tokens.len()), (Finish::MaxTokens, 0));
+}
+
+/// Weights that are numbers, and scores beyond all numbers: no token comes out as if nothing had been.
+#[test]
+fn an_answer_that_is_not_a_number_is_an_error() {
+    let mut bytes = random_model(SMALL, 21);
+    let gguf = block_on(Gguf::read(&MemorySource::new(bytes.as_slice()))).unwrap();
+    for name in ["blk.0.attn_q.weight", "blk.0.attn_k.weight"] {
+        let tensor = gguf.tensor(name).unwrap();
+        let raw = &mut bytes[tensor.offset as usize..(tensor.offset + tensor.bytes) as usize];
+        for value in raw.as_chunks_mut::<4>().0 {
+            *value = (f32::from_le_bytes(*value) * 1e24).to_le_bytes();
+        }
+    }
+    for temperature in [0.0, 0.8] {
+        let mut session = open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+        let options = GenerateOptions { temperature, ..options(3) };
+        let error = generate(&mut session, &random_ids(SMALL.vocab, 5, 21), &options).unwrap_err();
+        assert_eq!(error.code, "chat.logits", "temperature {temperature}: {error}");
+    }
 }
 
 #[test]

@@ -79,6 +79,16 @@ fn infinities_zeros_of_both_signs_and_what_is_no_number() {
             let least = values.clone().into_iter().map(|v| if v.is_nan() { 0.0 } else { v }).collect();
             same(gpu, &work(1, n, 9, values), &format!("odd ones of {n}"));
             same(gpu, &work(1, n, 9, least), &format!("odd numbers of {n}"));
+            for place in [0, n / 2, n - 1] {
+                let mut work = Work::new();
+                let x = work.graph.input("x", [2, n], DType::F32);
+                let mut rows = tied(rng, 2 * n);
+                rows[n + place] = if place == 0 { f32::NAN } else { -f32::NAN };
+                work.inputs.push(("x".into(), Value::F32(rows)));
+                let y = work.graph.argmax(x).unwrap();
+                work.graph.output("y", y);
+                work.compare(gpu, 0.0, &format!("argmax of {n}, NaN at {place}"));
+            }
             same(gpu, &work(1, n, 9, vec![f32::NAN; n]), &format!("{n} that are no numbers"));
             same(gpu, &work(1, n, 9, vec![f32::NEG_INFINITY; n]), &format!("{n} that are least"));
         }

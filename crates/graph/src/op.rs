@@ -285,7 +285,8 @@ pub enum Op {
     Write {
         start: Index,
     },
-    /// Index of the largest element of the last axis; the first one of equals. No derivative.
+    /// Index of the largest element of the last axis; the first one of equals; `u32::MAX` where one is not a number. No
+    /// derivative.
     Argmax,
     /// The `k` largest elements of the last axis and their places, largest first, the first of equals before the others. Not a
     /// number counts as larger than any number, so that it is seen. No derivative: what is chosen jumps.

@@ -45,17 +45,18 @@ fn max(x: &[f32]) -> f32 {
     x.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
 }
 
-/// The first of the largest.
+/// The first of the largest, or none where one is NaN.
 pub fn argmax(x: &[f32], columns: usize, out: &mut [u32]) {
     for (row, out) in out.iter_mut().enumerate() {
         let row = &x[row * columns..(row + 1) * columns];
-        let mut best = (f32::NEG_INFINITY, 0);
+        let (mut best, mut is_broken) = ((f32::NEG_INFINITY, 0), false);
         for (i, x) in row.iter().enumerate() {
+            is_broken |= x.is_nan();
             if *x > best.0 {
                 best = (*x, i as u32);
             }
         }
-        *out = best.1;
+        *out = if is_broken { u32::MAX } else { best.1 };
     }
 }
 

@@ -7,7 +7,7 @@ use lantern_graph::{Bindings, Cancel, Error, Executor, Result, Session, Value};
 use lantern_tokenizer::DecodeStream;
 use web_time::Instant;
 
-use super::sampler::{Drawn, Sampler, uniform};
+use super::sampler::{Drawn, Sampler, broken, uniform};
 use super::stop::Matcher;
 use super::{ChatModel, Overflow, fit};
 
@@ -374,8 +374,13 @@ impl<E: Executor> ChatSession<E> {
     async fn draw(&mut self, options: &GenerateOptions, step: u64, cancel: &Cancel) -> Result<Drawn> {
         if options.is_plain_greedy() {
             let next = self.read("next").await?.into_u32()?;
-            let id = next.first().ok_or_else(|| Error::new("graph.output", "no token came out", "report this"))?;
-            return Ok(Drawn { id: *id, bytes: 4 });
+            let id = *next.first().ok_or_else(|| Error::new("graph.output", "no token came out", "report this"))?;
+            // The argmax of what is not all numbers is none.
+            return if (id as usize) < self.model.config().vocab_size {
+                Ok(Drawn { id, bytes: 4 })
+            } else {
+                Err(broken())
+            };
         }
         let mut recent = Vec::new();
         if options.penalises() {

@@ -1,5 +1,5 @@
-// Index of the largest of each row; the first of equals. One invocation a row, eight columns a step: llvmpipe ends an
-// invocation's loops after 65,535 steps, silently, and vocabularies are longer.
+// Index of the largest of each row; the first of equals; 0xffffffff where one is no number. One invocation a row, eight
+// columns a step: llvmpipe ends an invocation's loops after 65,535 steps, silently, and vocabularies are longer.
 
 struct Params {
     rows: u32,
@@ -14,11 +14,14 @@ struct Params {
 
 var<private> best: u32;
 var<private> most: f32;
+// Bits without their signs: over those of infinity where there is a NaN.
+var<private> magnitude: u32;
 
 // The last column again where there is none: it is not larger than itself.
 fn see(start: u32, column: u32) {
     let i = min(column, p.columns - 1u);
     let v = x[start + i];
+    magnitude = max(magnitude, bitcast<u32>(v) & 0x7fffffffu);
     best = select(best, i, v > most);
     most = select(most, v, v > most);
 }
@@ -30,6 +33,7 @@ fn each(row: u32) {
     let start = row * p.columns;
     best = 0u;
     most = x[start];
+    magnitude = bitcast<u32>(most) & 0x7fffffffu;
     for (var i = 1u; i < p.columns; i += 8u) {
         see(start, i);
         see(start, i + 1u);
@@ -40,5 +44,5 @@ fn each(row: u32) {
         see(start, i + 6u);
         see(start, i + 7u);
     }
-    y[row] = best;
+    y[row] = select(best, 0xffffffffu, magnitude > 0x7f800000u);
 }

@@ -46,17 +46,16 @@ fn weight(logit: f32, peak: f32, temperature: f64) -> f64 {
     ((f64::from(logit) - f64::from(peak)) / temperature).exp()
 }
 
+/// `chat.logits`.
+pub fn broken() -> Error {
+    let remedy = "the weights are damaged or the device computes wrongly: get the file again, or try another device";
+    Error::new("chat.logits", "the model's output is not a number", remedy)
+}
+
 /// # Errors
 /// `chat.logits`.
 fn check_largest(logit: f32) -> Result<()> {
-    if logit.is_finite() {
-        return Ok(());
-    }
-    Err(Error::new(
-        "chat.logits",
-        "the model's output is not a number",
-        "the weights are damaged or the device computes wrongly: get the file again, or try another device",
-    ))
+    if logit.is_finite() { Ok(()) } else { Err(broken()) }
 }
 
 /// # Errors

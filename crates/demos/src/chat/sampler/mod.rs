@@ -14,6 +14,7 @@ mod options;
 mod tests;
 
 pub use device::{Drawn, Sampler};
+pub(super) use draw::broken;
 pub use draw::{Ranked, draw_whole};
 
 /// SplitMix64's increment and finalizer (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
