@@ -45,7 +45,9 @@ pub fn needs(config: &Config, weights: u64, options: &LoadOptions, processor: Pr
     // Constants, and on the GPU a block of numbers for each dispatch of the two plans.
     let plans = 64 * 1024 + 6 * 1024 * config.layers as u64;
     let work = 4 * work + plans;
-    Needs { weights, cache: config.kv_bytes(config.context_length), work }
+    // The processor rounds keys and values to halves, and keeps these as f32, which it computes with.
+    let widened = if processor == Processor::Cpu && config.kv_f16 { 2 } else { 1 };
+    Needs { weights, cache: widened * config.kv_bytes(config.context_length), work }
 }
 
 /// Of a model in the catalogue, as a page loads it.
