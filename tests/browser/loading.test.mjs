@@ -386,7 +386,7 @@ test('two tabs, one download; when the first is closed the second takes over', o
 for (const colorScheme of ['light', 'dark']) {
   test(`the panel of models: what fits, what is here, used and removed, ${colorScheme}`, options, async () => {
     server.put('/mine.gguf', { body: MODEL, msPerPiece: 30 });
-    const { page: tab, close } = await page('', { context: { colorScheme, reducedMotion: 'reduce', viewport: { width: 360, height: 800 } } });
+    const { page: tab, context, close } = await page('', { context: { colorScheme, reducedMotion: 'reduce', viewport: { width: 360, height: 800 } } });
     await begin(tab, server.url('/mine.gguf'));
     await come(tab, 1_000_000);
     await tab.evaluate(() => document.querySelector('lantern-chat').stop());
@@ -414,6 +414,24 @@ for (const colorScheme of ['light', 'dark']) {
     await mine.getByRole('button', { name: 'Resume' }).click();
     await state(tab, 'ready');
     assert.ok(server.sent() < MODEL.length * 1.1);
+
+    // While another tab fetches it, it stays.
+    server.put('/taken.gguf', { body: MODEL, msPerPiece: 100 });
+    const other = await context.newPage();
+    await other.goto(new URL('/host-page', SITE).href);
+    await begin(other, server.url('/taken.gguf'));
+    await come(other, 600_000);
+    await opener.click();
+    const taken = panel.getByRole('listitem').filter({ hasText: 'taken.gguf' });
+    await taken.getByRole('button', { name: 'Remove' }).click();
+    await taken.getByText('was not removed').waitFor();
+    await tab.keyboard.press('Escape');
+    await other.evaluate(() => document.querySelector('lantern-chat').stop());
+    await other.close();
+    await opener.click();
+    await taken.getByRole('button', { name: 'Remove' }).click();
+    await taken.waitFor({ state: 'detached' });
+    await tab.keyboard.press('Escape');
 
     // And removed, by the keyboard.
     await opener.focus();

@@ -153,6 +153,7 @@ export class LanternChat extends LanternElement {
     try {
       if (stop.signal.aborted) throw cancelled();
       this.setState('loading');
+      Object.assign(view.models, { used: nameOf(this.#source()), ready: false });
       if (this.#chosen || this.hasAttribute('model')) view.naming(this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '', this.#chosen !== null);
       const session = await this.engine.open(
         ChatSession,
@@ -167,12 +168,13 @@ export class LanternChat extends LanternElement {
       session.onrecovery = (recovery) => this.#recovery(recovery);
       view.words(session.model, this.#chosen !== null);
       view.device(session.device, [session.kept, session.model?.notice]);
-      view.models.used = nameOf(this.#source());
+      view.models.ready = true;
       this.#show({ held: 0 });
       void this.#memory();
       this.setState('ready');
       announce(`${session.model?.name ?? 'The model'} is ready`);
     } catch (thrown) {
+      view.models.used = '';
       this.#failed(toFailure(thrown), () => void this.start().catch(() => {}));
       throw thrown;
     } finally {

@@ -18,8 +18,10 @@ import { CANCELLED, toFailure } from './protocol.js';
 export class ModelsPanel {
   #actions;
   /** @type {AbortController | null} */ #asking = null;
-  /** The choice in use: its name in the catalogue, or its address. */
+  /** The model in use, or on its way: its name in the catalogue, or its address. */
   used = '';
+  /** It is loaded. */
+  ready = false;
 
   #list = h('ul', { class: 'models' });
   #state = h('p', { class: 'facts' });
@@ -104,8 +106,8 @@ export class ModelsPanel {
         h('p', { class: 'facts' }, facts, licence && ' · ', licence),
         reason),
       h('div', { class: 'acts' },
-        used ? h('p', { class: 'used', textContent: 'In use' }) : this.#choice(model, name),
-        model.stored > 0 && h('button', {
+        used ? h('p', { class: 'used', textContent: this.ready ? 'In use' : 'On its way' }) : this.#choice(model, name),
+        model.stored > 0 && (this.ready || !used) && h('button', {
           type: 'button', class: 'quiet', textContent: 'Remove', 'aria-label': `Remove ${model.name} from this device`,
           on: { click: (/** @type {Event} */ event) => void this.#remove(model, /** @type {HTMLButtonElement} */ (event.currentTarget)) },
         })));
@@ -143,9 +145,14 @@ export class ModelsPanel {
       announce(`${model.name} is removed from this device`);
     } catch (thrown) {
       const failure = toFailure(thrown);
-      this.#state.textContent = `${sentence(failure.cause)} ${sentence(failure.remedy)}`;
-      announce(this.#state.textContent);
+      const words = warning(failure);
+      words.className = 'reason';
+      const what = button.closest('li')?.querySelector('.what');
+      what?.querySelector('.reason')?.remove();
+      what?.append(words);
+      announce(words.textContent ?? '');
       button.disabled = false;
+      button.focus();
       return;
     }
     await this.#refresh();

@@ -92,8 +92,8 @@ class FileShelf {
 
   /** @param {string} key */
   async remove(key) {
-    // The journal first: data without one is nothing.
-    for (const name of [key + JOURNAL, key + DATA]) {
+    // The data first: where another tab reads it, nothing is removed, and a journal without data vouches for nothing.
+    for (const name of [key + DATA, key + JOURNAL]) {
       await patiently(() => this.#folder.removeEntry(name)).catch((thrown) => {
         if (thrown?.name !== 'NotFoundError') throw thrown;
       });
@@ -208,7 +208,7 @@ class CacheShelf {
   /** @param {string} key */
   async remove(key) {
     const mine = (await this.#entries()).filter((entry) => entry.key === key);
-    mine.sort((a, b) => Number(b.name === 'journal') - Number(a.name === 'journal'));
+    mine.sort((a, b) => Number(a.name === 'journal') - Number(b.name === 'journal'));
     for (const { request } of mine) await this.#cache.delete(request);
   }
 }

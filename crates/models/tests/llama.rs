@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lantern_graph::{Bindings, DType, Graph, Op, fuse};
 use lantern_models::llama::{Config, Rope, Scaling, Yarn, decode, prefill};
+use lantern_models::sampling;
 
 fn config() -> Config {
     Config {
@@ -85,7 +86,7 @@ fn variants_fuse_whole_too() {
         ("rms_norm", 2 * n + 1),
         ("linear", 1),
         ("rope", 2 * n),
-        ("write", 2 * n),
+        ("write", 2 * n + 1),
         ("slice", 2 * n),
         ("attention", n),
         ("fused_linear", 7 * n),
@@ -110,7 +111,9 @@ fn caches_grow_and_are_halves_where_asked() {
     for (kv_f16, dtype, bytes) in [(true, DType::F16, 2), (false, DType::F32, 4)] {
         let config = Config { kv_f16, ..config() };
         let graph = decode(&config, &q8).unwrap();
-        assert!(graph.states.iter().all(|state| state.growing && state.dtype == dtype));
+        let caches: Vec<_> = graph.states.iter().filter(|state| state.name != sampling::LOGITS).collect();
+        assert_eq!(caches.len(), 2 * config.layers);
+        assert!(caches.iter().all(|state| state.growing && state.dtype == dtype));
         assert_eq!(config.kv_bytes(10), 3 * 2 * 10 * 2 * 16 * bytes);
     }
     assert_eq!(Config { sliding_window: Some(16), ..config() }.seen(100), 16);

@@ -322,12 +322,17 @@ async fn whole(shelf: &Shelf, key: &str, progress: &Function) -> Result<Option<S
 pub async fn remove_model(library: Library, key: String) -> crate::Answer {
     let removed = async {
         let shelf = open_shelf(&library).await?;
-        shelf.shelf.remove(&key).await.map_err(|thrown| {
-            Error::new(
+        shelf.shelf.remove(&key).await.map_err(|thrown| match js::field(&thrown, "name").as_string().as_deref() {
+            Some("NoModificationAllowedError") => Error::new(
                 "storage.busy",
-                format!("the model is in use and was not removed: {}", js::thrown(&thrown)),
-                "wait until it is loaded, or close the other tabs of this site, and try again",
-            )
+                "it is being fetched or read just now, and was not removed",
+                "wait until it is loaded, or stop it, here and in other tabs of this site",
+            ),
+            _ => Error::new(
+                "storage.write",
+                format!("it could not be removed: {}", js::thrown(&thrown)),
+                "reload the page and try again",
+            ),
         })
     };
     removed.await.map_err(|error| js::failure(&error))
