@@ -52,7 +52,7 @@ fn every_entry_is_sound() {
         }
         // The page's rounded size of the file against the weights that the numbers make: a wrong number shows. A file has a
         // vocabulary besides, up to 8 MB of them.
-        let (file, weights) = (entry.bytes as f64, entry.weight_bytes().unwrap() as f64);
+        let (file, weights) = (entry.bytes as f64, entry.weight_bytes(Processor::Cpu).unwrap() as f64);
         let vocabulary = file - weights;
         assert!(
             vocabulary > -0.02 * file && vocabulary < 0.02 * file + 8e6,

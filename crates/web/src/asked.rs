@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use js_sys::{Array, Function};
-use lantern_demos::chat::find_entry;
+use lantern_demos::chat::{Processor, find_entry};
 use lantern_graph::{Cancel, Error, Result};
 use lantern_weights::download::{Look, Target, check_address};
 use wasm_bindgen::closure::Closure;
@@ -51,7 +51,7 @@ fn read_one(source: &JsValue) -> Result<Asked> {
     if let Some(id) = js::field(source, "model").as_string() {
         let entry = find_entry(&id)?;
         let url = absolute(&entry.url, &js::string(source, "base")?);
-        return Ok(Asked::Listed(entry.target(url), entry.weight_bytes()?));
+        return Ok(Asked::Listed(entry.target(url), entry.weight_bytes(Processor::Cpu)?));
     }
     let url = js::string(source, "url")?;
     // A site may serve its own models as it serves itself.

@@ -8,7 +8,7 @@ use lantern_models::llama::{Config, Rope};
 use lantern_weights::download::Target;
 use serde::Deserialize;
 
-use super::LoadOptions;
+use super::{LoadOptions, Processor};
 
 const CATALOGUE: &str = include_str!("../../../../www/models/catalogue.json");
 
@@ -122,12 +122,12 @@ impl Entry {
         tables + self.layers as u64 * block + hidden
     }
 
-    /// Bytes of all weights, on either executor.
+    /// Bytes of all weights on an executor. The processor keeps them as the file does.
     ///
     /// # Errors
     /// `catalogue.damaged` for a type this version does not know.
-    pub fn weight_bytes(&self) -> Result<u64> {
-        let mixture = mixture(&self.kind).ok_or_else(|| {
+    pub fn weight_bytes(&self, processor: Processor) -> Result<u64> {
+        let mixture = mixture(&self.kind, processor).ok_or_else(|| {
             let cause = format!("the catalogue has {:?} in {:?}, which this version cannot weigh", self.id, self.kind);
             Error::new("catalogue.damaged", cause, "reload the page")
         })?;
@@ -155,17 +155,21 @@ struct Mixture {
 }
 
 /// By the name that such files are given (llama.cpp's `quantize`).
-fn mixture(kind: &str) -> Option<Mixture> {
-    const Q6_K: f64 = 6.5625;
-    let mixed = |rest, values_and_down| Mixture { output: Q6_K, values_and_down, rest };
+fn mixture(kind: &str, processor: Processor) -> Option<Mixture> {
+    // A group's scale (and minimum) are halves on the GPU, and a few bits in the file's super-blocks.
+    let (q4_k, q5_k, q6_k) = match processor {
+        Processor::Cpu => (4.5, 5.5, 6.5625),
+        Processor::Gpu => (5.0, 6.0, 7.0),
+    };
+    let mixed = |rest, values_and_down| Mixture { output: q6_k, values_and_down, rest };
     let whole = |bits| Mixture { output: bits, values_and_down: bits, rest: bits };
     Some(match kind {
         "F32" => whole(32.0),
         "F16" | "BF16" => whole(16.0),
         "Q8_0" => whole(8.5),
-        "Q6_K" => whole(Q6_K),
-        "Q5_K_M" => mixed(5.5, (5.5 + Q6_K) / 2.0),
-        "Q4_K_M" => mixed(4.5, (4.5 + Q6_K) / 2.0),
+        "Q6_K" => whole(q6_k),
+        "Q5_K_M" => mixed(q5_k, (q5_k + q6_k) / 2.0),
+        "Q4_K_M" => mixed(q4_k, (q4_k + q6_k) / 2.0),
         "Q4_0" => mixed(4.5, 4.5),
         _ => return None,
     })

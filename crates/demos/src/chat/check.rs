@@ -21,7 +21,7 @@ pub struct Checked {
     pub weight_bytes: u64,
 }
 
-const OTHER_FILE: &str = "use a plain Llama file, such as Llama 2 or TinyLlama, in F16, Q8_0 or Q4_0";
+const OTHER_FILE: &str = "use a plain Llama file, such as Llama 2 or TinyLlama, in F16, Q8_0 or Q4_K";
 
 fn unsupported(cause: String) -> Error {
     Error::new("llama.unsupported", cause, OTHER_FILE)

@@ -14,7 +14,7 @@ pub enum Processor {
 /// Bytes of device memory of one conversation with a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// In the executor's layout: as many as the file's, since types are repacked and not widened.
+    /// In the executor's layout: as many as the file's, or a few more.
     pub weights: u64,
     /// Keys and values at the whole context.
     pub cache: u64,
@@ -55,7 +55,7 @@ pub fn needs(config: &Config, weights: u64, options: &LoadOptions, processor: Pr
 /// # Errors
 /// As [`Entry::config`] and [`Entry::weight_bytes`].
 pub fn entry_needs(entry: &Entry, options: &LoadOptions, processor: Processor) -> Result<Needs> {
-    Ok(needs(&entry.config(options)?, entry.weight_bytes()?, options, processor))
+    Ok(needs(&entry.config(options)?, entry.weight_bytes(processor)?, options, processor))
 }
 
 /// What is known of a device. WebGPU does not say how much memory there is.
