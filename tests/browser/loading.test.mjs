@@ -31,9 +31,9 @@ after(async () => {
 beforeEach(() => server.forget());
 
 /** A page of the site with one element that loads what it is told to. */
-async function page(attributes = '', { worker = '', context } = {}) {
+async function page(attributes = '', { worker = '', context, also = [] } = {}) {
   const here = await visit(chromium, '/host-page', {
-    also: [server.host],
+    also: [server.host, ...also],
     context,
     prepare: async (page, whole) => {
       await hostPage(`<main><lantern-chat loading="click" device="cpu" temperature="0" max-tokens="8" ${attributes}></lantern-chat></main>
@@ -458,3 +458,27 @@ for (const colorScheme of ['light', 'dark']) {
     await close();
   });
 }
+
+test('a model that may not fit says so before it is fetched, in the list and at the first click', options, async () => {
+  const small = "Object.defineProperty(WorkerNavigator.prototype, 'deviceMemory', { get: () => 1 });";
+  const { page: tab, close } = await page('', { worker: small, also: ['huggingface.co'] });
+  let asked = 0;
+  await tab.route('https://huggingface.co/**', (route) => {
+    asked += 1;
+    return route.fulfill({ status: 404, headers: { 'access-control-allow-origin': '*' } });
+  });
+  await tab.getByRole('button', { name: 'Choose a model…' }).click();
+  const row = tab.getByRole('listitem').filter({ hasText: 'TinyLlama 1.1B Chat' });
+  await row.getByText(/It needs \d+ MB, and this device has about 1\.1 GB of memory/).waitFor();
+  await row.getByRole('button', { name: 'Download TinyLlama' }).click();
+  assert.match(await tab.locator('[data-lantern=announcer]').innerText(), /It needs \d+ MB/);
+  assert.equal(asked, 0);
+  await row.getByRole('button', { name: 'Try TinyLlama 1.1B Chat anyway' }).click();
+  await tab.waitForFunction(() => document.querySelector('lantern-chat').state === 'failed');
+  assert.equal(asked, 1);
+  assert.match(await tab.locator('lantern-chat [part=error]').innerText(), /download\.status/);
+  assert.match(await tab.locator('lantern-chat .model-name').innerText(), /TinyLlama 1\.1B Chat/);
+  await tab.getByRole('button', { name: 'Back to the embedded model' }).click();
+  await state(tab, 'ready');
+  await close();
+});
