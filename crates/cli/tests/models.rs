@@ -15,7 +15,7 @@ fn the_catalogue_is_listed_as_text_and_as_json() {
     assert_eq!(embedded["sha256"].as_str().map(str::len), Some(64));
     for model in json.as_array().unwrap() {
         let (gpu, cpu) = (model["needs"]["gpu"].as_u64().unwrap(), model["needs"]["cpu"].as_u64().unwrap());
-        assert!(gpu > cpu && cpu > model["bytes"].as_u64().unwrap() / 2, "{model}");
+        assert!(gpu.min(cpu) > model["bytes"].as_u64().unwrap() / 2, "{model}");
     }
     let text = run(&["models"]);
     assert!(text.contains("tinyllama-1.1b-chat\n") && text.contains("Apache 2.0"), "{text}");
