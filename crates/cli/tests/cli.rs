@@ -219,13 +219,17 @@ fn sampling_flags_are_used_and_told() {
         let told = &answer["sampling"][cut[0].trim_start_matches("--").replace('-', "_")];
         assert_eq!(told.as_f64(), cut[1].parse().ok(), "{cut:?}");
     }
-    // Its logit is positive and stays the largest, but not at zero's price.
+    // The answer is nothing but the stop string.
     let stopped = say(&["--stop", "zz", "--stop", "hhh"]);
     assert_eq!((stopped["text"].as_str(), stopped["finish"].as_str()), (Some(""), Some("stop_string")));
     assert_eq!(stopped["tokens"], serde_json::json!([]));
     assert_eq!(stopped["sampling"]["stop"], serde_json::json!(["zz", "hhh"]));
-    let penalty = ["--repeat-penalty", "1.5", "--repeat-last-n", "-1"];
-    assert_eq!(say(&penalty)["sampling"]["repeat_last_n"], -1);
+    // So dear that the one token that was ahead, once said, is as likely as the others.
+    let cool = ["--temperature", "1", "--min-p", "0.5"];
+    assert_eq!(say(&cool)["text"], greedy["text"]);
+    let penalised = say(&[&cool[..], &["--repeat-penalty", "1e30", "--repeat-last-n", "-1"]].concat());
+    assert_eq!((&penalised["tokens"][0], &penalised["sampling"]["repeat_last_n"]), (&11.into(), &(-1).into()));
+    assert_ne!(penalised["text"], greedy["text"]);
 }
 
 #[test]
