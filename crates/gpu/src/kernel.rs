@@ -419,7 +419,12 @@ impl Kernel {
                 variant.defines.extend([
                     ("STEP", step.to_string()),
                     ("PRODUCTS", lines(|i| format!("products += query[d + {i}u] * four(k[base + d + {i}u]);"))),
-                    ("TOTALS", lines(|i| format!("add(d + {i}u, shrink, weight * four(v[base + d + {i}u]));"))),
+                    (
+                        "TOTALS",
+                        lines(|i| {
+                            format!("total[d + {i}u] = total[d + {i}u] * shrink + weight * four(v[base + d + {i}u]);")
+                        }),
+                    ),
                 ]);
                 Some(variant)
             }

@@ -225,6 +225,10 @@ fn fused_operations_of_odd_sizes() {
 #[test]
 fn long_rows_and_long_contexts_are_walked_to_their_end() {
     each_adapter_and_tier(|gpu| {
+        // These kernels have nothing of their own above.
+        if gpu.tier() > Tier::Core {
+            return;
+        }
         let rng = &mut random();
         let mut work = Work::new();
         let mut values = floats(rng, 2 * 130_000);
@@ -243,19 +247,15 @@ fn long_rows_and_long_contexts_are_walked_to_their_end() {
         work.compare(gpu, F32, "long");
 
         // Where the driver would end before that, it is said.
-        let mut work = Work::new();
-        let q = dense(&mut work, rng, "q", &[1, 1, 1, 4]);
-        let (k, v) = (dense(&mut work, rng, "k", &[30_000, 1, 4]), dense(&mut work, rng, "v", &[30_000, 1, 4]));
-        let op = Op::Attention { scale: 0.3, start: Index::Fixed(29_999), window: None };
-        let y = work.graph.fused(op, &[q, k, v]).unwrap();
-        work.graph.output("attention", y);
-        let ends = gpu.tier() == lantern_gpu::Tier::Software && gpu.capabilities().loop_steps() < 90_000;
-        match work.run(gpu) {
-            Err(error) => assert!(ends && error.code == "gpu.too_large", "{error}"),
-            Ok(_) => {
-                assert!(!ends);
-                work.compare(gpu, F32, "longer");
-            }
+        if gpu.tier() == Tier::Software && gpu.capabilities().loop_steps() < usize::MAX {
+            let mut work = Work::new();
+            let q = dense(&mut work, rng, "q", &[1, 1, 1, 4]);
+            let (k, v) = (dense(&mut work, rng, "k", &[30_000, 1, 4]), dense(&mut work, rng, "v", &[30_000, 1, 4]));
+            let op = Op::Attention { scale: 0.3, start: Index::Fixed(29_999), window: None };
+            let y = work.graph.fused(op, &[q, k, v]).unwrap();
+            work.graph.output("attention", y);
+            let error = work.run(gpu).unwrap_err();
+            assert!(error.code == "gpu.too_large" && error.cause.contains("30000 positions"), "{error}");
         }
     });
 }

@@ -58,12 +58,12 @@ fn main(
         workgroupBarrier();
         total *= shrink;
         sum *= shrink;
-        let count = min(WG, keys.y - j0);
-        for (var t = 0u; t < count; t++) {
+        let batch = min(WG, keys.y - j0);
+        for (var t = 0u; t < batch; t++) {
             sum += weights[t];
         }
         if (share < SPLIT) {
-            for (var t = share; t < count; t += SPLIT) {
+            for (var t = share; t < batch; t += SPLIT) {
                 total += weights[t] * four(v[(j0 + t) * stride + kv_head * QUADS + quad]);
             }
         }

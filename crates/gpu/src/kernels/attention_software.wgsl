@@ -4,12 +4,6 @@
 const WG: u32 = 4u;
 const COVERS_X: u32 = 4u;
 
-var<private> total: array<vec4<f32>, QUADS>;
-
-fn add(d: u32, shrink: f32, weighted: vec4<f32>) {
-    total[d] = total[d] * shrink + weighted;
-}
-
 @compute @workgroup_size(WG)
 fn main(
     @builtin(workgroup_id) id: vec3<u32>,
@@ -25,6 +19,7 @@ fn main(
     let stride = p.kv_heads * QUADS;
     let keys = seen(row);
     var query: array<vec4<f32>, QUADS>;
+    var total: array<vec4<f32>, QUADS>;
     for (var d = 0u; d < QUADS; d++) {
         query[d] = q[i * QUADS + d] * p.scale;
         total[d] = vec4<f32>(0.0);
