@@ -73,7 +73,7 @@ impl TensorHead {
         let values = self.shape.iter().try_fold(1u64, |n, dim| n.checked_mul(*dim as u64));
         let row = self.shape.last().map_or(0, |n| *n as u64);
         let rows_are_whole = self.ggml_type.bytes_of(row).is_some();
-        match values.filter(|n| *n > 0 && rows_are_whole && self.shape.len() <= 4) {
+        match values.filter(|n| *n > 0 && rows_are_whole && (1..=4).contains(&self.shape.len())) {
             Some(values) => self.ggml_type.bytes_of(values),
             None => None,
         }
