@@ -25,8 +25,11 @@ test('candidates, repetition and stop texts do what they say', options, async ()
   const hot = { temperature: '1.5', seed: '5', 'max-tokens': '40' };
   assert.notEqual((await fresh(page, 'Once upon a time', hot)).text, greedy.text);
   // One candidate is the likeliest, however hot.
-  for (const cut of [{ 'top-k': '1' }, { 'top-p': '0.05' }]) {
-    assert.equal((await fresh(page, 'Once upon a time', { ...hot, ...cut })).text, greedy.text, JSON.stringify(cut));
+  assert.equal((await fresh(page, 'Once upon a time', { ...hot, 'top-k': '1' })).text, greedy.text);
+  for (const cut of [{ 'top-p': '0.3' }, { 'min-p': '0.5' }]) {
+    const once = await fresh(page, 'Once upon a time', { ...hot, ...cut });
+    assert.notEqual(once.text, (await fresh(page, 'Once upon a time', hot)).text, JSON.stringify(cut));
+    assert.equal((await fresh(page, 'Once upon a time', { ...hot, ...cut })).text, once.text, 'a seed repeats its text');
   }
   const varied = await fresh(page, 'Once upon a time', { temperature: '0', 'repeat-penalty': '1.5', 'max-tokens': '40' });
   assert.notEqual(varied.text, greedy.text);
