@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lantern_weights::GgmlType;
 
 #[derive(Parser)]
 #[command(name = "lantern", version, about = "Runs models from GGUF files, on the GPU or the processor")]
@@ -17,6 +18,8 @@ pub enum Command {
     Chat(Chat),
     /// Send a picture through an autoencoder and back
     Autoencode(Autoencode),
+    /// Store a GGUF file's weights in another type, as llama-quantize does
+    Quantize(Quantize),
     /// Say what a GGUF or safetensors file holds, and whether `chat` can run it
     Inspect(Inspect),
     /// Turn standard input, verbatim, into token ids: {"ids": […]}
@@ -129,6 +132,32 @@ pub struct Autoencode {
     pub device: Device,
     #[command(flatten)]
     pub json: Json,
+}
+
+#[derive(Args)]
+pub struct Quantize {
+    /// GGUF file, in F32, F16 or BF16
+    pub input: PathBuf,
+    /// GGUF file; it appears when it is whole, and replaces what was there
+    pub output: PathBuf,
+    /// f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k or q6_k
+    #[arg(long = "type", value_name = "TYPE", value_parser = weight_type)]
+    pub target: GgmlType,
+    /// The output matrix too, which otherwise stays Q6_K or finer
+    #[arg(long)]
+    pub pure: bool,
+    /// Take weights that were quantized before, which lose twice
+    #[arg(long)]
+    pub allow_requantize: bool,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+fn weight_type(name: &str) -> Result<GgmlType, String> {
+    GgmlType::from_name(name).ok_or_else(|| {
+        let names: Vec<_> = GgmlType::READ.iter().map(|t| t.name().to_lowercase()).collect();
+        format!("types are {}", names.join(", "))
+    })
 }
 
 #[derive(Args)]

@@ -14,6 +14,7 @@ mod eval;
 mod inspect;
 mod output;
 mod picture;
+mod quantize;
 mod shaders;
 mod tokenize;
 
@@ -66,6 +67,7 @@ async fn run(command: &Command) -> Result<()> {
     match command {
         Command::Chat(args) => chat::run(args).await,
         Command::Autoencode(args) => autoencode::run(args).await,
+        Command::Quantize(args) => quantize::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Tokenize(args) => tokenize::run(args).await,
         Command::Devices(args) => devices::run(args).await,

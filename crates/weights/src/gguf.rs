@@ -11,7 +11,8 @@ use lantern_graph::{Error, Result};
 use std::collections::HashMap;
 
 const MAGIC: [u8; 4] = *b"GGUF";
-const ALIGNMENT: u32 = 32;
+/// Where a file does not say.
+pub(crate) const ALIGNMENT: u32 = 32;
 /// ggml's tensors have one to four dimensions.
 const MAX_DIMS: u32 = 4;
 

@@ -1,7 +1,9 @@
 //! Writing GGUF: for tests, for tools that make small models, and for what is saved from the page.
 //!
-//! The whole file is built in memory. Tensors follow the header in the order given, each aligned.
+//! The whole file is built in memory; [`crate::GgufStream`] writes large ones. Tensors follow the header in the order
+//! given, each aligned.
 
+use crate::gguf::ALIGNMENT;
 use crate::{GgmlType, Metadata, Value, quantize};
 use lantern_graph::{Error, Result};
 
@@ -53,7 +55,8 @@ impl GgufWriter {
     }
 
     /// Encodes `values` (row-major) as `ggml_type` and appends them. `tensor.size` when they do not fill `shape`, or
-    /// rows are not whole blocks; `gguf.type` for types that cannot be written.
+    /// rows are not whole blocks; `gguf.type` for types that cannot be written; `weights.not_a_number` and `weights.range`
+    /// as [`quantize`].
     pub fn tensor_f32(
         &mut self,
         name: impl Into<String>,
@@ -70,39 +73,60 @@ impl GgufWriter {
                 "give as many values as the shape has, with rows of whole blocks",
             ));
         }
-        let data = quantize(ggml_type, values)?;
+        let named = |e: Error| Error::new(e.code, format!("tensor {name}: {}", e.cause), e.remedy);
+        let data = quantize(ggml_type, values).map_err(named)?;
         Ok(self.tensor(name, shape, ggml_type, data))
     }
 
     /// The file. `gguf.metadata` for an array of more than one type, or of arrays.
     pub fn finish(&self) -> Result<Vec<u8>> {
-        let alignment = self.metadata.find_u32("general.alignment")?.unwrap_or(32).max(1) as usize;
-        let mut out = b"GGUF".to_vec();
-        out.extend(self.version.to_le_bytes());
-        out.extend((self.tensors.len() as u64).to_le_bytes());
-        out.extend((self.metadata.len() as u64).to_le_bytes());
+        let alignment = self.metadata.find_u32("general.alignment")?.unwrap_or(ALIGNMENT).max(1);
+        let mut entries = Vec::new();
         for (key, value) in self.metadata.iter() {
-            put_string(&mut out, key);
-            out.extend(value.code().to_le_bytes());
-            put_value(&mut out, key, value)?;
+            put_entry(&mut entries, key, value)?;
         }
-        let mut offset = 0;
+        let heads = self.tensors.iter().map(|t| (t.name.as_str(), &t.shape[..], t.ggml_type, t.data.len() as u64));
+        let mut out = header(self.version, (self.metadata.len() as u64, &entries), alignment.into(), heads);
         for tensor in &self.tensors {
-            put_string(&mut out, &tensor.name);
-            out.extend((tensor.shape.len() as u32).to_le_bytes());
-            for dim in tensor.shape.iter().rev() {
-                out.extend((*dim as u64).to_le_bytes());
-            }
-            out.extend(tensor.ggml_type.code().to_le_bytes());
-            out.extend((offset as u64).to_le_bytes());
-            offset = (offset + tensor.data.len()).next_multiple_of(alignment);
-        }
-        for tensor in &self.tensors {
-            out.resize(out.len().next_multiple_of(alignment), 0);
+            out.resize(out.len().next_multiple_of(alignment as usize), 0);
             out.extend(&tensor.data);
         }
         Ok(out)
     }
+}
+
+/// A file up to its tensors' data. `entries`: how many, and their bytes. Of each tensor: name, shape (row-major), type, and
+/// the bytes it will take; they follow each other, each at a multiple of `alignment`.
+pub(crate) fn header<'t>(
+    version: u32,
+    entries: (u64, &[u8]),
+    alignment: u64,
+    tensors: impl ExactSizeIterator<Item = (&'t str, &'t [usize], GgmlType, u64)>,
+) -> Vec<u8> {
+    let mut out = b"GGUF".to_vec();
+    out.extend(version.to_le_bytes());
+    out.extend((tensors.len() as u64).to_le_bytes());
+    out.extend(entries.0.to_le_bytes());
+    out.extend(entries.1);
+    let mut offset = 0u64;
+    for (name, shape, ggml_type, bytes) in tensors {
+        put_string(&mut out, name);
+        out.extend((shape.len() as u32).to_le_bytes());
+        for dim in shape.iter().rev() {
+            out.extend((*dim as u64).to_le_bytes());
+        }
+        out.extend(ggml_type.code().to_le_bytes());
+        out.extend(offset.to_le_bytes());
+        offset = (offset + bytes).next_multiple_of(alignment);
+    }
+    out
+}
+
+/// Key, type and value. `gguf.metadata` for an array of more than one type, or of arrays.
+pub(crate) fn put_entry(out: &mut Vec<u8>, key: &str, value: &Value) -> Result<()> {
+    put_string(out, key);
+    out.extend(value.code().to_le_bytes());
+    put_value(out, key, value)
 }
 
 fn put_string(out: &mut Vec<u8>, text: &str) {

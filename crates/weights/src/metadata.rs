@@ -4,6 +4,7 @@ use crate::ByteSource;
 use crate::cursor::Cursor;
 use lantern_graph::{Error, Result};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Array elements and keys together. Gemma's vocabulary, the largest about, has 1.3 million; a `Value` is 32 bytes,
 /// so a hostile file can make us hold 128 MiB at most.
@@ -111,6 +112,8 @@ impl Value {
 pub struct Metadata {
     entries: Vec<(String, Value)>,
     index: HashMap<String, usize>,
+    /// Where each entry lies in the file it was read from.
+    places: Vec<Range<u64>>,
 }
 
 impl Metadata {
@@ -128,6 +131,11 @@ impl Metadata {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Keys, and where in the file their entries lie: none where nothing was read from a file.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, Range<u64>)> {
+        self.entries.iter().zip(&self.places).map(|((key, _), place)| (key.as_str(), place.clone()))
     }
 
     /// `gguf.metadata` when the key is there already.
@@ -227,6 +235,7 @@ impl Metadata {
         spend(&mut room, count)?;
         let mut metadata = Self::default();
         for _ in 0..count {
+            let start = cursor.position();
             let key = cursor.string("a metadata key").await?;
             let key = std::str::from_utf8(key).map_err(|_| damaged("a key is not UTF-8".into()))?.to_owned();
             let code = cursor.u32("a metadata type").await?;
@@ -239,11 +248,13 @@ impl Metadata {
                 for _ in 0..count {
                     values.push(read_scalar(cursor, code, &key).await?);
                 }
+                values.shrink_to_fit();
                 Value::Array(values)
             } else {
                 read_scalar(cursor, code, &key).await?
             };
             metadata.insert(key, value)?;
+            metadata.places.push(start..cursor.position());
         }
         Ok(metadata)
     }

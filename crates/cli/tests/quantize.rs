@@ -1,0 +1,131 @@
+//! `lantern quantize`: what it writes and prints, and that nothing is lost when it fails.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource};
+use serde_json::{Value as Json, json};
+
+fn lantern(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lantern")).arg("quantize").args(args).output().unwrap()
+}
+
+/// One line on standard error, of the form `error: code: cause (remedy)`, and nothing on standard output.
+fn fails(args: &[&str], code: &str, about: &str) {
+    let output = lantern(args);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");
+    assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
+    assert!(said.starts_with(&format!("error: {code}: ")) && said.contains(about), "{args:?}: {said}");
+}
+
+/// A folder of its own for each test, empty.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn model(values: &[f32]) -> Vec<u8> {
+    let mut w = GgufWriter::default();
+    w.tensor_f32("token_embd.weight", &[values.len() / 256, 256], GgmlType::F32, values).unwrap();
+    w.tensor_f32("output_norm.weight", &[256], GgmlType::F32, &[1.0; 256]).unwrap();
+    w.tensor_f32("blk.0.attn_q.weight", &[2, 96], GgmlType::F32, &[0.25; 192]).unwrap();
+    w.tensor_f32("output.weight", &[values.len() / 256, 256], GgmlType::F32, values).unwrap();
+    w.finish().unwrap()
+}
+
+#[test]
+fn a_file_is_written_and_told_type_by_type() {
+    let folder = folder("quantize_writes");
+    let (input, output) = (folder.join("in.gguf"), folder.join("out.gguf"));
+    let values: Vec<f32> = (0..1024).map(|i| (i as f32 * 0.7).sin()).collect();
+    std::fs::write(&input, model(&values)).unwrap();
+    // What was there is replaced.
+    std::fs::write(&output, "an older file").unwrap();
+    for name in ["q4_k", "Q4_K"] {
+        let found = lantern(&[text(&input), text(&output), "--type", name, "--json"]);
+        assert!(found.status.success() && found.stderr.is_empty(), "{}", String::from_utf8_lossy(&found.stderr));
+        let found: Json = serde_json::from_slice(&found.stdout).unwrap();
+        let types = json!([
+            {"type": "F32", "tensors": 1, "bytes": 1024},
+            {"type": "Q4_K", "tensors": 1, "bytes": 4 * 144},
+            {"type": "Q5_0", "tensors": 1, "bytes": 6 * 22},
+            {"type": "Q6_K", "tensors": 1, "bytes": 4 * 210},
+        ]);
+        assert_eq!((&found["type"], &found["types"]), (&json!("Q4_K"), &types));
+        assert_eq!((&found["tensors"], &found["bytes"]), (&json!(4), &json!(1024 + 576 + 132 + 840)));
+        assert_eq!(found["bytes_before"], 2 * 4096 + 1024 + 768);
+        assert_eq!(found["notes"].as_array().unwrap().len(), 2, "{found}");
+        assert_eq!(files(&folder), ["in.gguf", "out.gguf"]);
+        let new = MemorySource::new(std::fs::read(&output).unwrap());
+        let new = pollster::block_on(Gguf::read(&new)).unwrap();
+        assert_eq!(new.metadata.u32("general.file_type").unwrap(), 14);
+        let kinds: Vec<_> = new.tensors.iter().map(|t| t.ggml_type).collect();
+        assert_eq!(kinds, [GgmlType::Q4K, GgmlType::F32, GgmlType::Q5_0, GgmlType::Q6K]);
+    }
+    let said = lantern(&[text(&input), text(&output), "--type", "q4_k", "--pure"]);
+    assert!(said.stderr.is_empty(), "no progress where nobody watches");
+    let said = String::from_utf8(said.stdout).unwrap();
+    for part in ["Q4_K      2 tensors", "1152 bytes", "blk.0.attn_q.weight is stored as Q5_0: rows of 96", "from 9984,"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("Q6_K"), "{said}");
+}
+
+#[test]
+fn a_failure_leaves_everything_as_it_was() {
+    let folder = folder("quantize_fails");
+    let (input, output) = (folder.join("in.gguf"), folder.join("out.gguf"));
+    let mut values: Vec<f32> = (0..1024).map(|i| i as f32 * 0.01).collect();
+    let good = model(&values);
+    std::fs::write(&input, &good).unwrap();
+    std::fs::write(&output, "precious").unwrap();
+    let (i, o) = (text(&input), text(&output));
+    let there = || {
+        assert_eq!(std::fs::read(&output).unwrap(), b"precious");
+        assert_eq!(files(&folder).len(), 2, "{:?}", files(&folder));
+    };
+    fails(&[i, i, "--type", "q8_0"], "quantize.output", "is the input too");
+    let roundabout = format!("{}/../quantize_fails/in.gguf", text(&folder));
+    fails(&[i, &roundabout, "--type", "q8_0"], "quantize.output", "is the input too");
+    assert!(std::fs::read(&input).unwrap() == good);
+    fails(&[i, text(&folder), "--type", "q8_0"], "quantize.output", "it is a folder");
+    fails(&[i, "/nowhere/out.gguf", "--type", "q8_0"], "quantize.output", "no such folder");
+    fails(&["/nowhere/in.gguf", o, "--type", "q8_0"], "source.open", "/nowhere/in.gguf");
+    fails(&[i, o, "--type", "q9_0"], "usage", "q9_0");
+    fails(&[i, o], "usage", "required");
+    there();
+
+    // Found out only when the tensor is read: a part of the output has been written by then.
+    values[1000] = 3.0;
+    let mut bad = model(&values);
+    let at = bad.windows(4).rposition(|w| w == 3f32.to_le_bytes()).unwrap();
+    bad[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&input, &bad).unwrap();
+    fails(&[i, o, "--type", "q4_k"], "weights.not_a_number", "output.weight");
+    there();
+    std::fs::write(&input, &good[..good.len() - 9]).unwrap();
+    fails(&[i, o, "--type", "q4_k"], "gguf.tensor", "output.weight");
+    let small = folder.join("small.gguf");
+    std::fs::write(&input, &good).unwrap();
+    assert!(lantern(&[i, text(&small), "--type", "q8_0"]).status.success());
+    std::fs::rename(&small, &input).unwrap();
+    fails(&[i, o, "--type", "q4_0"], "quantize.requantize", "--allow-requantize");
+    there();
+    assert!(lantern(&[i, o, "--type", "q4_0", "--allow-requantize"]).status.success());
+    assert_ne!(std::fs::read(&output).unwrap(), b"precious");
+}
