@@ -198,7 +198,8 @@ impl Bounds {
         }
         for (low, a, high, b) in order {
             let rounding = ROUNDING * (energy + a.abs().max(b.abs()));
-            if !(a <= b + rounding) {
+            let holds = a <= b + rounding;
+            if !holds {
                 return Err(Error::new(
                     "compress.duality",
                     format!("{low}, {a:.6e}, is above {high}, {b:.6e}"),

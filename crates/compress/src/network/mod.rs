@@ -1,0 +1,9 @@
+//! A whole model compressed: read block by block, rewritten, calibrated, compressed and written, a block in memory at a time.
+
+mod apply;
+mod block;
+mod calibrate;
+
+pub use apply::{Applied, ApplyOptions, LayerReport, Method, apply};
+pub use block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
+pub use calibrate::{Calibrator, Inputs};
