@@ -172,9 +172,9 @@ fn what_cannot_be_done_is_one_clear_line() {
     let noise = write("noise.gguf", b"<html><body>404</body></html>");
     let noise = path(&noise);
     let mut w = tiny(GgmlType::F32);
-    w.tensor("blk.1.attn_q.weight", &[2, 256], GgmlType::Q4K, vec![0; 288]);
-    let q4_k = write("q4_k.gguf", &w.finish().unwrap());
-    let q4_k = path(&q4_k);
+    w.tensor("blk.1.attn_q.weight", &[2, 256], GgmlType::Iq4Xs, vec![0; 272]);
+    let iq4 = write("iq4.gguf", &w.finish().unwrap());
+    let iq4 = path(&iq4);
     let whole = tiny(GgmlType::F32).finish().unwrap();
     let cut = write("cut.gguf", &whole[..whole.len() / 2]);
     let cut = path(&cut);
@@ -182,10 +182,10 @@ fn what_cannot_be_done_is_one_clear_line() {
     fails(&["chat", "--model", "/nowhere/a.gguf", "--prompt", "a"], b"", "source.open", "/nowhere/a.gguf");
     fails(&["chat", "--model", noise, "--prompt", "a"], b"", "gguf.magic", "web page");
     fails(
-        &["chat", "--model", q4_k, "--prompt", "a", "--device", "cpu"],
+        &["chat", "--model", iq4, "--prompt", "a", "--device", "cpu"],
         b"",
         "gguf.type",
-        "blk.1.attn_q.weight is Q4_K",
+        "blk.1.attn_q.weight is IQ4_XS",
     );
     fails(&["chat", "--model", cut, "--prompt", "a"], b"", "gguf.tensor", "end");
     fails(&["chat", "--model", good, "--prompt", "", "--device", "cpu"], b"", "chat.empty_prompt", "empty");
@@ -226,12 +226,12 @@ fn inspect_lists_what_is_there_and_whether_it_runs() {
     assert_eq!(found["totals"]["bytes"], total);
 
     let mut w = tiny(GgmlType::F32);
-    w.tensor("blk.1.attn_q.weight", &[2, 256], GgmlType::Q6K, vec![0; 420]);
-    let file = write("inspect_q6.gguf", &w.finish().unwrap());
+    w.tensor("blk.1.attn_q.weight", &[2, 256], GgmlType::Iq4Xs, vec![0; 272]);
+    let file = write("inspect_iq4.gguf", &w.finish().unwrap());
     let found = json(&["inspect", path(&file), "--json"], b"");
     assert_eq!((&found["runs"], &found["error"]["code"]), (&Json::Bool(false), &Json::from("gguf.type")));
     let text = String::from_utf8(lantern(&["inspect", path(&file)], b"").stdout).unwrap();
-    assert!(text.contains("Q6_K") && text.contains("cannot run it: gguf.type"), "{text}");
+    assert!(text.contains("IQ4_XS") && text.contains("cannot run it: gguf.type"), "{text}");
 }
 
 #[test]

@@ -182,10 +182,10 @@ fn files_that_contradict_themselves_are_refused() {
 #[test]
 fn a_type_this_version_cannot_read_is_named_with_its_tensor() {
     let mut w = random_writer(Sizes { layers: 0, ..SMALL }, 35);
-    w.tensor("blk.0.attn_q.weight", &[2, 256], GgmlType::Q4K, vec![0; 288]);
+    w.tensor("blk.0.attn_q.weight", &[2, 256], GgmlType::Iq4Xs, vec![0; 272]);
     let bytes = set_block_count(w.finish().unwrap(), 1);
     let error = load(&cpu(), &bytes, &LoadOptions::default()).err().unwrap();
-    assert!(error.code == "gguf.type" && error.cause.contains("blk.0.attn_q.weight is Q4_K"), "{error}");
+    assert!(error.code == "gguf.type" && error.cause.contains("blk.0.attn_q.weight is IQ4_XS"), "{error}");
 }
 
 #[test]

@@ -1,18 +1,12 @@
-//! ggml's tensor types: their names and block sizes, and the numbers in the four this version reads.
+//! ggml's tensor types: their names and block sizes, and the numbers in those this version reads.
 //!
 //! A quantized tensor is a run of blocks along its rows; each block holds `block_len()` values in `block_bytes()`
-//! bytes. Layouts and rounding are those of ggml's reference functions (`quantize_row_q8_0_ref`,
-//! `quantize_row_q4_0_ref`, `dequantize_row_*` in ggml-quants.c), bit for bit, so that files and logits can be
-//! compared with llama.cpp's.
+//! bytes. What is in a block, and how it is chosen: `blocks.rs`, `k_quants.rs`, `k_search.rs`.
 
-use half::f16;
+use crate::{blocks, finite, k_quants, k_search};
+use half::{bf16, f16};
 use lantern_graph::{Error, Result};
 use std::fmt;
-
-/// Values in a block of Q4_0 and Q8_0.
-const BLOCK: usize = 32;
-const Q8_0_BYTES: usize = 2 + BLOCK;
-const Q4_0_BYTES: usize = 2 + BLOCK / 2;
 
 macro_rules! ggml_types {
     ($($variant:ident = $code:literal, $name:literal, $len:literal values in $bytes:literal;)*) => {
@@ -86,7 +80,21 @@ ggml_types! {
 
 impl GgmlType {
     /// The types this version computes with.
-    pub const READ: [GgmlType; 4] = [Self::F32, Self::F16, Self::Q8_0, Self::Q4_0];
+    pub const READ: [GgmlType; 13] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q2K,
+        Self::Q3K,
+        Self::Q4K,
+        Self::Q5K,
+        Self::Q6K,
+    ];
 
     /// "F32", "Q4_K", … as ggml writes them; "type 77" for a number this version does not know.
     pub fn name(self) -> String {
@@ -95,6 +103,16 @@ impl GgmlType {
 
     pub fn is_read(self) -> bool {
         Self::READ.contains(&self)
+    }
+
+    /// Whether values lie in blocks that share a scale, so that some of each was lost.
+    pub fn is_quantized(self) -> bool {
+        self.block_len().is_some_and(|len| len > 1)
+    }
+
+    /// The type of that name among those this version reads, in upper or lower case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::READ.into_iter().find(|t| t.name().eq_ignore_ascii_case(name))
     }
 
     /// Bytes of `values` values, or `None` for an unknown type, a broken block, or more than u64 counts.
@@ -109,12 +127,12 @@ impl GgmlType {
         Error::new(
             "gguf.type",
             format!("{whose} is {self}; this version reads {}", read.join(", ")),
-            "use a Q8_0, Q4_0 or F16 file of the same model",
+            "use a file of the same model in one of these types, such as Q4_K or Q8_0",
         )
     }
 }
 
-/// Decodes whole blocks: `bytes` holds exactly `out.len()` values of `dtype`. F32, F16, Q8_0, Q4_0; `gguf.type` for
+/// Decodes whole blocks: `bytes` holds exactly `out.len()` values of `dtype`, one of [`GgmlType::READ`]; `gguf.type` for
 /// others, `tensor.size` when the lengths do not agree.
 pub fn dequantize(dtype: GgmlType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
     if !dtype.is_read() {
@@ -125,81 +143,64 @@ pub fn dequantize(dtype: GgmlType, bytes: &[u8], out: &mut [f32]) -> Result<()> 
     }
     match dtype {
         GgmlType::F32 => {
-            for (value, raw) in out.iter_mut().zip(bytes.chunks_exact(4)) {
-                *value = f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]]);
+            for (value, raw) in out.iter_mut().zip(bytes.as_chunks().0) {
+                *value = f32::from_le_bytes(*raw);
             }
         }
         GgmlType::F16 => {
-            for (value, raw) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-                *value = f16::from_le_bytes([raw[0], raw[1]]).to_f32();
+            for (value, raw) in out.iter_mut().zip(bytes.as_chunks().0) {
+                *value = f16::from_le_bytes(*raw).to_f32();
             }
         }
-        GgmlType::Q8_0 => {
-            for (values, block) in out.chunks_exact_mut(BLOCK).zip(bytes.chunks_exact(Q8_0_BYTES)) {
-                let d = f16::from_le_bytes([block[0], block[1]]).to_f32();
-                for (value, q) in values.iter_mut().zip(&block[2..]) {
-                    *value = f32::from(*q as i8) * d;
-                }
+        GgmlType::BF16 => {
+            for (value, raw) in out.iter_mut().zip(bytes.as_chunks().0) {
+                *value = bf16::from_le_bytes(*raw).to_f32();
             }
         }
-        _ => {
-            for (values, block) in out.chunks_exact_mut(BLOCK).zip(bytes.chunks_exact(Q4_0_BYTES)) {
-                let d = f16::from_le_bytes([block[0], block[1]]).to_f32();
-                // Low nibbles are the block's first half, high nibbles its second.
-                let (first, second) = values.split_at_mut(BLOCK / 2);
-                for ((low, high), q) in first.iter_mut().zip(second).zip(&block[2..]) {
-                    *low = f32::from((q & 15) as i8 - 8) * d;
-                    *high = f32::from((q >> 4) as i8 - 8) * d;
-                }
-            }
-        }
+        GgmlType::Q8_0 => blocks::decode_q8_0(bytes, out),
+        GgmlType::Q4_0 => blocks::decode_q4_0(bytes, out),
+        GgmlType::Q4_1 => blocks::decode_q4_1(bytes, out),
+        GgmlType::Q5_0 => blocks::decode_q5_0(bytes, out),
+        GgmlType::Q5_1 => blocks::decode_q5_1(bytes, out),
+        GgmlType::Q2K => k_quants::decode_q2(bytes, out),
+        GgmlType::Q3K => k_quants::decode_q3(bytes, out),
+        GgmlType::Q4K => k_quants::decode_q4(bytes, out),
+        GgmlType::Q5K => k_quants::decode_q5(bytes, out),
+        GgmlType::Q6K => k_quants::decode_q6(bytes, out),
+        other => return Err(other.refused("the data")),
     }
     Ok(())
 }
 
-/// Encodes `values` as `dtype`. The same types and errors as [`dequantize`].
+/// Encodes `values` as `dtype`. The errors of [`dequantize`], and `weights.not_a_number` or `weights.range` where a value
+/// is none, or is larger than `dtype` can say.
 pub fn quantize(dtype: GgmlType, values: &[f32]) -> Result<Vec<u8>> {
     if !dtype.is_read() {
         return Err(dtype.refused("the type asked for"));
     }
-    if dtype.bytes_of(values.len() as u64).is_none() {
+    let Some(bytes) = dtype.bytes_of(values.len() as u64) else {
         return Err(size_error(dtype, 0, values.len()));
+    };
+    finite::check_values(dtype, values)?;
+    let mut out = Vec::with_capacity(bytes as usize);
+    match dtype {
+        GgmlType::F32 => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+        GgmlType::F16 => out.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes())),
+        GgmlType::BF16 => out.extend(values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes())),
+        GgmlType::Q8_0 => out = blocks::quantize_q8_0(values),
+        GgmlType::Q4_0 => out = blocks::quantize_q4_0(values),
+        GgmlType::Q4_1 => blocks::encode_q4_1(values, &mut out),
+        GgmlType::Q5_0 => blocks::encode_q5_0(values, &mut out),
+        GgmlType::Q5_1 => blocks::encode_q5_1(values, &mut out),
+        GgmlType::Q2K => k_search::encode_q2(values, &mut out),
+        GgmlType::Q3K => k_search::encode_q3(values, &mut out),
+        GgmlType::Q4K => k_search::encode_q4(values, &mut out),
+        GgmlType::Q5K => k_search::encode_q5(values, &mut out),
+        GgmlType::Q6K => k_search::encode_q6(values, &mut out),
+        other => return Err(other.refused("the type asked for")),
     }
-    Ok(match dtype {
-        GgmlType::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        GgmlType::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
-        GgmlType::Q8_0 => quantize_q8_0(values),
-        _ => quantize_q4_0(values),
-    })
-}
-
-/// Q8_0 blocks: f16 scale, 32 signed bytes. A last block that is not full is filled with zeros.
-pub fn quantize_q8_0(values: &[f32]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(values.len().div_ceil(BLOCK) * Q8_0_BYTES);
-    for chunk in values.chunks(BLOCK) {
-        let amax = chunk.iter().fold(0f32, |m, v| m.max(v.abs()));
-        let d = amax / 127.0;
-        let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
-        out.extend(f16::from_f32(d).to_le_bytes());
-        out.extend((0..BLOCK).map(|i| chunk.get(i).map_or(0, |v| (v * inverse).round() as i8 as u8)));
-    }
-    out
-}
-
-/// Q4_0 blocks: f16 scale, 32 nibbles offset by 8. A last block that is not full is filled with zeros.
-///
-/// The scale is signed: the value of greatest magnitude maps to -8 exactly, whichever its sign.
-pub fn quantize_q4_0(values: &[f32]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(values.len().div_ceil(BLOCK) * Q4_0_BYTES);
-    for chunk in values.chunks(BLOCK) {
-        let extreme = chunk.iter().fold(0f32, |m, v| if v.abs() > m.abs() { *v } else { m });
-        let d = extreme / -8.0;
-        let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
-        let nibble = |i: usize| (chunk.get(i).map_or(0.0, |v| v * inverse) + 8.5).min(15.0) as u8;
-        out.extend(f16::from_f32(d).to_le_bytes());
-        out.extend((0..BLOCK / 2).map(|i| nibble(i) | (nibble(i + BLOCK / 2) << 4)));
-    }
-    out
+    finite::check_encoded(dtype, &out)?;
+    Ok(out)
 }
 
 fn size_error(dtype: GgmlType, bytes: usize, values: usize) -> Error {
@@ -215,40 +216,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn q8_0_block_by_hand() {
-        // amax 127 gives a scale of exactly 1; halves round away from zero, as C's roundf does.
-        let mut values = [0f32; 32];
-        values[..6].copy_from_slice(&[127.0, -127.0, 0.5, -0.5, 2.4, 2.6]);
-        let block = quantize_q8_0(&values);
-        assert_eq!(block.len(), 34);
-        assert_eq!(block[..8], [0x00, 0x3c, 127, 129, 1, 255, 2, 3]);
-        assert!(block[8..].iter().all(|q| *q == 0));
-        let mut back = [0f32; 32];
-        dequantize(GgmlType::Q8_0, &block, &mut back).unwrap();
-        assert_eq!(back[..6], [127.0, -127.0, 1.0, -1.0, 2.0, 3.0]);
-    }
-
-    #[test]
-    fn q4_0_block_by_hand() {
-        // Greatest magnitude -8: scale 1, so nibble = value + 8. A positive extreme makes the scale negative.
-        let mut values = [0f32; 32];
-        (values[0], values[1], values[16], values[17]) = (-8.0, 7.0, 3.0, 7.9);
-        let block = quantize_q4_0(&values);
-        assert_eq!(block.len(), 18);
-        assert_eq!(block[..4], [0x00, 0x3c, 0xb0, 0xff]);
-        assert!(block[4..].iter().all(|q| *q == 0x88));
-        let mut back = [0f32; 32];
-        dequantize(GgmlType::Q4_0, &block, &mut back).unwrap();
-        assert_eq!((back[0], back[1], back[16], back[17], back[31]), (-8.0, 7.0, 3.0, 7.0, 0.0));
-
-        values[0] = 8.0;
-        let block = quantize_q4_0(&values);
-        assert_eq!(block[..2], [0x00, 0xbc], "scale -1");
-        dequantize(GgmlType::Q4_0, &block, &mut back).unwrap();
-        assert_eq!((back[0], back[16]), (8.0, 3.0));
-    }
-
-    #[test]
     fn plain_types_and_zero_blocks() {
         let mut two = [0f32; 2];
         dequantize(GgmlType::F16, &[0x00, 0x3e, 0x01, 0x00], &mut two).unwrap();
@@ -256,10 +223,13 @@ mod tests {
         dequantize(GgmlType::F32, &[0, 0, 0x80, 0xbf, 0, 0, 0, 0x40], &mut two).unwrap();
         assert_eq!(two, [-1.0, 2.0]);
         assert_eq!(quantize(GgmlType::F16, &two).unwrap(), [0x00, 0xbc, 0x00, 0x40]);
-        for dtype in [GgmlType::Q8_0, GgmlType::Q4_0] {
-            let mut out = [1f32; 32];
-            dequantize(dtype, &quantize(dtype, &[0.0; 32]).unwrap(), &mut out).unwrap();
-            assert_eq!(out, [0.0; 32], "{dtype}");
+        assert_eq!(quantize(GgmlType::BF16, &two).unwrap(), [0x80, 0xbf, 0x00, 0x40]);
+        dequantize(GgmlType::BF16, &[0x80, 0xbf, 0xc0, 0x3f], &mut two).unwrap();
+        assert_eq!(two, [-1.0, 1.5]);
+        for dtype in GgmlType::READ {
+            let mut out = [1f32; 256];
+            dequantize(dtype, &quantize(dtype, &[0.0; 256]).unwrap(), &mut out).unwrap();
+            assert_eq!(out, [0.0; 256], "{dtype}");
         }
     }
 
@@ -268,9 +238,22 @@ mod tests {
         assert_eq!(dequantize(GgmlType::Q8_0, &[0; 34], &mut [0.0; 31]).unwrap_err().code, "tensor.size");
         assert_eq!(dequantize(GgmlType::Q4_0, &[0; 17], &mut [0.0; 32]).unwrap_err().code, "tensor.size");
         assert_eq!(quantize(GgmlType::Q4_0, &[0.0; 33]).unwrap_err().code, "tensor.size");
-        let error = dequantize(GgmlType::Q6K, &[0; 210], &mut [0.0; 256]).unwrap_err();
-        assert_eq!(error.code, "gguf.type");
-        assert!(error.cause.contains("Q6_K") && error.cause.contains("Q4_0"), "{error}");
+        for dtype in GgmlType::READ.into_iter().filter(|t| t.is_quantized()) {
+            let len = dtype.block_len().unwrap();
+            for values in [1, len - 1, len + 1, len + len / 2] {
+                assert_eq!(quantize(dtype, &vec![0.0; values]).unwrap_err().code, "tensor.size", "{dtype}: {values}");
+            }
+            let mut short = vec![0.0; len];
+            let error = dequantize(dtype, &vec![0; dtype.block_bytes().unwrap() - 1], &mut short).unwrap_err();
+            assert!(error.code == "tensor.size" && error.cause.contains(&dtype.name()), "{error}");
+        }
+        for error in [
+            dequantize(GgmlType::Iq4Xs, &[0; 136], &mut [0.0; 256]).unwrap_err(),
+            quantize(GgmlType::Iq4Xs, &[0.0; 256]).unwrap_err(),
+        ] {
+            assert_eq!(error.code, "gguf.type");
+            assert!(error.cause.contains("IQ4_XS") && error.cause.contains("Q4_0, Q4_1"), "{error}");
+        }
     }
 
     #[test]
@@ -283,5 +266,31 @@ mod tests {
         assert_eq!(GgmlType::Q4K.bytes_of(512), Some(288));
         assert_eq!(GgmlType::Q4K.bytes_of(100), None);
         assert_eq!(GgmlType::F32.bytes_of(u64::MAX), None);
+        assert_eq!(GgmlType::from_name("q4_k"), Some(GgmlType::Q4K));
+        assert_eq!(GgmlType::from_name("BF16"), Some(GgmlType::BF16));
+        assert_eq!(GgmlType::from_name("IQ4_XS"), None);
+    }
+
+    /// Infinity, NaN, and what the type's own exponent or its scale's cannot hold.
+    #[test]
+    fn what_is_no_number_or_too_large_is_refused() {
+        for dtype in GgmlType::READ {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut values = [0.5; 512];
+                values[300] = bad;
+                let error = quantize(dtype, &values).unwrap_err();
+                assert_eq!(error.code, "weights.not_a_number", "{dtype}");
+                assert!(error.cause.contains("value 300"), "{dtype}: {error}");
+            }
+            let mut values = [0.5; 512];
+            values[300] = f32::MAX;
+            match quantize(dtype, &values) {
+                Ok(_) => assert_eq!(dtype, GgmlType::F32),
+                Err(error) => assert_eq!(error.code, "weights.range", "{dtype}"),
+            }
+            // The largest f16 fits every type.
+            values[300] = 65504.0;
+            assert!(quantize(dtype, &values).is_ok(), "{dtype}");
+        }
     }
 }

@@ -53,7 +53,8 @@ impl GgufWriter {
     }
 
     /// Encodes `values` (row-major) as `ggml_type` and appends them. `tensor.size` when they do not fill `shape`, or
-    /// rows are not whole blocks; `gguf.type` for types that cannot be written.
+    /// rows are not whole blocks; `gguf.type` for types that cannot be written; `weights.not_a_number` and `weights.range`
+    /// as [`quantize`].
     pub fn tensor_f32(
         &mut self,
         name: impl Into<String>,
@@ -70,7 +71,8 @@ impl GgufWriter {
                 "give as many values as the shape has, with rows of whole blocks",
             ));
         }
-        let data = quantize(ggml_type, values)?;
+        let named = |e: Error| Error::new(e.code, format!("tensor {name}: {}", e.cause), e.remedy);
+        let data = quantize(ggml_type, values).map_err(named)?;
         Ok(self.tensor(name, shape, ggml_type, data))
     }
 

@@ -8,10 +8,14 @@
 //! Whatever a file says is untrusted: no count or length in it is allocated for, indexed with, or added to an offset
 //! before it has been checked against the bytes that are there.
 
+mod blocks;
 mod cursor;
+mod finite;
 mod ggml;
 mod gguf;
 mod gguf_write;
+mod k_quants;
+mod k_search;
 mod metadata;
 mod names;
 mod rows;
@@ -20,7 +24,8 @@ mod safetensors_write;
 mod source;
 mod stranger;
 
-pub use ggml::{GgmlType, dequantize, quantize, quantize_q4_0, quantize_q8_0};
+pub use blocks::{quantize_q4_0, quantize_q8_0};
+pub use ggml::{GgmlType, dequantize, quantize};
 pub use gguf::{Gguf, TensorInfo};
 pub use gguf_write::GgufWriter;
 pub use metadata::{Metadata, Value};

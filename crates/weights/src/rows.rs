@@ -1,7 +1,7 @@
 //! From a file to an executor: a tensor's rows in chunks, in the storage and the order that a graph asks for.
 
 use crate::names::{OTHER_MODEL, wrong_shape};
-use crate::{ByteSource, GgmlType, SafeDtype, SafeTensor, TensorInfo, dequantize};
+use crate::{ByteSource, GgmlType, SafeDtype, SafeTensor, TensorInfo, dequantize, finite};
 use half::bf16;
 use lantern_graph::{DType, Error, Result, WeightSpec};
 
@@ -15,6 +15,7 @@ const CHUNK_BYTES: usize = 8 << 20;
 /// `[out, in, height, width]`, come out as `[out, height, width, in]`.
 pub struct Rows<'a, S> {
     source: &'a S,
+    name: String,
     stored: GgmlType,
     want: DType,
     /// Of the next row.
@@ -94,6 +95,7 @@ impl<'a, S: ByteSource> Rows<'a, S> {
         }
         Ok(Self {
             source,
+            name: spec.name.clone(),
             stored,
             want: spec.dtype,
             offset,
@@ -109,7 +111,8 @@ impl<'a, S: ByteSource> Rows<'a, S> {
         })
     }
 
-    /// The next rows, or `None` behind the last. After an error there is nothing to go on with.
+    /// The next rows, or `None` behind the last. `weights.not_a_number` for rows that hold NaN or infinity. After an error
+    /// there is nothing to go on with.
     pub async fn next(&mut self) -> Result<Option<RowChunk<'_>>> {
         let first_row = self.row;
         let count = self.rows_at_once.min(self.rows - first_row);
@@ -118,6 +121,7 @@ impl<'a, S: ByteSource> Rows<'a, S> {
         }
         self.raw.resize(count * self.row_bytes, 0);
         self.source.read(self.offset, &mut self.raw).await?;
+        finite::check_rows(&self.name, self.stored, &self.raw, self.row_bytes, first_row)?;
         self.row += count;
         self.offset += self.raw.len() as u64;
         self.convert(count * self.row_elements)?;

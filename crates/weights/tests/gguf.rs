@@ -3,8 +3,10 @@
 mod common;
 
 use common::{data, sample};
-use lantern_graph::Error;
-use lantern_weights::{ByteSource, FileSource, GgmlType, Gguf, GgufWriter, MemorySource, Value, dequantize};
+use lantern_graph::{DType, Error, WeightSpec};
+use lantern_weights::{
+    ByteSource, FileSource, GgmlType, Gguf, GgufWriter, MemorySource, Rows, TensorInfo, Value, dequantize, quantize,
+};
 
 fn read(bytes: Vec<u8>) -> Result<Gguf, Error> {
     pollster::block_on(Gguf::read(&MemorySource::new(bytes)))
@@ -28,7 +30,7 @@ fn what_was_written_is_read_in_both_versions() {
         let bytes = sample(version).finish().unwrap();
         let source = MemorySource::new(bytes.clone());
         let gguf = pollster::block_on(Gguf::read(&source)).unwrap();
-        assert_eq!((gguf.version, gguf.alignment, gguf.tensors.len()), (version, 32, 6));
+        assert_eq!((gguf.version, gguf.alignment, gguf.tensors.len()), (version, 32, 15));
         let m = &gguf.metadata;
         assert_eq!(m.str("general.architecture").unwrap(), "llama");
         assert_eq!((m.u32("a.u8").unwrap(), m.u32("a.u16").unwrap(), m.u32("a.u32").unwrap()), (1, 2, 3));
@@ -59,13 +61,60 @@ fn what_was_written_is_read_in_both_versions() {
 #[test]
 fn unknown_types_are_listed_and_refused_by_name() {
     let gguf = read(sample(3).finish().unwrap()).unwrap();
-    let (q4k, new) = (gguf.tensor("w.q4k").unwrap(), gguf.tensor("w.new").unwrap());
-    assert_eq!((q4k.bytes, new.bytes, new.shape.as_slice()), (144, 0, [2, 5].as_slice()));
-    let error = q4k.supported().unwrap_err();
+    let (iq4, new) = (gguf.tensor("w.iq4").unwrap(), gguf.tensor("w.new").unwrap());
+    assert_eq!((iq4.bytes, new.bytes, new.shape.as_slice()), (136, 0, [2, 5].as_slice()));
+    let error = iq4.supported().unwrap_err();
     assert_eq!(error.code, "gguf.type");
-    assert_eq!(error.cause, "tensor w.q4k is Q4_K; this version reads F32, F16, Q8_0, Q4_0");
+    let read = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K";
+    assert_eq!(error.cause, format!("tensor w.iq4 is IQ4_XS; this version reads {read}"));
     assert!(new.supported().unwrap_err().cause.contains("type 77"));
-    assert!(gguf.tensor("w.f16").unwrap().supported().is_ok());
+    assert_eq!(gguf.tensors.iter().filter(|t| t.supported().is_ok()).count(), GgmlType::READ.len());
+}
+
+/// All values of a tensor as f32, through `Rows`.
+fn floats(source: &MemorySource, tensor: &TensorInfo) -> Result<Vec<f32>, Error> {
+    let spec = WeightSpec { name: tensor.name.clone(), shape: tensor.shape.clone(), dtype: DType::F32 };
+    let mut rows = Rows::gguf(source, tensor, &spec)?;
+    let mut values = Vec::new();
+    while let Some(chunk) = pollster::block_on(rows.next())? {
+        values.extend(chunk.bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw)));
+    }
+    Ok(values)
+}
+
+#[test]
+fn every_type_that_is_read_streams_as_f32() {
+    let source = MemorySource::new(sample(3).finish().unwrap());
+    let gguf = pollster::block_on(Gguf::read(&source)).unwrap();
+    let read = gguf.tensors.iter().filter(|t| t.supported().is_ok());
+    for tensor in read {
+        let mut bytes = vec![0; tensor.bytes as usize];
+        pollster::block_on(source.read(tensor.offset, &mut bytes)).unwrap();
+        let mut expected = vec![0f32; tensor.elements() as usize];
+        dequantize(tensor.ggml_type, &bytes, &mut expected).unwrap();
+        assert_eq!(floats(&source, tensor).unwrap(), expected, "{}", tensor.name);
+    }
+}
+
+#[test]
+fn a_nan_is_refused_with_its_tensor_and_row() {
+    for ggml_type in GgmlType::READ {
+        let (len, width) = (ggml_type.block_len().unwrap(), ggml_type.block_bytes().unwrap());
+        // Fourteen rows of one block; every byte of block 9 is 0xff, so its scale is, whatever its place.
+        let mut bytes = quantize(ggml_type, &vec![0.5; len]).unwrap().repeat(14);
+        bytes[9 * width..10 * width].fill(0xff);
+        let mut writer = GgufWriter::default();
+        writer.tensor("blk.0.ffn_up.weight", &[14, len], ggml_type, bytes);
+        let source = MemorySource::new(writer.finish().unwrap());
+        let gguf = pollster::block_on(Gguf::read(&source)).unwrap();
+        let error = floats(&source, &gguf.tensors[0]).unwrap_err();
+        assert_eq!(error.code, "weights.not_a_number", "{ggml_type}: {error}");
+        let what = if ggml_type.is_quantized() { "scale" } else { "value" };
+        assert_eq!(error.cause, format!("tensor blk.0.ffn_up.weight: a {what} in row 9 is NaN or infinite"));
+    }
+    let mut writer = GgufWriter::default();
+    let error = writer.tensor_f32("w", &[2], GgmlType::F32, &[0.0, f32::NAN]).err().unwrap();
+    assert_eq!((error.code, error.cause.as_str()), ("weights.not_a_number", "tensor w: value 1 of 2 is NaN"));
 }
 
 #[test]

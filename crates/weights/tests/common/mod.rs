@@ -19,6 +19,11 @@ impl Rng {
         (self.next() % n as u64) as usize
     }
 
+    /// Of mean 0 and variance 1 (Irwin and Hall: twelve uniform numbers).
+    pub fn normal(&mut self) -> f32 {
+        (0..12).map(|_| self.float()).sum::<f32>() / 2.0
+    }
+
     /// In [-1, 1).
     pub fn float(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
@@ -59,13 +64,29 @@ pub fn sample(version: u32) -> GgufWriter {
     ] {
         writer.metadata(key, value).unwrap();
     }
-    let values: Vec<f32> = (0..96).map(|i| i as f32 / 7.0 - 5.0).collect();
-    for (name, ggml_type) in
-        [("w.f32", GgmlType::F32), ("w.f16", GgmlType::F16), ("w.q8", GgmlType::Q8_0), ("w.q4", GgmlType::Q4_0)]
-    {
-        writer.tensor_f32(name, &[3, 32], ggml_type, &values).unwrap();
+    let values: Vec<f32> = (0..256).map(|i| i as f32 / 7.0 - 5.0).collect();
+    for (name, ggml_type) in [
+        ("w.f32", GgmlType::F32),
+        ("w.f16", GgmlType::F16),
+        ("w.bf16", GgmlType::BF16),
+        ("w.q8", GgmlType::Q8_0),
+        ("w.q4", GgmlType::Q4_0),
+        ("w.q4_1", GgmlType::Q4_1),
+        ("w.q5", GgmlType::Q5_0),
+        ("w.q5_1", GgmlType::Q5_1),
+    ] {
+        writer.tensor_f32(name, &[3, 32], ggml_type, &values[..96]).unwrap();
     }
-    writer.tensor("w.q4k", &[256], GgmlType::Q4K, vec![0x5a; 144]);
+    for (name, ggml_type) in [
+        ("w.q2k", GgmlType::Q2K),
+        ("w.q3k", GgmlType::Q3K),
+        ("w.q4k", GgmlType::Q4K),
+        ("w.q5k", GgmlType::Q5K),
+        ("w.q6k", GgmlType::Q6K),
+    ] {
+        writer.tensor_f32(name, &[256], ggml_type, &values).unwrap();
+    }
+    writer.tensor("w.iq4", &[256], GgmlType::Iq4Xs, vec![0x5a; 136]);
     writer.tensor("w.new", &[2, 5], GgmlType::Unknown(77), vec![0x77; 10]);
     writer
 }
