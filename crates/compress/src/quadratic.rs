@@ -218,11 +218,6 @@ impl Quadratic {
     }
 }
 
-/// 10 log₁₀(energy / error). `None` where there is nothing to compare: an error of 0, or no energy.
-pub fn snr_db(energy: f64, error: f64) -> Option<f64> {
-    (energy > 0.0 && error > 0.0).then(|| 10.0 * (energy / error).log10())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +252,6 @@ mod tests {
     fn one_input_and_all_zero_weights_are_no_special_case() {
         let q = Quadratic::from_inputs(&[2.0, 0.0], 1).unwrap();
         assert!((q.error(&[3.0], &[1.0]) - 8.0).abs() < 1e-12);
-        assert_eq!((q.energy(&[0.0]), snr_db(0.0, 0.0), snr_db(1.0, 0.0)), (0.0, None, None));
+        assert_eq!(q.energy(&[0.0]), 0.0);
     }
 }

@@ -141,7 +141,7 @@ fn draw(heavy: bool, bits: u32, seeds: std::ops::Range<u64>) -> Vec<Bounds> {
 
 /// In dB.
 fn medians(all: &[Bounds], errors: &[fn(&Bounds) -> f64]) -> Vec<f64> {
-    errors.iter().map(|of| median(all.iter().filter_map(|b| snr_db(b.energy, of(b))).collect())).collect()
+    errors.iter().map(|of| median(all.iter().map(|b| snr_db(b.energy, of(b))).collect())).collect()
 }
 
 /// The table of the comparison's specification: medians of 12 draws at n = 16, in dB, of Gaussian and Student-t (ν = 2)

@@ -140,7 +140,7 @@ impl Apply {
             method,
             quantizer,
             sparsity: self.sparsity.unwrap_or(equal),
-            charge: self.charge.charge(),
+            charge: super::charge(self.charge),
             order: if self.act_order { Order::Activation } else { Order::Natural },
             damping: self.damping,
             equalize: self.equalize,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use lantern_compress::bounds::{Bounds, Draws, MAX_QUANTIZED, Options, Refit, bounds};
 use lantern_compress::network::Calibrator;
-use lantern_compress::Quadratic;
+use lantern_compress::{Quadratic, snr_db};
 use lantern_cpu::Cpu;
 use lantern_demos::chat::{LoadOptions, check};
 use lantern_graph::{Cancel, DType, Error, Result, WeightSpec};
@@ -271,7 +271,7 @@ const PRUNING: [Column; 5] = [
 ];
 
 fn decibels(bounds: &Bounds, error: f64) -> f64 {
-    10.0 * (bounds.energy / error).log10()
+    snr_db(bounds.energy, error)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

@@ -20,6 +20,7 @@ use crate::layerwise::{
     channels, gptq, joint, magnitude, magnitude_mask, one_opt, refit, round_to_nearest, sparsegpt,
 };
 use crate::quadratic::{Gram, Quadratic};
+use crate::snr_db;
 
 /// What is done to each linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -467,10 +468,10 @@ impl<S: ByteSource> Model<'_, S> {
                     zeros: layer.values.iter().filter(|v| **v == 0.0).count() as f64 / count,
                     stored,
                     bytes: bytes.len() as u64,
-                    weight_snr_db: decibels(matrix.norm_squared(), error),
-                    output_snr_db: known.as_ref().map(|k| k.snr_db(matrix, &layer.values)).transpose()?,
+                    weight_snr_db: snr_db(matrix.norm_squared(), error),
+                    output_snr_db: known.as_ref().map(|k| k.output_snr_db(matrix, &layer.values)).transpose()?,
                     rtn_output_snr_db: match (&known, &layer.nearest) {
-                        (Some(known), Some(nearest)) => Some(known.snr_db(matrix, nearest)?),
+                        (Some(known), Some(nearest)) => Some(known.output_snr_db(matrix, nearest)?),
                         _ => None,
                     },
                 },
@@ -480,10 +481,6 @@ impl<S: ByteSource> Model<'_, S> {
         }
         Ok(layers)
     }
-}
-
-fn decibels(energy: f64, error: f64) -> f64 {
-    10.0 * (energy / error).log10()
 }
 
 /// What is known of a layer's inputs.
@@ -499,11 +496,11 @@ impl Known {
         Ok(Self { factor: Factor::new(&h, options.damping, order)?, form: Quadratic::new(h, 0.0)? })
     }
 
-    fn snr_db(&self, before: &DMatrix<f64>, after: &DMatrix<f64>) -> Result<f64> {
+    fn output_snr_db(&self, before: &DMatrix<f64>, after: &DMatrix<f64>) -> Result<f64> {
         let zeros = DMatrix::zeros(before.nrows(), before.ncols());
         let energy: f64 = channel_errors(&self.form, before, &zeros)?.iter().sum();
         let error: f64 = channel_errors(&self.form, before, after)?.iter().sum();
-        Ok(decibels(energy, error))
+        Ok(snr_db(energy, error))
     }
 }
 

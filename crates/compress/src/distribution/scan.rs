@@ -1,0 +1,294 @@
+//! One pass over a tensor's values, in pieces, to its histogram and moments.
+//!
+//! Bins are a float's leading bits: sign, exponent and ten bits of mantissa, so every octave has 1,024 of them, outliers
+//! cost no resolution, and no range has to be known before. Memory is bounded: two megabytes of counters. How exact that is:
+//!
+//! - F16 and BF16 values, and any whose f32 has 13 trailing zeros, fall on the bins' edges: the histogram is exact.
+//! - Up to 65,536 values are kept and sorted instead: exact.
+//! - Others are taken as spread evenly over their bin, 2⁻¹⁰ of the value wide. A search for steps and thresholds is as good on
+//!   that as on the values; an error of quantization computed from it is off by less than 0.01 dB for weights that lie
+//!   anywhere, and can be off by much for a tensor that already lies on a grid. So [`Summary::is_exact`] says which it is,
+//!   and `layers` measures the error at the step found in a second pass.
+
+use super::{Bins, Histogram};
+use lantern_graph::{Error, Result};
+
+/// Most values that are kept as they are.
+pub const KEPT: usize = 1 << 16;
+/// Bits of an f32 that a bin does not see.
+const UNSEEN: u32 = 13;
+const SIDE: usize = 1 << (31 - UNSEEN);
+/// The first bin of infinities and NaNs on each side.
+const NOT_FINITE: usize = 0xff << (23 - UNSEEN);
+/// Counters are u32.
+const MOST_VALUES: u64 = u32::MAX as u64;
+
+/// Values of one tensor go in, a [`Summary`] comes out; then it is ready for the next.
+pub struct Scan {
+    counts: Vec<u32>,
+    kept: Vec<f32>,
+    values: u64,
+    /// Bits that no bin sees, of all values.
+    unseen: u32,
+    least: f32,
+    greatest: f32,
+    sums: Sums,
+}
+
+/// What one pass has learnt about a tensor.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    pub values: u64,
+    pub mean: f64,
+    /// E[(w − μ)⁴] / E[(w − μ)²]².
+    pub kurtosis: f64,
+    /// E[w²].
+    pub energy: f64,
+    pub least: f64,
+    pub greatest: f64,
+    /// Whether the histogram holds every value where it is.
+    pub is_exact: bool,
+    pub histogram: Histogram,
+}
+
+/// Sums of (w − shift)ᵏ: the shift keeps a mean far from 0 from drowning the rest.
+#[derive(Default, Clone, Copy)]
+struct Sums {
+    shift: f64,
+    powers: [f64; 4],
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            counts: vec![0; 2 * SIDE],
+            kept: Vec::new(),
+            values: 0,
+            unseen: 0,
+            least: f32::INFINITY,
+            greatest: f32::NEG_INFINITY,
+            sums: Sums::default(),
+        }
+    }
+}
+
+impl Scan {
+    pub fn add(&mut self, values: &[f32]) {
+        if values.is_empty() {
+            return;
+        }
+        if self.values == 0 {
+            self.sums.shift = typical(values);
+        }
+        let fits = self.values as usize <= KEPT && values.len() <= KEPT - self.values as usize;
+        self.values += values.len() as u64;
+        if fits {
+            self.kept.extend_from_slice(values);
+            return;
+        }
+        if !self.kept.is_empty() {
+            let kept = std::mem::take(&mut self.kept);
+            self.count(&kept);
+        }
+        self.count(values);
+    }
+
+    /// F16 values, little-endian. Exact whatever their number.
+    pub fn add_f16(&mut self, bytes: &[u8]) {
+        self.add_halves(bytes, |bits| half::f16::from_bits(bits).to_f32());
+    }
+
+    /// BF16 values, little-endian. Exact whatever their number.
+    pub fn add_bf16(&mut self, bytes: &[u8]) {
+        self.add_halves(bytes, |bits| half::bf16::from_bits(bits).to_f32());
+    }
+
+    fn add_halves(&mut self, bytes: &[u8], to_f32: impl Fn(u16) -> f32) {
+        let mut block = [0f32; 1024];
+        for pairs in bytes.as_chunks::<2>().0.chunks(block.len()) {
+            for (value, raw) in block.iter_mut().zip(pairs) {
+                *value = to_f32(u16::from_le_bytes(*raw));
+            }
+            self.add(&block[..pairs.len()]);
+        }
+    }
+
+    fn count(&mut self, values: &[f32]) {
+        let counts: &mut [u32; 2 * SIDE] = self.counts.as_mut_slice().try_into().expect("allocated so");
+        for value in values {
+            let bin = (value.to_bits() >> UNSEEN) as usize & (2 * SIDE - 1);
+            // Wraps only past MOST_VALUES, which `finish` refuses.
+            counts[bin] = counts[bin].wrapping_add(1);
+        }
+        self.measure(values);
+    }
+
+    fn measure(&mut self, values: &[f32]) {
+        for value in values {
+            self.unseen |= value.to_bits();
+            self.least = self.least.min(*value);
+            self.greatest = self.greatest.max(*value);
+        }
+        self.sums.add(values);
+    }
+
+    /// # Errors
+    /// `compress.empty`, `compress.not_a_number`, `compress.all_zero`, `compress.constant`, `compress.size` (more values than
+    /// are counted): why this tensor cannot be compared. The scan is ready for the next tensor in any case.
+    pub fn finish(&mut self) -> Result<Summary> {
+        let summary = self.summary();
+        // Only what was used is cleared: the counters are two megabytes, and most tensors small.
+        if self.kept.is_empty() {
+            self.counts.fill(0);
+        }
+        self.kept.clear();
+        (self.values, self.unseen) = (0, 0);
+        (self.least, self.greatest) = (f32::INFINITY, f32::NEG_INFINITY);
+        self.sums = Sums::default();
+        summary
+    }
+
+    fn summary(&mut self) -> Result<Summary> {
+        let n = self.values;
+        if n == 0 {
+            return Err(refusal("compress.empty", "it has no values", "leave it out"));
+        }
+        if n > MOST_VALUES {
+            let cause = format!("it has {n} values, and up to {MOST_VALUES} are counted");
+            return Err(refusal("compress.size", cause, "cut the tensor in two"));
+        }
+        let bad = if self.kept.is_empty() {
+            let sides = [NOT_FINITE..SIDE, SIDE + NOT_FINITE..2 * SIDE];
+            sides.into_iter().flat_map(|side| &self.counts[side]).map(|c| u64::from(*c)).sum()
+        } else {
+            self.kept.iter().filter(|v| !v.is_finite()).count() as u64
+        };
+        if bad > 0 {
+            let cause = format!("{bad} of its {n} values are NaN or infinite");
+            return Err(refusal("compress.not_a_number", cause, "get or convert the file again"));
+        }
+        let kept = std::mem::take(&mut self.kept);
+        if !kept.is_empty() {
+            self.measure(&kept);
+        }
+        let (least, greatest) = (f64::from(self.least), f64::from(self.greatest));
+        let constant = least == greatest;
+        let is_exact = !kept.is_empty() || self.unseen & ((1 << UNSEEN) - 1) == 0;
+        let (mean, variance, fourth) = self.sums.central(n as f64);
+        let kurtosis = fourth / (variance * variance);
+        let energy = self.sums.energy(n as f64);
+        let was_kept = !kept.is_empty();
+        let sides = (!constant).then(|| if was_kept { sorted(kept) } else { self.binned(is_exact) });
+        if was_kept {
+            // Says to `finish` that no counter was touched.
+            self.kept.push(0.0);
+        }
+        let Some((positive, negative, zeros)) = sides else {
+            return Err(match least {
+                0.0 => refusal("compress.all_zero", "all its values are 0", "nothing is lost by either method"),
+                value => refusal(
+                    "compress.constant",
+                    format!("all its values are {value}"),
+                    "one number holds it: there is nothing to compare",
+                ),
+            });
+        };
+        if !kurtosis.is_finite() {
+            return Err(refusal(
+                "compress.constant",
+                "its values are too close together to tell apart",
+                "leave it out",
+            ));
+        }
+        let histogram = Histogram::new(positive, negative, zeros, kurtosis);
+        Ok(Summary { values: n, mean, kurtosis, energy, least, greatest, is_exact, histogram })
+    }
+
+    fn binned(&self, is_exact: bool) -> (Vec<Bins>, Vec<Bins>, u64) {
+        let side = |from: usize, most: f32| {
+            let mut bins = Vec::new();
+            let mut zeros = 0;
+            for (i, count) in self.counts[from..from + NOT_FINITE].iter().enumerate().filter(|(_, c)| **c > 0) {
+                let edge = |i: usize| f64::from(f32::from_bits((i as u32) << UNSEEN));
+                match i {
+                    0 => zeros = u64::from(*count),
+                    _ if is_exact => bins.push(Bins { low: edge(i), high: edge(i), count: u64::from(*count) }),
+                    // The last bin ends where the values do.
+                    _ => bins.push(Bins {
+                        low: edge(i),
+                        high: edge(i + 1).min(f64::from(most)),
+                        count: u64::from(*count),
+                    }),
+                }
+            }
+            (bins, zeros)
+        };
+        let ((positive, a), (negative, b)) = (side(0, self.greatest), side(SIDE, -self.least));
+        (positive, negative, a + b)
+    }
+}
+
+/// Points of mass.
+fn sorted(mut values: Vec<f32>) -> (Vec<Bins>, Vec<Bins>, u64) {
+    values.sort_unstable_by(f32::total_cmp);
+    let points = |values: &mut dyn Iterator<Item = f32>| {
+        let mut bins: Vec<Bins> = Vec::new();
+        for value in values.map(f64::from) {
+            match bins.last_mut() {
+                Some(last) if last.high == value => last.count += 1,
+                _ => bins.push(Bins { low: value, high: value, count: 1 }),
+            }
+        }
+        bins
+    };
+    let positive = points(&mut values.iter().copied().filter(|v| *v > 0.0));
+    let negative = points(&mut values.iter().rev().copied().filter(|v| *v < 0.0).map(|v| -v));
+    let zeros = values.iter().filter(|v| **v == 0.0).count() as u64;
+    (positive, negative, zeros)
+}
+
+/// A value in the middle of some of the first ones: the first itself may be an outlier.
+fn typical(values: &[f32]) -> f64 {
+    let mut some: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).take(63).collect();
+    some.sort_unstable_by(f32::total_cmp);
+    some.get(some.len() / 2).map_or(0.0, |v| f64::from(*v))
+}
+
+impl Sums {
+    fn add(&mut self, values: &[f32]) {
+        const LANES: usize = 4;
+        let mut lanes = [[0f64; LANES]; 4];
+        let (whole, rest) = values.as_chunks::<LANES>();
+        for chunk in whole {
+            for (lane, value) in chunk.iter().enumerate() {
+                let d = f64::from(*value) - self.shift;
+                let square = d * d;
+                lanes[0][lane] += d;
+                lanes[1][lane] += square;
+                lanes[2][lane] += square * d;
+                lanes[3][lane] += square * square;
+            }
+        }
+        for (k, lanes) in lanes.iter().enumerate() {
+            self.powers[k] += lanes.iter().sum::<f64>();
+            self.powers[k] += rest.iter().map(|v| (f64::from(*v) - self.shift).powi(k as i32 + 1)).sum::<f64>();
+        }
+    }
+
+    /// Mean, and the second and fourth moment about it.
+    fn central(&self, n: f64) -> (f64, f64, f64) {
+        let [m1, m2, m3, m4] = self.powers.map(|s| s / n);
+        let variance = (m2 - m1 * m1).max(0.0);
+        let fourth = m4 - m1 * (4.0 * m3 - m1 * (6.0 * m2 - 3.0 * m1 * m1));
+        (self.shift + m1, variance, fourth)
+    }
+
+    fn energy(&self, n: f64) -> f64 {
+        let [m1, m2, ..] = self.powers.map(|s| s / n);
+        m2 + self.shift * (2.0 * m1 + self.shift)
+    }
+}
+
+fn refusal(code: &'static str, cause: impl Into<String>, remedy: &str) -> Error {
+    Error::new(code, cause, remedy)
+}
