@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use lantern_compress::bounds::Draws;
 use lantern_compress::cost::Charge;
 use lantern_compress::layerwise::{DAMPING, Granularity, Order, Quantizer, Range, Rotation, Sparsity};
 use lantern_compress::network::{
     Applied, ApplyOptions, Block, Calibrator, LINEAR, Method, NORMS, apply, rotate_embedding, rotate_output,
 };
-use lantern_compress::bounds::Draws;
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perplexity};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Session, Value};
@@ -226,12 +226,25 @@ fn stories_compressed() {
     let model = Model::open(bytes, &text, 4096);
     println!("before: {:.3}", model.perplexity(&model.bytes));
     for bits in [2, 3, 4, 8] {
-        for method in [Method::RoundToNearest, Method::Gptq, Method::OneOpt, Method::Magnitude, Method::MagnitudeRefit, Method::SparseGpt] {
+        for method in [
+            Method::RoundToNearest,
+            Method::Gptq,
+            Method::OneOpt,
+            Method::Magnitude,
+            Method::MagnitudeRefit,
+            Method::SparseGpt,
+        ] {
             for (equalize, rotate) in [(false, None), (true, None), (false, Some(7))] {
                 let options = ApplyOptions { equalize, rotate, ..options(method, bits) };
                 let start = std::time::Instant::now();
                 let (bytes, applied) = model.apply(&options);
-                println!("{bits} {method:?} {equalize} {rotate:?}: {:.3}  {:.2} bits {} bytes  {:?}", model.perplexity(&bytes), applied.bits, applied.bytes, start.elapsed());
+                println!(
+                    "{bits} {method:?} {equalize} {rotate:?}: {:.3}  {:.2} bits {} bytes  {:?}",
+                    model.perplexity(&bytes),
+                    applied.bits,
+                    applied.bytes,
+                    start.elapsed()
+                );
             }
         }
     }

@@ -135,7 +135,8 @@ impl Apply {
         };
         let quantizer = Quantizer { bits: self.bits, granularity: self.group, range, either_sign: true };
         quantizer.check()?;
-        let equal = if method == network::Method::Joint { Sparsity::Share(0.5) } else { Sparsity::at_bits(self.bits.into()) };
+        let equal =
+            if method == network::Method::Joint { Sparsity::Share(0.5) } else { Sparsity::at_bits(self.bits.into()) };
         Ok(ApplyOptions {
             method,
             quantizer,
@@ -173,7 +174,10 @@ pub async fn run(args: &Apply) -> Result<()> {
     part.keep()?;
     let quantized_before = gguf.tensors.iter().find(|t| t.ggml_type.block_len().is_some_and(|n| n > 1));
     let note = quantized_before.map(|t| {
-        format!("{} was {} before: what that has lost is not counted here; compress an F16 or F32 file", t.name, t.ggml_type)
+        format!(
+            "{} was {} before: what that has lost is not counted here; compress an F16 or F32 file",
+            t.name, t.ggml_type
+        )
     });
     let tokens = calibrator.as_ref().map(Calibrator::tokens);
     if args.json.json { print_json(&options, &applied, tokens, note) } else { print_text(args, &applied, note) }

@@ -216,7 +216,9 @@ impl<'s> Matrix<'s> {
         };
         let width = 4 * self.shape[1];
         while let Some(chunk) = rows.next().await? {
-            if let Some(bytes) = row.checked_sub(chunk.first_row).and_then(|i| chunk.bytes.get(i * width..(i + 1) * width)) {
+            if let Some(bytes) =
+                row.checked_sub(chunk.first_row).and_then(|i| chunk.bytes.get(i * width..(i + 1) * width))
+            {
                 return Ok(bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect());
             }
         }
@@ -282,7 +284,9 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 fn medians(pieces: &[Piece], columns: &[Column]) -> Vec<(&'static str, Option<f64>)> {
-    let of = |(name, error): &Column| (*name, median(pieces.iter().map(|p| decibels(&p.bounds, error(&p.bounds))).collect()));
+    let of = |(name, error): &Column| {
+        (*name, median(pieces.iter().map(|p| decibels(&p.bounds, error(&p.bounds))).collect()))
+    };
     columns.iter().map(of).collect()
 }
 
@@ -327,7 +331,12 @@ fn print_text(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
         Some(text) => format!("on inputs from {}", text.display()),
         None => format!("on synthetic inputs, seed {}", args.seed),
     };
-    let mut text = format!("{}, {} bits, pieces of {n} {inputs}; SNR in dB, medians of {}\n", args.tensor, args.bits, pieces.len());
+    let mut text = format!(
+        "{}, {} bits, pieces of {n} {inputs}; SNR in dB, medians of {}\n",
+        args.tensor,
+        args.bits,
+        pieces.len()
+    );
     for (what, columns) in [("quantization", &QUANTIZATION[..]), ("pruning", &PRUNING)] {
         text += &format!("  {what}\n");
         for (name, value) in medians(pieces, columns) {
@@ -337,7 +346,8 @@ fn print_text(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
     }
     let cut = pieces.iter().filter(|p| !p.bounds.quantization.complete || !p.bounds.pruning.complete).count();
     if cut > 0 {
-        text += &format!("{cut} searches met --max-nodes: `exact` is the best found, and `proven` what none can beat\n");
+        text +=
+            &format!("{cut} searches met --max-nodes: `exact` is the best found, and `proven` what none can beat\n");
     }
     let [q, p, open] = ["quantization", "pruning", "undecided"].map(|whose| wins(pieces, whose));
     text += &format!("quantization provably wins {q} of {}, pruning {p}, undecided {open}\n", pieces.len());

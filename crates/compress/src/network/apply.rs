@@ -16,8 +16,8 @@ use super::block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
 use super::calibrate::{Calibrator, Inputs};
 use crate::cost::{Charge, FULL_BITS};
 use crate::layerwise::{
-    Blocks, Factor, GptqOptions, Granularity, Order, Quantized, Quantizer, Rotation, Sparsity, better_of, channel_errors,
-    channels, gptq, joint, magnitude, magnitude_mask, one_opt, refit, round_to_nearest, sparsegpt,
+    Blocks, Factor, GptqOptions, Granularity, Order, Quantized, Quantizer, Rotation, Sparsity, better_of,
+    channel_errors, channels, gptq, joint, magnitude, magnitude_mask, one_opt, refit, round_to_nearest, sparsegpt,
 };
 use crate::quadratic::{Gram, Quadratic};
 use crate::snr_db;
@@ -156,7 +156,8 @@ pub async fn apply<E: Executor, W: Write>(
     let model = Model { source, gguf, config, options };
     let rotation = options.rotate.map(|seed| Rotation::new(config.hidden_size, seed)).transpose()?;
     let (head, tail) = model.others(rotation.as_ref()).await?;
-    let heads: Vec<TensorHead> = head.iter().map(Other::head).chain(model.block_heads()?).chain(tail.iter().map(Other::head)).collect();
+    let heads: Vec<TensorHead> =
+        head.iter().map(Other::head).chain(model.block_heads()?).chain(tail.iter().map(Other::head)).collect();
     let mut stream = GgufStream::start(out, &model.metadata().await?, &heads)?;
     let mut report = Report::new(&heads, gguf);
     for other in head.iter() {
