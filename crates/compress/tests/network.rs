@@ -14,7 +14,7 @@ use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perplexity};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Session, Value};
 use lantern_models::llama::{self, Config};
-use lantern_weights::{GgmlType, Gguf, MemorySource, dequantize};
+use lantern_weights::{Gguf, MemorySource};
 use nalgebra::DMatrix;
 use pollster::block_on;
 
@@ -225,7 +225,7 @@ fn stories_compressed() {
     let text: String = files.iter().take(60).map(|f| std::fs::read_to_string(f).unwrap()).collect();
     let model = Model::open(bytes, &text, 4096);
     println!("before: {:.3}", model.perplexity(&model.bytes));
-    for bits in [2, 3, 4, 8] {
+    for bits in [3, 4] {
         for method in [
             Method::RoundToNearest,
             Method::Gptq,
@@ -234,7 +234,7 @@ fn stories_compressed() {
             Method::MagnitudeRefit,
             Method::SparseGpt,
         ] {
-            for (equalize, rotate) in [(false, None), (true, None), (false, Some(7))] {
+            for (equalize, rotate) in [(false, None)] {
                 let options = ApplyOptions { equalize, rotate, ..options(method, bits) };
                 let start = std::time::Instant::now();
                 let (bytes, applied) = model.apply(&options);
