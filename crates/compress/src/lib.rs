@@ -16,5 +16,6 @@ pub mod theory;
 
 /// 10 log₁₀(energy / error): infinite where nothing is lost.
 pub fn snr_db(energy: f64, error: f64) -> f64 {
-    10.0 * (energy / error).log10()
+    // An empty sum is −0.
+    10.0 * (energy / error.abs()).log10()
 }

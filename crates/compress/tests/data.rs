@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{gaussian, laplace, seeded, truncated_t};
+use common::{gaussian, integral, laplace, loss_by_integration, seeded, truncated_t};
 use lantern_compress::distribution::{Bins, Distribution, Gaussian, Histogram, Laplace, Scan, StudentT, Summary};
 use lantern_compress::prune::{RankSelect, Structure, global, magnitude, n_of_m, structured};
 use lantern_compress::quantize::{Affine, Codebook, Granularity, Quantizer, Range, fp8_e4m3, fp8_e5m2, squared_error};
 use lantern_compress::snr_db;
-use lantern_compress::theory::{BITS, Grid, Terms, compare, curve, quantization_error};
+use lantern_compress::theory::{BITS, Grid, Terms, compare, curve, pruning, quantization_error};
 use lantern_weights::GgmlType;
 
 /// More than a scan keeps, so that bins are used.
@@ -23,31 +23,55 @@ fn mse_tensor(bits: u32, grid: Grid) -> Quantizer {
     Quantizer::Symmetric { bits, grid, granularity: Granularity::Tensor, range: Range::Mse }
 }
 
-/// The whole way: drawn weights, the range searched on them, rounded, pruned, and held against the expectation.
-///
-/// Tolerance 0.15 dB: errors of 400,000 draws scatter by a few parts in a thousand (0.01 to 0.03 dB) where tails are light;
-/// for t(2) cut off at 40 a few hundred draws carry a third of the energy, which scatters by 2% (0.1 dB).
+/// A mean of `n` squared losses against its expectation, in standard errors: 5 of them happen to one in a million seeds.
+/// `fourth`: the expectation of the losses' fourth power. The draws' own scatter would not do, since it hangs on the same few
+/// tail values as the mean.
+fn expected(mean: f64, n: usize, wanted: f64, fourth: f64, what: &str) {
+    let error = ((fourth - wanted * wanted) / n as f64).sqrt();
+    assert!((mean - wanted).abs() < 5.0 * error, "{what}: {mean:e}, expected {wanted:e} ± {error:e}");
+}
+
+/// The whole way: drawn weights rounded by the data quantizer and pruned, each loss held against the expectation; and the
+/// range searched on them.
 #[test]
 fn drawn_weights_lose_what_theory_expects() {
     let mut rng = seeded(11);
     let t = StudentT::new(2.0, 40.0).unwrap();
-    let light: [(&dyn Distribution, Vec<f32>); 3] = [
-        (&Gaussian, (0..MANY).map(|_| gaussian(&mut rng) as f32).collect()),
-        (&Laplace, (0..MANY).map(|_| laplace(&mut rng) as f32).collect()),
-        (&t, (0..MANY).map(|_| truncated_t(&mut rng, 2.0, 40.0) as f32).collect()),
+    let cases: [(&dyn Distribution, f64, Vec<f32>); 3] = [
+        (&Gaussian, 40.0, (0..MANY).map(|_| gaussian(&mut rng) as f32).collect()),
+        (&Laplace, 300.0, (0..MANY).map(|_| laplace(&mut rng) as f32).collect()),
+        (&t, 40.0, (0..MANY).map(|_| truncated_t(&mut rng, 2.0, 40.0) as f32).collect()),
     ];
-    for (i, (d, values)) in light.iter().enumerate() {
+    for (i, (d, end, values)) in cases.iter().enumerate() {
         for bits in [2, 4, 8] {
             for grid in [Grid::Integer, Grid::Odd] {
+                let what = format!("{i}: {bits} bits, {grid:?}");
                 let wanted = compare(*d, bits, Terms { grid, ..Terms::default() }).unwrap();
+                let (low, high) = grid.codes(bits);
+                let affine = Affine { scale: wanted.step as f32, zero_point: 0, low, high };
+                let mean = |loss: &dyn Fn(f32) -> f32| {
+                    values.iter().map(|v| f64::from(loss(*v)).powi(2)).sum::<f64>() / values.len() as f64
+                };
+                let rounded = mean(&|v| v - affine.round(v));
+                let step = f64::from(affine.scale);
+                let fourth = loss_by_integration(*d, 4, step, low, high, *end);
+                expected(rounded, MANY, quantization_error(*d, step, low, high), fourth, &what);
+
+                let tau = wanted.threshold;
+                let pruned = mean(&|v| if f64::from(v.abs()) < tau { v } else { 0.0 });
+                let fourth = 2.0 * integral(&|w| w.powi(4) * d.density(w), 0.0, tau, 1e-15);
+                expected(pruned, MANY, d.energy() / 10f64.powf(wanted.prune_snr_db / 10.0), fourth, &what);
+
+                // Best for these draws: no worse than best for all, and not by luck alone better. Tails of 400,000 draws: at
+                // 8 bits some 30 are clipped, which are a tenth of the error, hence 0.5 dB.
                 let found = mse_tensor(bits, grid).apply(values, 1000).unwrap();
-                let (a, b) = (found.snr_db(), wanted.quant_snr_db);
-                assert!((a - b).abs() < 0.15, "{i}: {bits} bits, {grid:?}: {a} dB, expected {b}");
+                let at_expected = squared_error(values, wanted.step, low, high);
+                assert!(found.error <= at_expected * (1.0 + 2e-3), "{what}: {} or {at_expected}", found.error);
+                assert!((found.snr_db() - wanted.quant_snr_db).abs() < 0.5, "{what}: {}", found.snr_db());
                 assert!((found.bits_per_weight - f64::from(bits)).abs() < 1e-3);
-                let pruned = magnitude(values, wanted.sparsity).unwrap();
-                let (a, b) = (pruned.snr_db(values), wanted.prune_snr_db);
-                assert!((a - b).abs() < 0.15, "{i}: pruned to {bits} bits: {a} dB, expected {b}");
-                assert!((pruned.sparsity() - wanted.sparsity).abs() < 1e-5);
+                let mask = magnitude(values, wanted.sparsity).unwrap();
+                assert!((mask.sparsity() - wanted.sparsity).abs() < 1e-5);
+                assert!((mask.snr_db(values) - wanted.prune_snr_db).abs() < 0.15, "{what}: {}", mask.snr_db(values));
             }
         }
     }
@@ -78,8 +102,11 @@ fn a_histogram_has_the_errors_of_its_values() {
                 let apart = 10.0 * (by_bins / by_values).log10();
                 assert!(apart.abs() < tolerance, "{what}, {} bits, step {step}: {apart} dB", c.bits);
             }
-            let pruned = magnitude(values, c.sparsity).unwrap().snr_db(values);
-            assert!((pruned - c.prune_snr_db).abs() < 2e-3, "{what}: pruned {pruned} or {}", c.prune_snr_db);
+            // Of whole weights.
+            let mask = magnitude(values, c.sparsity).unwrap();
+            let by_values = mask.snr_db(values);
+            let by_bins = snr_db(s.energy, pruning(&s.histogram, mask.sparsity()).error);
+            assert!((by_values - by_bins).abs() < 1e-3, "{what}: pruned {by_values} or {by_bins}");
         }
     }
 }
@@ -205,10 +232,17 @@ fn weights_on_a_grid_are_found_to_be_on_it() {
     }
     let points = vec![Bins { low: 1.0, high: 1.0, count: 5 }, Bins { low: 2.0, high: 2.0, count: 5 }];
     let h = Histogram::new(points.clone(), points, 10, 2.0);
-    assert_eq!(
-        (h.above(1.5).mass, h.above(2.0).mass, h.below(1.0).second, h.zeros()),
-        (1.0 / 6.0, 1.0 / 6.0, 25.0 / 30.0, 1.0 / 3.0)
-    );
+    // Five of thirty at each of ±1 and ±2.
+    for (found, wanted) in [
+        (h.above(1.5).mass, 5.0 / 30.0),
+        (h.above(2.0).mass, 5.0 / 30.0),
+        (h.above(2.1).mass, 0.0),
+        (h.below(1.0).second, 25.0 / 30.0),
+        (h.zeros(), 10.0 / 30.0),
+        (h.beyond(0.0).mass, 1.0),
+    ] {
+        assert!((found - wanted).abs() < 1e-15, "{found}, not {wanted}");
+    }
     assert_eq!(quantization_error(&h, 1.0, -2, 2), 0.0);
 }
 
@@ -272,7 +306,7 @@ fn small_floats_are_those_of_the_standard() {
         (1e9, 448.0, 57344.0),
         (-1e9, -448.0, -57344.0),
         (0.001_953_125, 0.001_953_125, 0.001_953_125),
-        (0.000_8, 0.0, 0.000_732_421_9),
+        (0.000_8, 0.0, 0.000_854_492_2),
     ] {
         assert_eq!((fp8_e4m3(value), fp8_e5m2(value)), (e4m3, e5m2), "{value}");
     }
@@ -290,7 +324,7 @@ fn formats_on_gaussian_weights() {
     // The least and the most dB, around what NF4 (19.6), FP4 and FP8 are known for, with half a dB.
     for (quantizer, bits, least, most) in [
         (groups(Codebook::Nf4), 4.5, 19.5, 21.0),
-        (groups(Codebook::Fp4E2m1), 4.5, 17.5, 19.5),
+        (groups(Codebook::Fp4E2m1), 4.5, 18.5, 20.5),
         (groups(Codebook::Fp8E4m3), 8.5, 31.0, 32.5),
         (groups(Codebook::Fp8E5m2), 8.5, 25.0, 26.5),
         (Quantizer::Nvfp4, 4.5, 19.0, 21.5),
@@ -348,7 +382,7 @@ fn magnitude_pruning_drops_exactly_the_smallest() {
             values.iter().zip(&mask.0).filter(|(_, k)| **k).map(|(v, _)| v.abs()).fold(f32::INFINITY, f32::min);
         assert!(dropped == 0 || largest_dropped <= least_kept, "{sparsity}");
         // Theory on the exact histogram says the same to the last tie.
-        let expected = lantern_compress::theory::pruning(&summary(&values).histogram, mask.sparsity());
+        let expected = pruning(&summary(&values).histogram, mask.sparsity());
         let energy = summary(&values).energy;
         let (a, b) = (mask.snr_db(&values), snr_db(energy, expected.error));
         assert!((a - b).abs() < 1e-6 || (a > 100.0 && b > 100.0), "{sparsity}: {a} or {b}");

@@ -24,7 +24,7 @@ fn compare(source: &impl ByteSource, entries: Vec<Entry>, bits: &[u32], terms: T
     block_on(compare_file(source, entries, bits, terms, &mut |_, _| {}, &Cancel::new()))
 }
 
-fn gguf(tensors: &[(&str, &[usize], GgmlType, &[f32])]) -> (MemorySource<Vec<u8>>, Vec<Entry>) {
+fn gguf(tensors: &[(&str, &[usize], GgmlType, &[f32])]) -> (MemorySource, Vec<Entry>) {
     let mut writer = GgufWriter::new(3);
     for (name, shape, dtype, values) in tensors {
         writer.tensor(*name, shape, *dtype, quantize(*dtype, values).unwrap());
@@ -134,7 +134,7 @@ fn terms_reach_the_layers() {
 
 /// Reads what is asked for in pieces of a megabyte, whatever the tensor's size, and remembers the largest.
 struct Watched {
-    file: MemorySource<Vec<u8>>,
+    file: MemorySource,
     largest: RefCell<usize>,
 }
 
@@ -174,7 +174,7 @@ fn rng_value(rng: &mut rand::rngs::SmallRng) -> f32 {
 /// A file that ends early fails as a whole: that is no property of one tensor.
 #[test]
 fn a_source_that_fails_ends_the_work() {
-    struct Broken(MemorySource<Vec<u8>>);
+    struct Broken(MemorySource);
     impl ByteSource for Broken {
         fn len(&self) -> u64 {
             self.0.len()
