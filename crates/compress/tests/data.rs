@@ -134,6 +134,47 @@ fn the_fast_sum_of_errors_is_the_sum_of_errors() {
     }
 }
 
+/// Halves have counters of their own: the same tensor by both ways.
+#[test]
+fn halves_are_scanned_as_their_values() {
+    let mut rng = seeded(23);
+    let mut scan = Scan::default();
+    for n in [500, 100_000] {
+        let drawn: Vec<f32> = (0..n).map(|_| laplace(&mut rng) as f32 + 0.1).collect();
+        let halves: Vec<half::f16> = drawn.iter().map(|v| half::f16::from_f32(*v)).collect();
+        let brain: Vec<half::bf16> = drawn.iter().map(|v| half::bf16::from_f32(*v)).collect();
+        for (bytes, values, is_f16) in [
+            (
+                halves.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>(),
+                halves.iter().map(|v| v.to_f32()).collect(),
+                true,
+            ),
+            (
+                brain.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                brain.iter().map(|v| v.to_f32()).collect::<Vec<f32>>(),
+                false,
+            ),
+        ] {
+            for piece in bytes.chunks(9998) {
+                if is_f16 { scan.add_f16(piece) } else { scan.add_bf16(piece) }
+            }
+            let (a, b) = (scan.finish().unwrap(), summary(&values));
+            assert!(a.is_exact && a.values == b.values && a.least == b.least && a.greatest == b.greatest);
+            for (x, y) in [(a.mean, b.mean), (a.kurtosis, b.kurtosis), (a.energy, b.energy)] {
+                assert!((x / y - 1.0).abs() < 1e-9, "{x} or {y}");
+            }
+            for at in [0.0, 0.1, 0.5, 2.0, 9.0] {
+                assert!((a.histogram.above(at).second - b.histogram.above(at).second).abs() < 1e-12);
+                assert!((a.histogram.below(at).mass - b.histogram.below(at).mass).abs() < 1e-12);
+            }
+        }
+        scan.add_f16(&half::f16::NEG_INFINITY.to_le_bytes());
+        assert_eq!(scan.finish().unwrap_err().code, "compress.not_a_number");
+        scan.add_bf16(&[0; 64]);
+        assert_eq!(scan.finish().unwrap_err().code, "compress.all_zero");
+    }
+}
+
 #[test]
 fn moments_of_a_scan_are_those_of_its_values() {
     let mut rng = seeded(14);
