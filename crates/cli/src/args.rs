@@ -248,7 +248,8 @@ pub struct CompressTheory {
     /// Bits a weight, 2 to 8 [default: all]
     #[arg(long)]
     pub bits: Option<u32>,
-    /// Also pruning and quantizing what is left
+    /// Also both at once: the best number of bits for the weights that are left, a mask paid with a bit a weight (or its
+    /// entropy, with --charge entropy)
     #[arg(long)]
     pub joint: bool,
     #[command(flatten)]

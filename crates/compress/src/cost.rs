@@ -29,9 +29,11 @@ impl Charge {
     /// The largest share of weights that can be kept at `survivor_bits` each within `bits` a weight, 0..=1: 0 where the mask
     /// alone is too much. Keeping all needs no mask.
     pub fn keep(self, bits: f64, survivor_bits: f64) -> f64 {
-        if bits >= survivor_bits {
-            return 1.0;
-        }
+        if bits >= survivor_bits { 1.0 } else { self.keep_with_mask(bits, survivor_bits) }
+    }
+
+    /// As [`Self::keep`], with a mask even where there was no need for one.
+    pub fn keep_with_mask(self, bits: f64, survivor_bits: f64) -> f64 {
         match self {
             Self::Free => (bits / survivor_bits).clamp(0.0, 1.0),
             Self::Bitmap => ((bits - 1.0) / survivor_bits).clamp(0.0, 1.0),

@@ -25,5 +25,6 @@ pub use quadratic::{Gram, MAX_INPUTS, Quadratic, SINGULAR_DAMPING};
 
 /// 10 log₁₀(energy / error): infinite where nothing is lost.
 pub fn snr_db(energy: f64, error: f64) -> f64 {
-    10.0 * (energy / error).log10()
+    // An empty sum is −0.
+    10.0 * (energy / error.abs()).log10()
 }

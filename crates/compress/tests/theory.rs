@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::integral;
+use common::loss_by_integration;
 use lantern_compress::cost::Charge;
 use lantern_compress::distribution::{Distribution, Gaussian, Laplace, Mixture, StudentT, Table, Uniform};
 use lantern_compress::quantize::NF4;
@@ -78,21 +78,6 @@ fn light_tails_never_cross_and_say_so() {
     assert_eq!(student_t_crossover(-1.0, 4, Terms::default()).unwrap_err().code, "compress.distribution");
 }
 
-/// The definition, by integration: E[(w − ŵ)²] over the density, cell by cell.
-fn error_by_integration(d: &dyn Distribution, step: f64, low: i32, high: i32, end: f64) -> f64 {
-    let side = |last: i32| -> f64 {
-        (0..=last)
-            .map(|code| {
-                let level = f64::from(code) * step;
-                let from = (level - 0.5 * step).max(0.0).min(end);
-                let to = if code == last { end } else { (level + 0.5 * step).min(end) };
-                integral(&|w| (w - level).powi(2) * d.density(w), from, to, 1e-15)
-            })
-            .sum()
-    };
-    side(high) + side(-low)
-}
-
 /// Whatever the distribution: the error is the integral, and no step of a fine search is better than the step found.
 #[test]
 fn steps_are_the_best_ones_for_any_distribution() {
@@ -114,7 +99,7 @@ fn steps_are_the_best_ones_for_any_distribution() {
             for grid in [Grid::Integer, Grid::Odd] {
                 let (low, high) = grid.codes(bits);
                 let best = best_step(*d, grid, bits);
-                let slow = error_by_integration(*d, best.step, low, high, *end);
+                let slow = loss_by_integration(*d, 2, best.step, low, high, *end);
                 near(best.error / slow, 1.0, 1e-6, &format!("error of {i} at {bits} bits, {grid:?}"));
                 let mut step = d.energy().sqrt() * 1e-3;
                 while step < 4.0 * end.min(50.0 * d.energy().sqrt()) {

@@ -1,5 +1,6 @@
 //! `lantern compress theory`: both methods on a distribution.
 
+use lantern_compress::cost::Charge;
 use lantern_compress::distribution::{Distribution, Gaussian, Laplace, Mixture, StudentT, Table, Uniform};
 use lantern_compress::theory::{
     BITS, Comparison, best_joint, curve, differential_entropy_bits, gaussian_bound_db, shannon_lower_bound_db,
@@ -47,7 +48,11 @@ fn report(distribution: &dyn Distribution, args: &CompressTheory) -> Result<()> 
     let found = curve(&table, bits, super::terms(&args.terms))?;
     let energy = distribution.energy();
     let entropy = differential_entropy_bits(distribution);
-    let charge = super::terms(&args.terms).charge;
+    // A mask is never free here: the paper has no such method whose convention could be followed.
+    let charge = match super::terms(&args.terms).charge {
+        Charge::Free => Charge::Bitmap,
+        other => other,
+    };
     let one = |c: &Comparison| -> Result<Json> {
         let bits = f64::from(c.bits);
         let mut json = json!(c);

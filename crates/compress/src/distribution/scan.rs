@@ -33,6 +33,29 @@ pub struct Scan {
     least: f32,
     greatest: f32,
     sums: Sums,
+    halves: Option<Halves>,
+}
+
+/// How often each 16-bit pattern occurred.
+struct Halves {
+    counts: Vec<u32>,
+    decode: fn(u16) -> f32,
+}
+
+/// What there is, whichever way it was counted.
+struct Found {
+    /// NaNs and infinities; the rest is meaningless where there are any.
+    bad: u64,
+    is_exact: bool,
+    positive: Vec<Bins>,
+    negative: Vec<Bins>,
+    zeros: u64,
+    least: f64,
+    greatest: f64,
+    mean: f64,
+    variance: f64,
+    fourth: f64,
+    energy: f64,
 }
 
 /// What one pass has learnt about a tensor.
@@ -60,19 +83,25 @@ struct Sums {
 
 impl Default for Scan {
     fn default() -> Self {
+        Self { counts: vec![0; 2 * SIDE], ..Self::empty() }
+    }
+}
+
+impl Scan {
+    /// Without counters.
+    fn empty() -> Self {
         Self {
-            counts: vec![0; 2 * SIDE],
+            counts: Vec::new(),
             kept: Vec::new(),
             values: 0,
             unseen: 0,
             least: f32::INFINITY,
             greatest: f32::NEG_INFINITY,
             sums: Sums::default(),
+            halves: None,
         }
     }
-}
 
-impl Scan {
     pub fn add(&mut self, values: &[f32]) {
         if values.is_empty() {
             return;
@@ -93,23 +122,25 @@ impl Scan {
         self.count(values);
     }
 
-    /// F16 values, little-endian. Exact whatever their number.
+    /// F16 values, little-endian; no others for this tensor. Each of the 65,536 there are has a counter of its own, so this
+    /// is exact and fast whatever their number.
     pub fn add_f16(&mut self, bytes: &[u8]) {
         self.add_halves(bytes, |bits| half::f16::from_bits(bits).to_f32());
     }
 
-    /// BF16 values, little-endian. Exact whatever their number.
+    /// BF16 values, as [`Self::add_f16`].
     pub fn add_bf16(&mut self, bytes: &[u8]) {
         self.add_halves(bytes, |bits| half::bf16::from_bits(bits).to_f32());
     }
 
-    fn add_halves(&mut self, bytes: &[u8], to_f32: impl Fn(u16) -> f32) {
-        let mut block = [0f32; 1024];
-        for pairs in bytes.as_chunks::<2>().0.chunks(block.len()) {
-            for (value, raw) in block.iter_mut().zip(pairs) {
-                *value = to_f32(u16::from_le_bytes(*raw));
-            }
-            self.add(&block[..pairs.len()]);
+    fn add_halves(&mut self, bytes: &[u8], decode: fn(u16) -> f32) {
+        let pairs = bytes.as_chunks::<2>().0;
+        self.values += pairs.len() as u64;
+        let halves = self.halves.get_or_insert_with(|| Halves { counts: vec![0; 1 << 16], decode });
+        let counts: &mut [u32; 1 << 16] = halves.counts.as_mut_slice().try_into().expect("allocated so");
+        for pair in pairs {
+            let count = &mut counts[usize::from(u16::from_le_bytes(*pair))];
+            *count = count.wrapping_add(1);
         }
     }
 
@@ -136,72 +167,53 @@ impl Scan {
     /// `compress.empty`, `compress.not_a_number`, `compress.all_zero`, `compress.constant`, `compress.size` (more values than
     /// are counted): why this tensor cannot be compared. The scan is ready for the next tensor in any case.
     pub fn finish(&mut self) -> Result<Summary> {
-        let summary = self.summary();
+        let kept = std::mem::take(&mut self.kept);
+        let halves = self.halves.take();
+        let summary = match self.values {
+            0 => Err(refusal("compress.empty", "it has no values", "leave it out")),
+            n if n > MOST_VALUES => {
+                let cause = format!("it has {n} values, and up to {MOST_VALUES} are counted");
+                Err(refusal("compress.size", cause, "cut the tensor in two"))
+            }
+            n => {
+                let found = match &halves {
+                    Some(halves) => halves.found(n),
+                    None if kept.is_empty() => self.found_by_bins(),
+                    None => self.found_by_values(&kept),
+                };
+                found.summary(n)
+            }
+        };
         // Only what was used is cleared: the counters are two megabytes, and most tensors small.
-        if self.kept.is_empty() {
+        if halves.is_none() && kept.is_empty() {
             self.counts.fill(0);
         }
-        self.kept.clear();
-        (self.values, self.unseen) = (0, 0);
-        (self.least, self.greatest) = (f32::INFINITY, f32::NEG_INFINITY);
-        self.sums = Sums::default();
+        let counts = std::mem::take(&mut self.counts);
+        *self = Self { counts, ..Self::empty() };
         summary
     }
 
-    fn summary(&mut self) -> Result<Summary> {
-        let n = self.values;
-        if n == 0 {
-            return Err(refusal("compress.empty", "it has no values", "leave it out"));
-        }
-        if n > MOST_VALUES {
-            let cause = format!("it has {n} values, and up to {MOST_VALUES} are counted");
-            return Err(refusal("compress.size", cause, "cut the tensor in two"));
-        }
-        let bad = if self.kept.is_empty() {
-            let sides = [NOT_FINITE..SIDE, SIDE + NOT_FINITE..2 * SIDE];
-            sides.into_iter().flat_map(|side| &self.counts[side]).map(|c| u64::from(*c)).sum()
-        } else {
-            self.kept.iter().filter(|v| !v.is_finite()).count() as u64
-        };
-        if bad > 0 {
-            let cause = format!("{bad} of its {n} values are NaN or infinite");
-            return Err(refusal("compress.not_a_number", cause, "get or convert the file again"));
-        }
-        let kept = std::mem::take(&mut self.kept);
-        if !kept.is_empty() {
-            self.measure(&kept);
-        }
+    fn found_by_values(&mut self, values: &[f32]) -> Found {
+        self.measure(values);
+        let bad = values.iter().filter(|v| !v.is_finite()).count() as u64;
+        let (positive, negative, zeros) = if bad == 0 { sorted(values.to_vec()) } else { Default::default() };
+        self.found(bad, true, positive, negative, zeros)
+    }
+
+    fn found_by_bins(&mut self) -> Found {
+        let sides = [NOT_FINITE..SIDE, SIDE + NOT_FINITE..2 * SIDE];
+        let bad = sides.into_iter().flat_map(|side| &self.counts[side]).map(|c| u64::from(*c)).sum();
+        let is_exact = self.unseen & ((1 << UNSEEN) - 1) == 0;
+        let (positive, negative, zeros) = self.binned(is_exact);
+        self.found(bad, is_exact, positive, negative, zeros)
+    }
+
+    fn found(&self, bad: u64, is_exact: bool, positive: Vec<Bins>, negative: Vec<Bins>, zeros: u64) -> Found {
+        let n = self.values as f64;
+        let (mean, variance, fourth) = self.sums.central(n);
+        let energy = self.sums.energy(n);
         let (least, greatest) = (f64::from(self.least), f64::from(self.greatest));
-        let constant = least == greatest;
-        let is_exact = !kept.is_empty() || self.unseen & ((1 << UNSEEN) - 1) == 0;
-        let (mean, variance, fourth) = self.sums.central(n as f64);
-        let kurtosis = fourth / (variance * variance);
-        let energy = self.sums.energy(n as f64);
-        let was_kept = !kept.is_empty();
-        let sides = (!constant).then(|| if was_kept { sorted(kept) } else { self.binned(is_exact) });
-        if was_kept {
-            // Says to `finish` that no counter was touched.
-            self.kept.push(0.0);
-        }
-        let Some((positive, negative, zeros)) = sides else {
-            return Err(match least {
-                0.0 => refusal("compress.all_zero", "all its values are 0", "nothing is lost by either method"),
-                value => refusal(
-                    "compress.constant",
-                    format!("all its values are {value}"),
-                    "one number holds it: there is nothing to compare",
-                ),
-            });
-        };
-        if !kurtosis.is_finite() {
-            return Err(refusal(
-                "compress.constant",
-                "its values are too close together to tell apart",
-                "leave it out",
-            ));
-        }
-        let histogram = Histogram::new(positive, negative, zeros, kurtosis);
-        Ok(Summary { values: n, mean, kurtosis, energy, least, greatest, is_exact, histogram })
+        Found { bad, is_exact, positive, negative, zeros, least, greatest, mean, variance, fourth, energy }
     }
 
     fn binned(&self, is_exact: bool) -> (Vec<Bins>, Vec<Bins>, u64) {
@@ -225,6 +237,75 @@ impl Scan {
         };
         let ((positive, a), (negative, b)) = (side(0, self.greatest), side(SIDE, -self.least));
         (positive, negative, a + b)
+    }
+}
+
+impl Halves {
+    fn found(&self, n: u64) -> Found {
+        let each = || self.counts.iter().enumerate().filter(|(_, c)| **c > 0).map(|(i, c)| (i, *c));
+        let value = |i: usize| f64::from((self.decode)(i as u16));
+        let mut bad = 0;
+        let mut sides = [Vec::new(), Vec::new()];
+        let mut zeros = 0;
+        // Patterns of one sign ascend with their magnitude.
+        for (i, count) in each() {
+            let (value, count) = (value(i), u64::from(count));
+            match value {
+                v if !v.is_finite() => bad += count,
+                0.0 => zeros += count,
+                v => sides[i >> 15].push(Bins { low: v.abs(), high: v.abs(), count }),
+            }
+        }
+        let n = n as f64;
+        let mean_of = |f: &dyn Fn(f64) -> f64| each().map(|(i, c)| f64::from(c) * f(value(i))).sum::<f64>() / n;
+        let mean = mean_of(&|v| v);
+        let (least, greatest) =
+            each().map(|(i, _)| value(i)).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+        let [positive, negative] = sides;
+        Found {
+            bad,
+            is_exact: true,
+            positive,
+            negative,
+            zeros,
+            least,
+            greatest,
+            mean,
+            variance: mean_of(&|v| (v - mean).powi(2)),
+            fourth: mean_of(&|v| (v - mean).powi(4)),
+            energy: mean_of(&|v| v * v),
+        }
+    }
+}
+
+impl Found {
+    fn summary(self, n: u64) -> Result<Summary> {
+        if self.bad > 0 {
+            let cause = format!("{} of its {n} values are NaN or infinite", self.bad);
+            return Err(refusal("compress.not_a_number", cause, "get or convert the file again"));
+        }
+        let Self { least, greatest, .. } = self;
+        if least == greatest {
+            return Err(match least {
+                0.0 => refusal("compress.all_zero", "all its values are 0", "nothing is lost by either method"),
+                value => refusal(
+                    "compress.constant",
+                    format!("all its values are {value}"),
+                    "one number holds it: there is nothing to compare",
+                ),
+            });
+        }
+        let kurtosis = self.fourth / (self.variance * self.variance);
+        if !kurtosis.is_finite() {
+            return Err(refusal(
+                "compress.constant",
+                "its values are too close together to tell apart",
+                "leave it out",
+            ));
+        }
+        let histogram = Histogram::new(self.positive, self.negative, self.zeros, kurtosis);
+        let Self { mean, energy, is_exact, .. } = self;
+        Ok(Summary { values: n, mean, kurtosis, energy, least, greatest, is_exact, histogram })
     }
 }
 

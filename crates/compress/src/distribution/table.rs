@@ -6,8 +6,10 @@ use super::{Distribution, Moments};
 const PER_OCTAVE_BITS: u32 = 7;
 /// Below δ nodes are spaced evenly, above geometrically: the densities here have scale 1.
 const DELTA: f64 = 0.5;
-/// Beyond 2¹²⁰ no search goes.
-const MOST_OCTAVES: usize = 120;
+/// Where the tail ends: so little energy is left that no search goes there, or a tail is so long that few do. Beyond, moments
+/// are computed.
+const NOTHING: f64 = 1e-12;
+const MOST_OCTAVES: usize = 40;
 
 /// Cubic Hermite interpolation of [`Distribution::above`], whose derivatives −aᵏ p(a) are known. Nodes 1/128 apart in
 /// (a + δ) leave an error of 1e-9 of the whole.
@@ -23,13 +25,14 @@ impl<'a> Table<'a> {
     pub fn new(of: &'a dyn Distribution) -> Self {
         let per_octave = 1usize << PER_OCTAVE_BITS;
         let reach = of.reach();
+        let nothing = NOTHING * of.above(0.0).second;
         let mut nodes = Vec::new();
         for i in 0..=MOST_OCTAVES * per_octave {
             let a = node(i).min(reach);
             let moments = of.above(a);
             let p = of.density(a);
             nodes.push((a, moments, Moments { mass: -p, first: -a * p, second: -a * a * p }));
-            if a >= reach || moments.second == 0.0 {
+            if a >= reach || moments.second <= nothing {
                 break;
             }
         }

@@ -24,15 +24,16 @@ const SURVIVOR_BITS: std::ops::RangeInclusive<u32> = 1..=10;
 /// At `bits` a weight in all, survivors of `survivor_bits` (1 to 10) each: as many are kept as the charge for the mask allows.
 ///
 /// # Errors
-/// `compress.bits` for bits that are not positive, survivors of no bits, and where not even the mask can be paid.
+/// `compress.bits` where not even the mask can be paid, or nothing has to be pruned.
 pub fn joint(distribution: &dyn Distribution, bits: f64, survivor_bits: u32, charge: Charge) -> Result<Joint> {
-    let keep =
-        if SURVIVOR_BITS.contains(&survivor_bits) { charge.keep(bits, f64::from(survivor_bits)) } else { f64::NAN };
-    if keep.is_nan() || keep <= 0.0 {
+    let is_known = SURVIVOR_BITS.contains(&survivor_bits);
+    let keep = if is_known { charge.keep_with_mask(bits, f64::from(survivor_bits)) } else { f64::NAN };
+    // Where all are kept there is no mask, and nothing joint about it.
+    if !(keep > 0.0 && keep < 1.0) {
         return Err(Error::new(
             "compress.bits",
-            format!("{bits} bits a weight do not pay for a mask and survivors of {survivor_bits} bits"),
-            "ask for more bits a weight, and survivors of 1 to 10",
+            format!("{bits} bits a weight are no mask and a part of the weights in {survivor_bits} bits each"),
+            "ask for more bits a weight than the mask takes, and survivors of more than that, 10 at most",
         ));
     }
     let pruned = pruning(distribution, 1.0 - keep);

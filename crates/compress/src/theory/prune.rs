@@ -18,8 +18,8 @@ pub fn pruning(distribution: &dyn Distribution, sparsity: f64) -> Pruned {
     let threshold = distribution.magnitude_quantile(sparsity);
     let all = distribution.beyond(0.0);
     let kept = distribution.beyond(threshold);
-    // Where many weights share the threshold's magnitude, as in a file of few values, some of them are kept.
-    let of_threshold = ((1.0 - sparsity) * all.mass - kept.mass).max(0.0);
+    // Where many weights share the threshold's magnitude, as in a file of few values, only some of them are kept.
+    let of_threshold = (1.0 - sparsity) * all.mass - kept.mass;
     let error = all.second - kept.second - of_threshold * threshold * threshold;
     Pruned { threshold, sparsity, error: error.max(0.0) }
 }

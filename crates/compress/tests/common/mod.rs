@@ -1,6 +1,7 @@
 //! Seeded draws, and integrals the slow way.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use lantern_compress::distribution::Distribution;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -74,4 +75,19 @@ pub fn integral(f: &dyn Fn(f64) -> f64, a: f64, b: f64, absolute: f64) -> f64 {
         at = next;
     }
     sum
+}
+
+/// The definition, by integration: E[|w − ŵ|^power] over the density up to ±`end`, cell by cell.
+pub fn loss_by_integration(d: &dyn Distribution, power: i32, step: f64, low: i32, high: i32, end: f64) -> f64 {
+    let side = |last: i32| -> f64 {
+        (0..=last)
+            .map(|code| {
+                let level = f64::from(code) * step;
+                let from = (level - 0.5 * step).max(0.0).min(end);
+                let to = if code == last { end } else { (level + 0.5 * step).min(end) };
+                integral(&|w| (w - level).abs().powi(power) * d.density(w), from, to, 1e-15)
+            })
+            .sum()
+    };
+    side(high) + side(-low)
 }
