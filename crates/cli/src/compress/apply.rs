@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 use lantern_compress::layerwise::{DAMPING, Granularity, Order, Quantizer, Range, Sparsity};
-use lantern_compress::network::{self, Applied, ApplyOptions, Calibrator, LayerReport};
+use lantern_compress::network::{self, Applied, ApplyOptions, Calibrator, LayerReport, Original};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{LoadOptions, check};
 use lantern_graph::{Cancel, Error, Result};
@@ -165,8 +165,8 @@ pub async fn run(args: &Apply) -> Result<()> {
     let mut meter = output::Meter::new("blocks");
     let out = BufWriter::with_capacity(1 << 20, file);
     let mut tell = |done, total| meter.tell(done, total);
-    let done =
-        network::apply(&source, &gguf, &config, calibrator.as_ref(), &options, out, &mut tell, &Cancel::new()).await;
+    let original = Original { source: &source, gguf: &gguf, config: &config };
+    let done = network::apply(&original, calibrator.as_ref(), &options, out, &mut tell, &Cancel::new()).await;
     drop(meter);
     let (out, applied) = done?;
     // It is flushed. The input's handle is given back first: where OUT is open elsewhere, some systems refuse to replace it.

@@ -89,29 +89,19 @@ impl Quantizer {
         if self.range == Range::MinMax || widest == 0.0 {
             return grid(widest);
         }
-        let mut best = (f64::INFINITY, grid(widest));
-        let mut share = 1.0;
-        let mut attempt = |at: f64| {
-            let candidate = grid(widest * at);
-            let error = values.iter().map(|v| (v - candidate.round(*v)).powi(2)).sum();
-            if error < best.0 {
-                best = (error, candidate);
-                share = at;
-            }
+        let attempt = |share: f64| {
+            let candidate = grid(widest * share);
+            let error: f64 = values.iter().map(|v| (v - candidate.round(*v)).powi(2)).sum();
+            (error, share, candidate)
         };
-        for i in 0..COARSE {
-            let at = 1.0 - 0.75 * f64::from(i) / f64::from(COARSE);
-            attempt(at);
-            if self.either_sign {
-                attempt(-at);
-            }
-        }
-        let (around, step) = (share, 0.75 / f64::from(COARSE * FINE));
-        for i in 1..FINE {
-            attempt(around + step * f64::from(i));
-            attempt(around - step * f64::from(i));
-        }
-        best.1
+        let better = |a: (f64, f64, Grid), b: (f64, f64, Grid)| if b.0 < a.0 { b } else { a };
+        let coarse = (0..COARSE).map(|i| 1.0 - 0.75 * f64::from(i) / f64::from(COARSE));
+        let signs = if self.either_sign { &[1.0, -1.0][..] } else { &[1.0] };
+        let shares = coarse.flat_map(|share| signs.iter().map(move |sign| sign * share));
+        let best = shares.map(attempt).reduce(better).unwrap_or_else(|| attempt(1.0));
+        let step = 0.75 / f64::from(COARSE * FINE);
+        let around = (1..FINE).flat_map(|i| [best.1 + step * f64::from(i), best.1 - step * f64::from(i)]);
+        around.map(attempt).fold(best, better).2
     }
 }
 

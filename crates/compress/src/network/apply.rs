@@ -129,6 +129,15 @@ pub struct Applied {
     pub other_bytes: u64,
 }
 
+/// A model as it comes.
+pub struct Original<'a, S> {
+    pub source: &'a S,
+    /// What was read from it.
+    pub gguf: &'a Gguf,
+    /// What that says.
+    pub config: &'a Config,
+}
+
 /// Reads a model, compresses it, writes it. `calibrator`: an empty model of the same configuration, for methods that need one;
 /// with others it serves to report. `progress` hears of blocks done.
 ///
@@ -136,15 +145,14 @@ pub struct Applied {
 /// `compress.*`; `compress.calibration` for a calibrated method without calibrator; `gguf.write`; the source's and the
 /// executor's own; `run.cancelled`.
 pub async fn apply<E: Executor, W: Write>(
-    source: &impl ByteSource,
-    gguf: &Gguf,
-    config: &Config,
+    original: &Original<'_, impl ByteSource>,
     calibrator: Option<&Calibrator<E>>,
     options: &ApplyOptions,
     out: W,
     progress: &mut dyn FnMut(u64, u64),
     cancel: &Cancel,
 ) -> Result<(W, Applied)> {
+    let &Original { source, gguf, config } = original;
     options.check()?;
     if options.method.is_calibrated() && calibrator.is_none() {
         return Err(Error::new(

@@ -4,6 +4,6 @@ mod apply;
 mod block;
 mod calibrate;
 
-pub use apply::{Applied, ApplyOptions, LayerReport, Method, apply};
+pub use apply::{Applied, ApplyOptions, LayerReport, Method, Original, apply};
 pub use block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
 pub use calibrate::{Calibrator, Inputs};
