@@ -9,8 +9,8 @@ pub struct Least {
 
 /// Ratio of neighbouring points of the scan.
 const RATIO: f64 = 1.06;
-/// Points a scan has at most on either side: a factor of 10⁵⁰.
-const MOST_POINTS: usize = 2000;
+/// Points a scan has at most on either side: a factor of 10¹⁰. Only tails that hardly have a variance get there.
+const MOST_POINTS: usize = 400;
 /// Local minima of the scan within this factor of the best are refined too.
 const NEAR: f64 = 1.1;
 /// Relative: steps are good to five digits, and errors to ten.
