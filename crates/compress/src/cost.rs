@@ -67,3 +67,44 @@ pub fn n_m_index_bits(n: usize, m: usize) -> f64 {
 pub fn parameter_bits(group: f64, scale_bits: f64, zero_point_bits: f64) -> f64 {
     (scale_bits + zero_point_bits) / group
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_paid_for_is_spent_and_no_more() {
+        for charge in [Charge::Free, Charge::Bitmap, Charge::Entropy] {
+            let mut before = 0.0;
+            for tenths in 11..=150 {
+                let bits = f64::from(tenths) / 10.0;
+                let keep = charge.keep(bits, FULL_BITS);
+                let cost = keep * FULL_BITS + charge.mask_bits(keep);
+                assert!((cost - bits).abs() < 1e-9, "{charge:?}: {cost} of {bits} bits");
+                assert!(keep > before, "{charge:?}: more bits keep more");
+                before = keep;
+            }
+            assert_eq!(charge.keep(16.0, FULL_BITS), 1.0, "keeping all needs no mask");
+            assert_eq!(charge.keep(0.0, FULL_BITS), 0.0);
+        }
+        assert_eq!(Charge::Bitmap.keep(0.7, FULL_BITS), 0.0, "the mask alone is too much");
+        assert_eq!(Charge::Bitmap.keep_with_mask(4.0, 4.0), 0.75);
+    }
+
+    #[test]
+    fn entropy_is_cheapest_to_pay_after_nothing() {
+        for bits in 2..=8 {
+            let keep = |charge: Charge| charge.keep(f64::from(bits), FULL_BITS);
+            assert!(keep(Charge::Free) > keep(Charge::Entropy) && keep(Charge::Entropy) > keep(Charge::Bitmap));
+        }
+        assert_eq!((binary_entropy(0.5), binary_entropy(0.0), binary_entropy(1.0)), (1.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn indices_scales_and_zero_points() {
+        assert_eq!((n_m_index_bits(2, 4), n_m_index_bits(4, 8), n_m_index_bits(1, 1)), (1.0, 1.5, 0.0));
+        // Q4_0: an f16 for 32 weights. Q4_K's 6-bit scales and minima of 32 under two f16 of 256 make half a bit as well.
+        assert_eq!(parameter_bits(32.0, 16.0, 0.0), 0.5);
+        assert_eq!(parameter_bits(32.0, 6.0, 6.0) + parameter_bits(256.0, 16.0, 16.0), 0.5);
+    }
+}

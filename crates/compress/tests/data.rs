@@ -3,11 +3,12 @@
 mod common;
 
 use common::{gaussian, integral, laplace, loss_by_integration, seeded, truncated_t};
+use lantern_compress::cost::Charge;
 use lantern_compress::distribution::{Bins, Distribution, Gaussian, Histogram, Laplace, Scan, StudentT, Summary};
 use lantern_compress::prune::{RankSelect, Structure, global, magnitude, n_of_m, structured};
 use lantern_compress::quantize::{Affine, Codebook, Granularity, Quantizer, Range, fp8_e4m3, fp8_e5m2, squared_error};
 use lantern_compress::snr_db;
-use lantern_compress::theory::{BITS, Grid, Terms, compare, curve, pruning, quantization_error};
+use lantern_compress::theory::{BITS, Grid, Terms, best_joint, compare, curve, pruning, quantization_error};
 use lantern_weights::GgmlType;
 
 /// More than a scan keeps, so that bins are used.
@@ -131,6 +132,54 @@ fn the_fast_sum_of_errors_is_the_sum_of_errors() {
             // f32 quotients: 1e-7 of up to 128 steps, on errors of a third of a step.
             assert!((fast / plain - 1.0).abs() < 2e-4, "{n} values of {scale}, {bits} bits: {fast} or {plain}");
         }
+    }
+}
+
+/// Tensors as nasty as they come: no step of a fine search over all scales is much better than the one found.
+#[test]
+fn the_best_step_of_a_histogram_is_the_best() {
+    let mut rng = seeded(24);
+    let mut bulk = |n: usize| -> Vec<f32> { (0..n).map(|_| gaussian(&mut rng) as f32).collect() };
+    let with = |mut values: Vec<f32>, others: &[f32]| {
+        values.extend(others);
+        values
+    };
+    let cases: Vec<(&str, Vec<f32>)> = vec![
+        ("an outlier", with(bulk(3000), &[60.0])),
+        ("an outlier that drowns all", with(bulk(3000), &[-1e5])),
+        ("all near one", bulk(2000).iter().map(|v| 1.0 + 0.01 * v).collect()),
+        ("all negative", bulk(2000).iter().map(|v| -v.abs()).collect()),
+        ("two humps", bulk(2000).iter().map(|v| 0.1 * v + 5.0 * v.signum()).collect()),
+        ("mostly zeros", with(vec![0.0; 9000], &bulk(100))),
+        ("heavy", bulk(3000).iter().map(|v| v.powi(5)).collect()),
+        ("two values", vec![1.0, -3.0]),
+        ("tiny", bulk(1000).iter().map(|v| 1e-30 * v).collect()),
+    ];
+    for (what, values) in &cases {
+        let s = summary(values);
+        for bits in BITS {
+            let c = compare(&s.histogram, bits, Terms::default()).unwrap();
+            let (low, high) = Grid::Integer.codes(bits);
+            let mut best = f64::INFINITY;
+            let mut step = 1e-3 * s.energy.sqrt();
+            while step < 4.0 * s.histogram.reach() {
+                best = best.min(quantization_error(&s.histogram, step, low, high));
+                step *= 1.003;
+            }
+            let best = snr_db(s.energy, best);
+            // What `best_step` says of few, and of weights close together.
+            let allowed = if ["all near one", "two humps", "mostly zeros"].contains(what) { 1.0 } else { 0.2 };
+            assert!(
+                c.quant_snr_db > best - allowed || c.quant_snr_db > 60.0,
+                "{what}, {bits} bits: {} dB, {best} were possible",
+                c.quant_snr_db
+            );
+        }
+        // Both at once, as for any distribution: never worse than pruning alone at that sparsity allows.
+        let both = best_joint(&s.histogram, 4.0, Charge::Bitmap).unwrap();
+        assert!(both.snr_db.is_finite() || *what == "two values", "{what}: {both:?}");
+        let bound = snr_db(s.energy, pruning(&s.histogram, both.sparsity).error);
+        assert!(both.snr_db <= bound + 1e-6, "{what}: {both:?}, {bound}");
     }
 }
 

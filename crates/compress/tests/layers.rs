@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use common::{gaussian, seeded, truncated_t};
 use lantern_compress::cost::Charge;
@@ -135,7 +135,7 @@ fn terms_reach_the_layers() {
 /// Reads what is asked for in pieces of a megabyte, whatever the tensor's size, and remembers the largest.
 struct Watched {
     file: MemorySource,
-    largest: RefCell<usize>,
+    largest: Cell<usize>,
 }
 
 impl ByteSource for Watched {
@@ -144,8 +144,7 @@ impl ByteSource for Watched {
     }
 
     async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        let mut largest = self.largest.borrow_mut();
-        *largest = buf.len().max(*largest);
+        self.largest.set(self.largest.get().max(buf.len()));
         self.file.read(offset, buf).await
     }
 }
@@ -155,10 +154,10 @@ fn a_tensor_is_never_read_whole() {
     let mut rng = seeded(34);
     let values: Vec<f32> = (0..2048 * 1024).map(|_| rng_value(&mut rng)).collect();
     let (file, entries) = gguf(&[("large", &[2048, 1024], GgmlType::F32, &values)]);
-    let source = Watched { file, largest: RefCell::new(0) };
+    let source = Watched { file, largest: Cell::new(0) };
     let report = compare(&source, entries.clone(), &BITS.collect::<Vec<_>>(), Terms::default()).unwrap();
     assert_eq!(report.layers.len(), 1);
-    assert!(*source.largest.borrow() <= 1 << 20, "{} bytes at once", source.largest.borrow());
+    assert!(source.largest.get() <= 1 << 20, "{} bytes at once", source.largest.get());
     let cancel = Cancel::new();
     cancel.cancel();
     let mut silent = |_, _| {};

@@ -8,7 +8,7 @@ use lantern_compress::distribution::{Distribution, Gaussian, Laplace, Mixture, S
 use lantern_compress::quantize::NF4;
 use lantern_compress::theory::{
     BITS, Grid, Terms, best_joint, best_step, codebook_error, compare, curve, differential_entropy_bits,
-    gaussian_bound_db, joint, quantization_error, shannon_lower_bound_db, student_t_crossover,
+    gaussian_bound_db, joint, loss_densities, quantization_error, shannon_lower_bound_db, student_t_crossover,
 };
 
 /// What the reference values are rounded to, and what is promised.
@@ -232,6 +232,19 @@ fn nf4_on_a_gaussian() {
     });
     let best = best.fold(0.0, f64::max);
     assert!(best > 18.0 && best < 20.22, "{best}");
+}
+
+/// Areas by the trapezoid rule; jumps at the threshold and kinks between cells cost it 1e-3.
+#[test]
+fn the_areas_under_the_curves_are_the_errors() {
+    let terms = Terms::default();
+    let c = compare(&Laplace, 3, terms).unwrap();
+    let h = 1e-3;
+    let curves = loss_densities(&Laplace, &c, terms.grid, (-40_000..=40_000).map(|i| h * f64::from(i)));
+    let area = |f: fn(&lantern_compress::theory::LossDensity) -> f64| h * curves.iter().map(f).sum::<f64>();
+    near(area(|p| p.density), 1.0, 1e-6, "density");
+    near(area(|p| p.quantization) / 2.0 * 10f64.powf(c.quant_snr_db / 10.0), 1.0, 1e-3, "quantization");
+    near(area(|p| p.pruning) / 2.0 * 10f64.powf(c.prune_snr_db / 10.0), 1.0, 1e-2, "pruning");
 }
 
 #[test]

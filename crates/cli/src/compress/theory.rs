@@ -29,9 +29,10 @@ pub fn run(args: &CompressTheory) -> Result<()> {
         Dist::Laplace => &Laplace,
         Dist::Uniform => &Uniform,
     };
+    let table = Table::new(base);
     match args.outliers {
-        Some(share) => report(&Mixture::with_outliers(base, share, args.outlier_scale)?, args),
-        None => report(base, args),
+        Some(share) => report(&Mixture::with_outliers(&table, share, args.outlier_scale)?, args),
+        None => report(&table, args),
     }
 }
 
@@ -43,9 +44,8 @@ fn student_t(args: &CompressTheory) -> Result<StudentT> {
 }
 
 fn report(distribution: &dyn Distribution, args: &CompressTheory) -> Result<()> {
-    let table = Table::new(distribution);
     let bits: Vec<u32> = args.bits.map_or_else(|| BITS.collect(), |b| vec![b]);
-    let found = curve(&table, bits, super::terms(&args.terms))?;
+    let found = curve(distribution, bits, super::terms(&args.terms))?;
     let energy = distribution.energy();
     let entropy = differential_entropy_bits(distribution);
     // A mask is never free here: the paper has no such method whose convention could be followed.
@@ -59,7 +59,7 @@ fn report(distribution: &dyn Distribution, args: &CompressTheory) -> Result<()> 
         json["gaussian_bound_db"] = json!(gaussian_bound_db(bits));
         json["shannon_lower_bound_db"] = json!(shannon_lower_bound_db(energy, entropy, bits));
         if args.joint {
-            json["joint"] = json!(best_joint(&table, bits, charge)?);
+            json["joint"] = json!(best_joint(distribution, bits, charge)?);
         }
         Ok(json)
     };
@@ -104,7 +104,7 @@ fn report(distribution: &dyn Distribution, args: &CompressTheory) -> Result<()> 
             shannon_lower_bound_db(energy, entropy, f64::from(c.bits)),
         );
         if args.joint {
-            let j = best_joint(&table, f64::from(c.bits), charge)?;
+            let j = best_joint(distribution, f64::from(c.bits), charge)?;
             text += &format!(
                 "      both at once: {:.2} dB, {:.1} % pruned below {:.4}, the rest in {} bits\n",
                 j.snr_db,

@@ -83,6 +83,11 @@ pub trait Distribution {
     /// The largest magnitude there is; infinite where there is none.
     fn reach(&self) -> f64;
 
+    /// The number of points of mass, for a distribution that is nothing else: its errors jump where a density's are smooth.
+    fn points(&self) -> Option<usize> {
+        None
+    }
+
     /// E[(w − μ)⁴] / E[(w − μ)²]²: infinite where the fourth moment is, NaN where the variance is 0.
     fn kurtosis(&self) -> f64;
 

@@ -4,7 +4,7 @@
 //! cost no resolution, and no range has to be known before. Memory is bounded: two megabytes of counters. How exact that is:
 //!
 //! - F16 and BF16 values, and any whose f32 has 13 trailing zeros, fall on the bins' edges: the histogram is exact.
-//! - Up to 65,536 values are kept and sorted instead: exact.
+//! - Up to 16,384 values are kept and sorted instead: exact.
 //! - Others are taken as spread evenly over their bin, 2⁻¹⁰ of the value wide. A search for steps and thresholds is as good on
 //!   that as on the values; an error of quantization computed from it is off by less than 0.01 dB for weights that lie
 //!   anywhere, and can be off by much for a tensor that already lies on a grid. So [`Summary::is_exact`] says which it is,
@@ -14,7 +14,7 @@ use super::{Bins, Histogram};
 use lantern_graph::{Error, Result};
 
 /// Most values that are kept as they are.
-pub const KEPT: usize = 1 << 16;
+const KEPT: usize = 1 << 14;
 /// Bits of an f32 that a bin does not see.
 const UNSEEN: u32 = 13;
 const SIDE: usize = 1 << (31 - UNSEEN);

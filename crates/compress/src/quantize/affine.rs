@@ -119,7 +119,10 @@ pub fn squared_error(values: &[f32], step: f64, low: i32, high: i32) -> f64 {
     let (low, high) = (low as f32, high as f32);
     let error = |value: f32| {
         let w = value * inverse;
-        let e = w - (w.max(low).min(high) + ROUND - ROUND);
+        // Comparisons, not `clamp` or `max`: these are one instruction each in WebAssembly as well.
+        let clipped = if w > high { high } else { w };
+        let clipped = if clipped < low { low } else { clipped };
+        let e = w - (clipped + ROUND - ROUND);
         e * e
     };
     let mut sum = 0f64;

@@ -1,6 +1,6 @@
 //! Where pruning overtakes quantization.
 
-use super::{BITS, Terms, check_bits, compare};
+use super::{Terms, check_bits, compare};
 use crate::distribution::{Distribution, StudentT, Table};
 use lantern_graph::{Error, Result};
 
@@ -37,7 +37,7 @@ pub fn student_t_crossover(nu: f64, bits: u32, terms: Terms) -> Result<Crossover
             return Err(Error::new(
                 "compress.no_crossover",
                 format!("with ν = {nu} and {bits} bits, quantization loses less whatever the truncation, up to ±10⁹"),
-                format!("ask for a smaller ν, or fewer bits ({} at least)", BITS.start()),
+                "tails that heavy take a smaller ν, or fewer bits",
             ));
         }
     }

@@ -49,6 +49,7 @@ pub fn joint(distribution: &dyn Distribution, bits: f64, survivor_bits: u32, cha
     let found = search::minimize_log(
         &error,
         start.min(reach),
+        search::RATIO,
         &|step, best| {
             let reached = step * f64::from(levels);
             reached >= spread * (1.0 - ((best - pruned.error) / excess).max(0.0).sqrt())

@@ -6,6 +6,7 @@
 mod bound;
 mod codes;
 mod crossover;
+mod density;
 mod joint;
 mod prune;
 mod quantize;
@@ -14,6 +15,7 @@ mod search;
 pub use bound::{differential_entropy_bits, gaussian_bound_db, shannon_lower_bound_db};
 pub use codes::{code_entropy_bits, code_masses};
 pub use crossover::{Crossover, student_t_crossover};
+pub use density::{LossDensity, loss_densities};
 pub use joint::{Joint, best_joint, joint};
 pub use prune::{Pruned, pruning};
 pub use quantize::{Grid, Quantized, best_step, codebook_error, quantization_error};

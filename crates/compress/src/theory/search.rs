@@ -7,29 +7,31 @@ pub struct Least {
     pub value: f64,
 }
 
-/// Ratio of neighbouring points of the scan.
-const RATIO: f64 = 1.06;
-/// Points a scan has at most on either side: a factor of 10⁵⁰.
-const MOST_POINTS: usize = 2000;
+/// Ratio of neighbouring points of a scan, for functions without narrow valleys.
+pub const RATIO: f64 = 1.06;
+/// A scan goes as far as this factor to either side. Only tails that hardly have a variance get there.
+const FAR: f64 = 1e10;
 /// Local minima of the scan within this factor of the best are refined too.
 const NEAR: f64 = 1.1;
 /// Relative: steps are good to five digits, and errors to ten.
 const TOLERANCE: f64 = 1e-6;
 
-/// Of a function that may have several minima: scans from `start` in both directions, by ratios, while a smaller
+/// Of a function that may have several minima: scans from `start` in both directions, by `ratio`, while a smaller
 /// (`lower_can`) or larger argument (`higher_can`) can still beat the best value found (their second argument), then refines.
 pub fn minimize_log(
     f: &dyn Fn(f64) -> f64,
     start: f64,
+    ratio: f64,
     lower_can: &dyn Fn(f64, f64) -> bool,
     higher_can: &dyn Fn(f64, f64) -> bool,
 ) -> Least {
     let mut down = vec![Least { at: start, value: f(start) }];
     let mut best = down[0].value;
     let mut up = Vec::new();
-    for (points, ratio, can) in [(&mut up, RATIO, higher_can), (&mut down, 1.0 / RATIO, lower_can)] {
+    let most_points = (FAR.ln() / ratio.ln()) as usize;
+    for (points, ratio, can) in [(&mut up, ratio, higher_can), (&mut down, 1.0 / ratio, lower_can)] {
         let mut at = start;
-        for _ in 0..MOST_POINTS {
+        for _ in 0..most_points {
             at *= ratio;
             if !can(at, best) {
                 break;
@@ -51,7 +53,7 @@ pub fn minimize_log(
         if !is_local || point.value > limit {
             continue;
         }
-        let (low, high) = (before.map_or(point.at / RATIO, |b| b.at), after.map_or(point.at * RATIO, |a| a.at));
+        let (low, high) = (before.map_or(point.at / ratio, |b| b.at), after.map_or(point.at * ratio, |a| a.at));
         let refined = minimize(f, low, high, *point);
         if refined.value < least.value {
             least = refined;
