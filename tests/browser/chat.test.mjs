@@ -171,7 +171,7 @@ test('a file that is no GGUF, and one cut short: code, cause and remedy, and the
 test('a model that is not there: code, cause and remedy', options, async () => {
   const here = await visit(chromium, 'chat.html?device=cpu', { prepare: (page) => page.route('**/*.gguf', (route) => route.fulfill({ status: 404 })) });
   await here.page.waitForFunction(() => document.querySelector('lantern-chat').state === 'failed');
-  assert.match(await here.page.locator('lantern-chat [part=error]').innerText(), /fetch\.status/);
+  assert.match(await here.page.locator('lantern-chat [part=error]').innerText(), /download\.status/);
   // The browser itself reports a 404 to the console; that one is expected.
   const expected = here.problems.splice(0).filter((problem) => !/404/.test(problem));
   assert.deepEqual(expected, []);

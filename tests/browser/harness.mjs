@@ -60,12 +60,12 @@ async function sentinel() {
 }
 
 /** A browser for one test file. `webgpu: false` leaves it as most visitors without WebGPU have it: the API is there and
- * gives no adapter. */
-export async function launch({ webgpu = true } = {}) {
+ * gives no adapter. `more`: further switches. */
+export async function launch({ webgpu = true, more = [] } = {}) {
   const proxy = await sentinel();
   const browser = await chromium.launch({
     executablePath: executable(),
-    args: [...QUIET, `--proxy-server=${proxy.address}`, ...(webgpu ? SOFTWARE_GPU : [])],
+    args: [...QUIET, `--proxy-server=${proxy.address}`, ...(webgpu ? SOFTWARE_GPU : []), ...more],
   });
   return {
     browser,
@@ -78,8 +78,9 @@ export async function launch({ webgpu = true } = {}) {
 }
 
 /** A fresh visitor on one page. Close it with `visit.close()`: that is where errors and strange requests fail the test.
- * `context`: playwright's options for a new context; `prepare`: what to do before the navigation, such as routes. */
-export async function visit({ browser, proxy }, path, { context: contextOptions = {}, prepare, waitUntil = 'load' } = {}) {
+ * `context`: playwright's options for a new context; `prepare`: what to do before the navigation, such as routes; `also`: hosts on
+ * this machine that the page may fetch files from, beside the site. */
+export async function visit({ browser, proxy }, path, { context: contextOptions = {}, prepare, waitUntil = 'load', also = [] } = {}) {
   const before = proxy.asked.length;
   const context = await browser.newContext(contextOptions);
   context.setDefaultTimeout(PATIENCE_MS);
@@ -102,15 +103,15 @@ export async function visit({ browser, proxy }, path, { context: contextOptions 
     async close() {
       await context.close();
       assert.deepEqual(problems, [], 'the page reported errors');
-      assert.deepEqual(abroad(requests), [], 'the page asked another host');
+      assert.deepEqual(abroad(requests, [SITE.host, ...also]), [], 'the page asked another host');
       assert.deepEqual(proxy.asked.slice(before), [], 'the browser asked another host');
     },
   };
 }
 
-/** Requests that are not for this site: another host, or another way than fetching a file. */
-function abroad(requests) {
-  const inside = (url) => url.startsWith('blob:') || url.startsWith('data:') || new URL(url).host === SITE.host;
+/** Requests that are not for these hosts: another one, or another way than fetching a file. */
+function abroad(requests, hosts) {
+  const inside = (url) => url.startsWith('blob:') || url.startsWith('data:') || hosts.includes(new URL(url).host);
   return requests.filter(({ method, url, body }) => !inside(url) || !['GET', 'HEAD'].includes(method) || body);
 }
 

@@ -290,7 +290,7 @@ export class LanternAutoencode extends LanternElement {
   #sources() {
     if (this.#files.length > 0) return this.#files.map((file) => ({ file }));
     const given = this.getAttribute('model')?.split(/\s+/).filter(Boolean) ?? [];
-    return given.map((address) => ({ url: new URL(address, document.baseURI).href }));
+    return given.map((address) => ({ url: new URL(address, document.baseURI).href, own: true }));
   }
 
   /** @param {AutoencodeView} view @param {AbortController} stop @returns {Promise<Result | null>} */
@@ -340,7 +340,7 @@ export class LanternAutoencode extends LanternElement {
     this.#session = session;
     session.onrecovery = (recovery) => this.#recovery(recovery);
     view.model(session.model, this.#files.map(({ name }) => name));
-    view.device(session.device);
+    view.device(session.device, session.kept);
     this.#measured = null;
     this.#fresh(view);
     return session;
@@ -380,7 +380,7 @@ export class LanternAutoencode extends LanternElement {
     const { encoded, picture, encodeMs } = this.#there;
     if (this.#back) this.#measured = (encodeMs + this.#back.decodeMs) / (picture.width * picture.height);
     this.#sizes();
-    view.device(session.device);
+    view.device(session.device, session.kept);
     this.setState('ready');
     /** @type {Result} */
     const result = {

@@ -266,10 +266,10 @@ export class AutoencodeView {
     this.decoded.facts.textContent = back ? `${decibels(back.psnrDb)} against what goes in` : '\u00a0';
   }
 
-  /** @param {DeviceInfo | null} info */
-  device(info) {
+  /** @param {DeviceInfo | null} info @param {Failure | null} [kept] how the model's files are kept, if not for good */
+  device(info, kept = null) {
     showDevice(this.where, info);
-    this.notice.show(info);
+    this.notice.show(info, kept);
   }
 
   /** @param {string} chosen @param {number | null} auto the device's own, when it is known @param {(side: string) => number | null} estimate ms */

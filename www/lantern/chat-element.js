@@ -2,14 +2,16 @@
 // <lantern-chat>: a language model on this page. Knows when to load, what is asked and what is stopped; chat-view.js draws
 // it, chat-session.js keeps the text safe, the Worker computes.
 //
-// Attributes: model (a GGUF's address; the embedded one without it), loading=lazy|eager|click, poster, autostart,
-//   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, asset-base, weights-base.
-// Events: lantern-state {state, previous}, lantern-progress {stage, done, total}, lantern-token {text, id, step},
+// Attributes: model (a GGUF's address or a name in the catalogue; the embedded one without it), loading=lazy|eager|click, poster, autostart,
+//   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty, stop (a text a line),
+//   overflow=stop|slide, instructions, asset-base, weights-base.
+// Events: lantern-state {state, previous}, lantern-progress {stage, done, total, how}, lantern-token {text, id, step},
 //   lantern-result (Result below), lantern-error {code, cause, remedy}.
 // Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
 
 import { announce } from './announcer.js';
 import { ChatSession } from './chat-session.js';
+import { Drawing } from './chat-drawing.js';
 import { ChatView, OPENINGS } from './chat-view.js';
 import { LanternElement } from './element.js';
 import { sentence } from './parts.js';
@@ -35,11 +37,13 @@ import { CANCELLED, cancelled, toFailure } from './protocol.js';
  * @property {number} [bytesPerToken] */
 
 const SLOW_MS = 500;
-const EMBEDDED = 'lantern-stories.q8_0.gguf';
+const EMBEDDED = 'lantern-stories';
+// What names an entry of the catalogue, where an address would have a slash or an ending.
+const NAME = /^[a-z0-9][a-z0-9.-]*$/;
 const REOPENING = ['model', 'device', 'tier', 'asset-base', 'weights-base'];
 
 export class LanternChat extends LanternElement {
-  static observedAttributes = [...REOPENING, 'poster', 'seed', 'temperature', 'max-tokens'];
+  static observedAttributes = [...REOPENING, 'poster', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes];
 
   /** @type {ChatView | undefined} */ #view;
   /** @type {ChatSession | null} */ #session = null;
@@ -48,7 +52,8 @@ export class LanternChat extends LanternElement {
   /** @type {Promise<void>} */ #leaving = Promise.resolve();
   /** @type {AbortController | null} */ #stop = null;
   #asking = false;
-  /** @type {File | null} */ #file = null;
+  /** What the visitor chose instead of the page's own. @type {ModelSource | null} */ #chosen = null;
+  /** What people call it, before the file says so itself. @type {string | null} */ #called = null;
   /** @type {(() => void) | null} */ #retry = null;
   /** @type {Failure | null} */ #recovered = null;
   /** @type {string | null} words whose answer failed */ #unanswered = null;
@@ -87,13 +92,18 @@ export class LanternChat extends LanternElement {
       retry: () => this.#retry?.(),
       openFile: (file) => void this.open(file).catch(() => {}),
       embedded: () => void this.open(null).catch(() => {}),
+      models: {
+        list: (signal) => this.engine.models({ ...this.#where(), base: this.weightsBase }, signal),
+        use: (model, name) => this.#use(model, name),
+        remove: (key) => this.engine.removeModel(this.assetBase, key),
+      },
     });
     this.#view = view;
     this.dress('./chat.css', view.frame);
     view.setState('idle');
-    for (const name of ['poster', 'seed', 'temperature', 'max-tokens']) this.#control(name);
+    for (const name of ['poster', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes]) this.#control(name);
     this.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.#stop) {
+      if (event.key === 'Escape' && this.#stop && !view.models.root.open) {
         event.preventDefault();
         void this.stop();
       }
@@ -119,6 +129,7 @@ export class LanternChat extends LanternElement {
       if (value) view.image.src = new URL(value, document.baseURI).href;
     } else if (name === 'seed') view.seed.value = value ?? '';
     else if (name === 'temperature') view.temperature.value = Number(value ?? 0.65);
+    else if (Drawing.attributes.includes(name)) view.drawing.follow(name, value);
     else {
       view.maxTokens.input.max = String(Math.max(512, Number(value)));
       view.maxTokens.value = Number(value ?? 192);
@@ -142,14 +153,11 @@ export class LanternChat extends LanternElement {
     try {
       if (stop.signal.aborted) throw cancelled();
       this.setState('loading');
+      Object.assign(view.models, { used: nameOf(this.#source()), ready: false });
+      if (this.#chosen || this.hasAttribute('model')) view.naming(this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '', this.#chosen !== null);
       const session = await this.engine.open(
         ChatSession,
-        {
-          sources: [this.#source()],
-          device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
-          tier: this.getAttribute('tier') ?? '',
-          assetBase: this.assetBase,
-        },
+        { sources: [this.#source()], ...this.#where() },
         { signal: stop.signal, onProgress: (progress) => this.#progress(progress) },
       );
       if (stop.signal.aborted) {
@@ -158,13 +166,15 @@ export class LanternChat extends LanternElement {
       }
       this.#session = session;
       session.onrecovery = (recovery) => this.#recovery(recovery);
-      view.words(session.model, this.#file !== null);
-      view.device(session.device);
+      view.words(session.model, this.#chosen !== null);
+      view.device(session.device, [session.kept, session.model?.notice]);
+      view.models.ready = true;
       this.#show({ held: 0 });
       void this.#memory();
       this.setState('ready');
       announce(`${session.model?.name ?? 'The model'} is ready`);
     } catch (thrown) {
+      view.models.used = '';
       this.#failed(toFailure(thrown), () => void this.start().catch(() => {}));
       throw thrown;
     } finally {
@@ -172,11 +182,21 @@ export class LanternChat extends LanternElement {
     }
   }
 
+  /** Where the engine runs, and from. */
+  #where() {
+    return {
+      device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
+      tier: this.getAttribute('tier') ?? '',
+      assetBase: this.assetBase,
+    };
+  }
+
   /** @returns {ModelSource} */
   #source() {
-    if (this.#file) return { file: this.#file };
-    const given = this.getAttribute('model');
-    return { url: given ? new URL(given, document.baseURI).href : new URL(EMBEDDED, this.weightsBase).href };
+    if (this.#chosen) return this.#chosen;
+    const given = this.getAttribute('model') ?? EMBEDDED;
+    if (isName(given)) return { model: given, base: this.weightsBase };
+    return { url: new URL(given, document.baseURI).href, own: true };
   }
 
   /** The visitor's words, continued by the model. Loads first when needed; rejects while another answer is written.
@@ -222,6 +242,7 @@ export class LanternChat extends LanternElement {
   async #answer(view, session, text, asked) {
     const stop = (this.#stop = new AbortController());
     const seed = this.#seed();
+    session.instructions = view.drawing.instructions;
     let first = 0;
     let latest = 0;
     let step = 0;
@@ -235,7 +256,7 @@ export class LanternChat extends LanternElement {
     try {
       const answer = await session.generate(
         text,
-        { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value },
+        { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value, ...view.drawing.options },
         {
           signal: stop.signal,
           onProgress: (progress) => this.#progress(progress),
@@ -301,12 +322,28 @@ export class LanternChat extends LanternElement {
     if (this.state === 'failed') this.setState(this.#session ? 'ready' : 'idle');
   }
 
-  /** Takes a GGUF from the visitor's disk, or the page's own model again. The file is read where it is, in slices.
-   * @param {File | null} file @returns {Promise<void>} */
-  async open(file) {
+  /** Takes a GGUF from the visitor's disk, one of the catalogue by its name, one from an address, or with null the page's own
+   * model again. A file is read where it is, in slices; what is fetched is kept on this device.
+   * @param {File | string | null} model @returns {Promise<void>} */
+  async open(model) {
+    this.#called = null;
     await this.#leave();
-    this.#file = file;
+    if (typeof model !== 'string') this.#chosen = model && { file: model };
+    else if (isName(model)) this.#chosen = { model, base: this.weightsBase };
+    else {
+      const url = new URL(model, document.baseURI);
+      this.#chosen = { url: url.href, own: url.origin === location.origin };
+    }
     return this.start();
+  }
+
+  /** A choice in the panel. @param {string} model @param {string} name */
+  #use(model, name) {
+    // Asked for on the visitor's click alone: some browsers ask them in turn. Without it the browser may clear models away.
+    void navigator.storage?.persist?.().catch(() => {});
+    void this.open(model === EMBEDDED && !this.hasAttribute('model') ? null : model).catch(() => {});
+    // Before the load begins, which is after the last one is given back.
+    this.#called = name;
   }
 
   /** Gives the session back, with its GPU memory. What starts meanwhile waits for it. */
@@ -321,6 +358,7 @@ export class LanternChat extends LanternElement {
       this.#view?.numbers({}, null);
       this.#view?.words(null);
       this.#view?.device(null);
+      if (this.#view) this.#view.models.used = '';
       this.#view?.memoryUse(null);
       this.setState('idle');
       return session?.close();
@@ -340,7 +378,7 @@ export class LanternChat extends LanternElement {
 
   /** @param {Progress} progress */
   #progress(progress) {
-    if (this.state === 'loading' || this.state === 'recovering') this.#view?.wait.show(progress);
+    if (this.state === 'loading' || this.state === 'recovering') this.#view?.waiting(progress);
     this.tell('lantern-progress', progress);
   }
 
@@ -355,7 +393,7 @@ export class LanternChat extends LanternElement {
       announce(what);
       return;
     }
-    view?.device(device);
+    view?.device(device, [this.#session?.kept, this.#session?.model?.notice]);
     view?.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and the text went on.`);
   }
 
@@ -364,11 +402,14 @@ export class LanternChat extends LanternElement {
     const context = this.#session?.model?.context.toLocaleString('en');
     const words = {
       end: this.#session?.model?.chat ? '' : 'The story ends here.',
+      'stop-string': '',
       'max-tokens': `Paused after ${limit} tokens; continue when you like.`,
-      'context-full': `The model can hold ${context} tokens, and they are used up. Start anew.`,
+      'context-full': `The model can hold ${context} tokens, and they are used up. Start anew, or let it forget the oldest.`,
       cancelled: 'Stopped.',
     }[finish];
-    if (words && !this.#recovered) this.#view?.say(words);
+    const forgotten = this.#session?.forgotten ?? 0;
+    const forgot = forgotten > 0 && `The oldest ${forgotten.toLocaleString('en')} tokens are forgotten.`;
+    if (!this.#recovered) this.#view?.say([words, forgot].filter(Boolean).join(' '));
   }
 
   /** @param {Failure} failure @param {() => void} retry */
@@ -378,7 +419,7 @@ export class LanternChat extends LanternElement {
     this.setState('failed');
     const details = [
       `${failure.code}: ${failure.cause}; ${failure.remedy}`,
-      `model ${this.#session?.model?.name ?? this.#file?.name ?? this.getAttribute('model') ?? EMBEDDED}`,
+      `model ${this.#session?.model?.name ?? nameOf(this.#source())}`,
       `device ${JSON.stringify(this.#session?.device ?? this.getAttribute('device') ?? 'auto')}`,
       `page ${location.href}`,
       navigator.userAgent,
@@ -409,3 +450,13 @@ function rates(asked, first, latest, steps) {
   };
 }
 
+/** @param {string} model whether it is a name in the catalogue, not an address */
+function isName(model) {
+  return NAME.test(model) && !model.endsWith('.gguf');
+}
+
+/** @param {ModelSource} source */
+function nameOf(source) {
+  if ('file' in source) return source.file.name;
+  return 'url' in source ? source.url : source.model;
+}

@@ -5,10 +5,11 @@
 import { CANCELLED, isFailure } from './protocol.js';
 import { Session } from './session.js';
 
-/** @import { Finish, FromWorker, Generated, ModelInfo, Progress, Prompt, Turn } from './protocol.js' */
+/** @import { Finish, FromWorker, GenerateRequest, Generated, ModelInfo, Progress, Prompt, Turn } from './protocol.js' */
 /** @import { ReadyHooks } from './session.js' */
 
-/** @typedef {{maxTokens: number, temperature: number, seed: number}} Sampling */
+/** How tokens are drawn, and until when.
+ * @typedef {Omit<GenerateRequest, 'session' | 'prompt' | 'firstStep'>} Sampling */
 
 /** @typedef {ReadyHooks & {onToken?: (text: string, id: number) => void, onPrompt?: (tokens: number) => void}} AnswerHooks */
 
@@ -25,7 +26,10 @@ export class ChatSession extends Session {
   /** @type {import('./protocol.js').Demo} */ static demo = 'chat';
 
   /** @type {number[]} */ #ids = [];
+  /** Of these, how many are never forgotten. @type {number | undefined} */ #first;
   /** @type {Turn[]} */ #turns = [];
+  /** What a model that converses is told before all else. */
+  instructions = '';
   #busy = false;
 
   /** @returns {ModelInfo | null} */
@@ -33,9 +37,12 @@ export class ChatSession extends Session {
     return /** @type {ModelInfo | null} */ (this.info);
   }
 
+  /** Tokens of the text that the model's memory did not have room for any more. */
+  forgotten = 0;
+
   /** Tokens of the model's memory in use. */
   get length() {
-    return this.#ids.length;
+    return Math.min(this.#ids.length - this.forgotten, this.model?.context ?? Infinity);
   }
 
   /** Continues the text with the visitor's words and then the model's. A stop keeps what is on the page; a failure leaves
@@ -52,6 +59,8 @@ export class ChatSession extends Session {
     };
     const ids = this.#ids;
     const turns = this.#turns;
+    /** @type {Turn[]} */
+    const told = this.instructions ? [{ role: 'system', content: this.instructions }] : [];
     let started = false;
     try {
       await this.lasting(hooks, async ({ session, model }, progressed) => {
@@ -62,14 +71,15 @@ export class ChatSession extends Session {
         }
         /** @type {Prompt} */
         const prompt = started || !(/** @type {ModelInfo} */ (model).chat)
-          ? { ids: this.#ids, text: started ? '' : text }
-          : { turns: [...turns, { role: 'user', content: text }] };
+          ? { ids: this.#ids, text: started ? '' : text, first: this.#first }
+          : { turns: [...told, ...turns, { role: 'user', content: text }] };
         /** @param {FromWorker} message */
         const onMessage = (message) => {
           if (message.type === 'prompt') {
             if (!started) answer.promptTokens = message.ids.length;
             started = true;
             this.#ids = message.ids;
+            this.#first = message.first;
             hooks.onPrompt?.(message.ids.length);
           } else if (message.type === 'token') {
             progressed();
@@ -84,13 +94,14 @@ export class ChatSession extends Session {
         answer.measured = /** @type {Generated} */ (
           await this.engine.request(
             {
-              type: 'generate', session, prompt, temperature: sampling.temperature, seed: sampling.seed,
+              ...sampling, type: 'generate', session, prompt,
               maxTokens: sampling.maxTokens - answer.tokens.length, firstStep: answer.tokens.length,
             },
             { signal: hooks.signal, onMessage, onSettled: (settled) => (this.quiet = settled) },
           )
         );
         answer.finish = answer.measured.finish;
+        this.forgotten = answer.measured.dropped;
       }, () => (answer.recoveries += 1));
     } catch (thrown) {
       // What a stopped answer has is kept.
@@ -110,6 +121,8 @@ export class ChatSession extends Session {
   /** Forgets the text; the model stays. */
   reset() {
     this.#ids = [];
+    this.#first = undefined;
+    this.forgotten = 0;
     this.#turns = [];
   }
 }

@@ -1,11 +1,14 @@
 // @ts-check
 // What <lantern-chat> looks like: builds its frame, and draws what chat-element.js tells it. Decides nothing.
 
+import { Drawing } from './chat-drawing.js';
+import { ModelsPanel } from './chat-models.js';
 import { h, icon, ICONS } from './dom.js';
 import * as format from './format.js';
 import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, showMemory, slider } from './parts.js';
 
-/** @import { DeviceInfo, Failure, ModelInfo, Stats } from './protocol.js' */
+/** @import { DeviceInfo, Failure, ModelInfo, Progress, Stats } from './protocol.js' */
+/** @import { ModelActions } from './chat-models.js' */
 /** @import { Child } from './dom.js' */
 /** @import { State } from './element.js' */
 
@@ -15,7 +18,8 @@ import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, s
  * @property {() => void} reset
  * @property {() => void} retry
  * @property {(file: File) => void} openFile
- * @property {() => void} embedded */
+ * @property {() => void} embedded
+ * @property {ModelActions} models */
 
 /** @typedef {object} Numbers
  * @property {number} [tokensPerSecond]
@@ -39,6 +43,19 @@ const WAITS = {
   run: 'First run',
 };
 
+/** How the model's bytes come, where there is more to say than that they do.
+ * @type {Partial<Record<import('./protocol.js').How, string>>} */
+const HOWS = {
+  resumed: 'Fetching the rest of the model',
+  changed: 'The file on the server is a new one; fetching it from the start',
+  'no-range': 'This server cannot resume; fetching from the start',
+  broken: 'The connection broke; trying again in a moment',
+  checking: 'Checking what is already here',
+  'other-tab': 'Another tab is fetching the model',
+  spilled: 'No room to keep the model; fetching it into memory',
+  stored: "Reading the model from this device's storage",
+};
+
 export class ChatView {
   /** @param {Actions} actions */
   constructor(actions) {
@@ -54,7 +71,7 @@ export class ChatView {
     this.poster = h('slot', { name: 'poster' }, greeting('Begin a story…',
       'A small language model carries it on, here, on your own device. Nothing you type leaves this page.'));
     this.conversation = greeting('Ask something…',
-      'The model you opened answers here, on your own device. Nothing you type leaves this page.');
+      'The model you chose answers here, on your own device. Nothing you type leaves this page.');
     this.chips = h('ul', { class: 'chips', 'aria-label': 'Openings to try' }, ...OPENINGS.map((text) =>
       h('li', {}, h('button', { type: 'button', class: 'chip', part: 'opening', textContent: text, on: { click: () => actions.submit(text) } })),
     ));
@@ -84,21 +101,24 @@ export class ChatView {
     this.modelFacts = h('p', { class: 'facts' });
     this.picker = h('input', { type: 'file', accept: '.gguf', hidden: true, on: { change: () => this.#picked() } });
     this.embedded = h('button', { type: 'button', class: 'quiet', textContent: 'Back to the embedded model', hidden: true, on: { click: actions.embedded } });
+    this.models = new ModelsPanel(actions.models);
     this.temperature = slider('temperature', 0, 1.5, 0.01, (value) => (value === 0 ? 'none' : value.toFixed(2)));
     this.maxTokens = slider('max-tokens', 1, 512, 1, (value) => `${value} tokens at most`);
     this.seed = h('input', { type: 'text', inputMode: 'numeric', id: 'seed', part: 'seed', placeholder: 'new each time', autocomplete: 'off', pattern: '[0-9]*' });
+    this.drawing = new Drawing();
     this.again = h('button', { type: 'button', class: 'button', part: 'reset', textContent: 'New story', on: { click: () => this.#startAnew() } });
     this.controls = h('section', { class: 'controls', part: 'controls', 'aria-label': 'Controls' },
       h('div', { class: 'field' },
         h('p', { class: 'label', textContent: 'Model' }), this.modelName, this.modelFacts,
         h('div', { class: 'row' },
+          h('button', { type: 'button', class: 'button', part: 'models', textContent: 'Choose a model…', 'aria-haspopup': 'dialog', on: { click: () => this.models.open() } }),
           h('button', { type: 'button', class: 'button', part: 'open', textContent: 'Open a GGUF file…', on: { click: () => this.picker.click() } }), this.picker),
         this.embedded,
       ),
       field('Surprise', this.temperature), field('Length', this.maxTokens),
       h('div', { class: 'field' }, h('label', { for: 'seed', textContent: 'Seed' }), this.seed,
         h('p', { class: 'facts', textContent: 'The same seed and words give the same story.' })),
-      this.again,
+      this.drawing.root, this.again,
     );
 
     this.speed = instrument('Speed');
@@ -112,7 +132,7 @@ export class ChatView {
 
     this.frame = h('div', { class: 'frame', part: 'frame' },
       h('div', { class: 'stage' }, this.scroller, this.wait.root, h('div', { class: 'foot' }, this.composer, this.keys)),
-      this.controls, this.instruments,
+      this.controls, this.instruments, this.models.root,
     );
     droppable(this.frame, 'Drop a GGUF file to use it here', ([file]) => actions.openFile(file));
     this.words(null);
@@ -122,8 +142,8 @@ export class ChatView {
   }
 
   /** What kind of writing this is, once the model is known: a text to continue, or a conversation.
-   * @param {ModelInfo | null} model @param {boolean} [local] */
-  words(model, local = false) {
+   * @param {ModelInfo | null} model @param {boolean} [chosen] by the visitor */
+  words(model, chosen = false) {
     this.story = !model?.chat;
     this.poster.hidden = !this.story;
     this.conversation.hidden = this.story;
@@ -135,8 +155,16 @@ export class ChatView {
     this.modelFacts.textContent = model
       ? `${format.parameters(model.parameters)} in ${model.weights}, ${format.bytes(model.bytes)}`
       : 'Made for this page: a few million weights that tell simple stories, and lose the thread.';
-    this.embedded.hidden = !local;
+    this.embedded.hidden = !chosen;
+    this.drawing.converses(!this.story);
     this.#buttons();
+  }
+
+  /** A model that is on its way. @param {string} name @param {boolean} chosen by the visitor, who may go back */
+  naming(name, chosen) {
+    this.modelName.textContent = name;
+    this.modelFacts.textContent = '';
+    this.embedded.hidden = !chosen;
   }
 
   /** @param {State} state */
@@ -240,10 +268,15 @@ export class ChatView {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** @param {DeviceInfo | null} info */
-  device(info) {
+  /** @param {Progress} progress */
+  waiting(progress) {
+    this.wait.show(progress, progress.how && HOWS[progress.how]);
+  }
+
+  /** @param {DeviceInfo | null} info @param {(Failure | null | undefined)[]} [more] what else there is to know of the model or its file */
+  device(info, more = []) {
     showDevice(this.where, info);
-    this.notice.show(info);
+    this.notice.show(info, more);
   }
 
   /** @param {Numbers} numbers @param {ModelInfo | null} model */

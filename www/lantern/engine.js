@@ -4,7 +4,7 @@
 
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
 
-/** @import { DeviceChoice, Failure, FromWorker, ModelSource, Progress, Stats, ToWorker } from './protocol.js' */
+/** @import { DeviceChoice, Failure, FromWorker, ModelList, ModelSource, Progress, Stats, ToWorker } from './protocol.js' */
 /** @import { Session, SessionSpec } from './session.js' */
 
 /** @typedef {object} OpenOptions
@@ -44,6 +44,7 @@ let files = 0;
  * @param {ModelSource} source */
 function keyOf(source) {
   if ('url' in source) return source.url;
+  if ('model' in source) return `${source.base}#${source.model}`;
   const known = fileKeys.get(source.file);
   if (known) return known;
   const key = `file:${++files}:${source.file.name}`;
@@ -102,10 +103,35 @@ export class Engine {
     return this.request({ type: 'stats' });
   }
 
+  /** The catalogue and what is stored on this device, as the device sees it.
+   * @param {{assetBase: string, device: DeviceChoice, tier: string, base: string}} where @param {AbortSignal} [signal]
+   * @returns {Promise<ModelList>} */
+  async models(where, signal) {
+    try {
+      return await this.request({ type: 'models', ...where }, { signal });
+    } finally {
+      this.#rest();
+    }
+  }
+
+  /** Removes a model from this device; one that is loaded goes on.
+   * @param {string} assetBase @param {string} key @returns {Promise<void>} */
+  async removeModel(assetBase, key) {
+    try {
+      await this.request({ type: 'remove', assetBase, key });
+    } finally {
+      this.#rest();
+    }
+  }
+
   /** A session is done with: called by `Session.close`.
    * @param {Session} session */
   release(session) {
     this.#sessions.delete(session);
+    this.#rest();
+  }
+
+  #rest() {
     if (this.#sessions.size > 0 || !this.#worker) return;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {

@@ -86,19 +86,24 @@ export class FailurePanel {
   }
 }
 
-/** Why it is not the device that was hoped for, and which kernels run plainer than they could. */
+/** What a visitor should know, in a line: what, and what to do. @param {Failure} notice */
+export function warning({ cause, remedy }) {
+  return h('p', {}, icon(ICONS.warning), ` ${sentence(cause)} `, h('span', { textContent: sentence(remedy) }));
+}
+
+/** Why it is not the device that was hoped for, what else there is to know, and which kernels run plainer than they could. */
 export class Notice {
   root = h('div', { class: 'notice', part: 'notice', hidden: true });
 
-  /** @param {DeviceInfo | null} info */
-  show(info) {
+  /** @param {DeviceInfo | null} info @param {(Failure | null | undefined)[]} [more] */
+  show(info, more = []) {
     const notice = info?.notice;
+    const others = more.filter((other) => !!other);
     const downs = info?.stepDowns ?? [];
-    this.root.hidden = !notice && downs.length === 0;
+    this.root.hidden = !notice && others.length === 0 && downs.length === 0;
     this.root.replaceChildren();
-    if (notice) {
-      this.root.append(h('p', {}, icon(ICONS.warning), ` ${sentence(notice.cause)} `, h('span', { textContent: sentence(notice.remedy) })), turnOnWebGpu(notice) ?? '');
-    }
+    if (notice) this.root.append(warning(notice), turnOnWebGpu(notice) ?? '');
+    this.root.append(...others.map(warning));
     if (downs.length > 0) {
       const what = downs.length === 1 ? 'One kernel failed its check on this driver; a plainer one took its place.'
         : `${downs.length} kernels failed their checks on this driver; plainer ones took their places.`;

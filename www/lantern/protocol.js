@@ -9,15 +9,22 @@
 
 /** @typedef {'code' | 'weights' | 'upload' | 'compile' | 'run'} Stage */
 
+/** Of weights: where they come from, and what came between. `stored`: from this device. `resumed`: after what was here.
+ * `changed`, `no-range`: from the first byte again, since the file is another one by now, or the server gives no parts.
+ * `broken`: a pause before the next attempt. `checking`: what was here is read for its hash. `other-tab`: another tab of this site
+ * fetches it. `spilled`: into memory, since the device has no room.
+ * @typedef {'begun' | 'resumed' | 'changed' | 'no-range' | 'broken' | 'checking' | 'other-tab' | 'spilled' | 'stored'} How */
+
 /** Bytes for code, weights and upload; pipelines for compile; tokens or FLOPs for run. `total` 0: not known.
- * @typedef {{stage: Stage, done: number, total: number}} Progress */
+ * @typedef {{stage: Stage, done: number, total: number, how?: How}} Progress */
 
 /** @typedef {'auto' | 'cpu' | 'gpu'} DeviceChoice */
 
 /** What a session is for. @typedef {'chat' | 'autoencode'} Demo */
 
-/** A model's file by address, or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
- * @typedef {{url: string} | {file: File}} ModelSource */
+/** A model's file by address (`own`: one the page's author gave, and may be of the page's own server), one of the catalogue
+ * (`base`: the folder of the page's own models), or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
+ * @typedef {{url: string, own?: boolean} | {model: string, base: string} | {file: File}} ModelSource */
 
 /** A kernel that failed its self-test on this driver at this tier, and runs at a plainer one.
  * @typedef {{kernel: string, tier: string, reason: string}} StepDown */
@@ -25,41 +32,74 @@
 /** `notice` says why this is not the device that was hoped for.
  * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[]}} DeviceInfo */
 
-/** `chat`: the file brings a chat template; without one the model continues a text. `parameters` counts weights.
- * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean}} ModelInfo */
+/** `chat`: it is known how a conversation is written down for it; without that the model continues a text. `parameters` counts
+ * weights. `notice`: what the visitor should know of how its file was read.
+ * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean, notice: Failure | null}} ModelInfo */
 
 /** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
  * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */
 
-/** `model`: of the demo the session is for.
- * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo}} Opened */
+/** `model`: of the demo the session is for. `kept`: what the visitor should know of how its file is kept.
+ * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo, kept: Failure | null}} Opened */
 
-/** @typedef {{role: 'user' | 'assistant', content: string}} Turn */
+/** A model that can be had, or that is here. `id`: in the catalogue. `bytes`: of its file, 0 where nobody said; `exact` or
+ * rounded. `needs`: bytes of this device's memory, 0 where unknown. `stored`: bytes of it that are here, `whole` or a part. `verdict`:
+ * whether this device can run it, `reason` why not.
+ * @typedef {object} ListedModel
+ * @property {string | null} id
+ * @property {string} key
+ * @property {string | null} url
+ * @property {string} name
+ * @property {string} about
+ * @property {{name: string, url: string} | null} licence
+ * @property {string} type
+ * @property {number} bytes
+ * @property {boolean} exact
+ * @property {number} needs
+ * @property {number} stored
+ * @property {boolean} whole
+ * @property {'fits' | 'doubtful' | 'no'} verdict
+ * @property {Failure | null} reason */
+
+/** `kind`: where models are kept. `used`: bytes of them. `free`: bytes that may still be stored, where the browser says.
+ * @typedef {{models: ListedModel[], kind: 'opfs' | 'cache' | 'memory', used: number, free: number | null, notice: Failure | null}} ModelList */
+
+/** @typedef {{role: 'system' | 'user' | 'assistant', content: string}} Turn */
 
 /** Either everything the text holds so far plus what the visitor added, or a conversation for the file's chat template.
- * The Worker answers with `prompt`: all the ids it starts from. Sending those again, with the tokens drawn since and an
- * empty text, takes an answer up where it was lost.
- * @typedef {{ids: number[], text: string} | {turns: Turn[]}} Prompt */
+ * The Worker answers with `prompt`: all the ids it starts from, and how many of the `first` are never forgotten. Sending those
+ * again, with the tokens drawn since and an empty text, takes an answer up where it was lost.
+ * @typedef {{ids: number[], text: string, first?: number} | {turns: Turn[]}} Prompt */
 
 /** `firstStep`: how many tokens of this answer were drawn before, so that a replayed answer goes on with the same draw.
  * @typedef {object} GenerateRequest
  * @property {number} session
  * @property {Prompt} prompt
  * @property {number} maxTokens
- * @property {number} temperature
+ * @property {number} temperature 0: always the likeliest token
+ * @property {number} [topK] the likeliest tokens that stay; 0, as without it: all
+ * @property {number} [topP] the share of probability that those which stay hold; 1, as without it: all
+ * @property {number} [minP] how likely a token must be to stay, relative to the likeliest; 0, as without it: all stay
+ * @property {number} [repeatPenalty] makes tokens less likely that were just there; 1, as without it: not
+ * @property {number} [repeatLastN] how many tokens that looks back; -1: all; without it 64
+ * @property {string[]} [stop] texts at which the answer ends, before them
+ * @property {'stop' | 'slide'} [overflow] what happens where the model's memory is full: the answer ends, as without it, or the
+ *   oldest of the text is forgotten, the system prompt excepted
  * @property {number} seed
  * @property {number} firstStep */
 
-/** @typedef {'end' | 'max-tokens' | 'context-full' | 'cancelled'} Finish */
+/** @typedef {'end' | 'stop-string' | 'max-tokens' | 'context-full' | 'cancelled'} Finish */
 
 /** @typedef {object} Generated
  * @property {number[]} tokens
  * @property {Finish} finish
  * @property {number} promptTokens
+ * @property {number} dropped tokens that were forgotten
  * @property {number} prefillMs
  * @property {number} decodeMs
  * @property {number} dispatchesPerToken
- * @property {number} bytesPerToken */
+ * @property {number} bytesPerToken
+ * @property {number} readBytesPerToken read back from the device for a draw, in the mean */
 
 /** `pixels`: RGBA, 8 bits, handed over.
  * @typedef {{session: number, pixels: Uint8ClampedArray, width: number, height: number}} EncodeRequest */
@@ -91,7 +131,7 @@
 
 /** @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
- *   | {type: 'prompt', id: number, ids: number[]}
+ *   | {type: 'prompt', id: number, ids: number[], first: number}
  *   | {type: 'token', id: number, token: number, text: string}
  *   | {type: 'done', id: number, value: any}
  *   | {type: 'error', id: number, failure: Failure}

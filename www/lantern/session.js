@@ -49,6 +49,12 @@ export class Session {
     return this.#opened?.device ?? null;
   }
 
+  /** What the visitor should know of how the model's file is kept.
+   * @returns {Failure | null} */
+  get kept() {
+    return this.#opened?.kept ?? null;
+  }
+
   /** What the Worker said of the model: each demo has its own. */
   get info() {
     return this.#opened?.model ?? null;

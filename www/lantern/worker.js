@@ -3,14 +3,15 @@
 // The engine's Worker: brings the WebAssembly in, hands it requests, and sends back what it says. All decisions are in Rust
 // (crates/web); what is here cannot be there: it must run before the module does, or needs the browser's streams.
 
+import { Library } from './library.js';
 import { ENGINE_TRAP, GPU_LOST, cancelled, isFailure, toFailure } from './protocol.js';
 
-/** @import { Failure, FromWorker, ModelSource, Opened, Progress, ToWorker } from './protocol.js' */
+/** @import { Failure, FromWorker, Opened, Progress, ToWorker } from './protocol.js' */
 
 /** @typedef {(progress: Progress) => void} Watcher */
 
 /** One loaded model: shared by its sessions, freed with the last of them.
- * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: Opened['model']}>, users: number, stop: AbortController,
+ * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: Opened['model'], notice: Failure | null}>, users: number, stop: AbortController,
  * watching: Set<Watcher>}} Model */
 
 /** @typedef {{engine: any, session: number, model: Model}} OpenSession */
@@ -64,19 +65,16 @@ if ('GPUAdapter' in scope) {
 }
 
 /** The body of a response, counted while it passes.
- * @param {string} url @param {string} what for the visitor @param {AbortSignal} signal
- * @param {(done: number, total: number) => void} onBytes @returns {Promise<Response>} */
-async function fetchCounted(url, what, signal, onBytes) {
-  const remedy = 'Check the connection and try again';
+ * @param {string} url @param {(done: number, total: number) => void} onBytes @returns {Promise<Response>} */
+async function fetchCode(url, onBytes) {
   let response;
   try {
-    response = await fetch(url, { signal });
-  } catch (thrown) {
-    if (signal.aborted) throw cancelled();
-    throw { code: 'fetch.failed', cause: `${what} could not be fetched from ${url}`, remedy };
+    response = await fetch(url);
+  } catch {
+    throw { code: 'fetch.failed', cause: `The engine's program could not be fetched from ${url}`, remedy: 'Check the connection and try again' };
   }
   if (!response.ok || !response.body) {
-    throw { code: 'fetch.status', cause: `${what} is not at ${url}: the server answered ${response.status}`, remedy: 'Check the address' };
+    throw { code: 'fetch.status', cause: `The engine's program is not at ${url}: the server answered ${response.status}`, remedy: 'Check the address' };
   }
   // With a content encoding the length counts other bytes than the ones that arrive here.
   const total = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
@@ -94,12 +92,11 @@ async function fetchCounted(url, what, signal, onBytes) {
 /** The engine's program, for every request that will ever come: no single one can stop it.
  * @param {string} assetBase */
 async function loadCode(assetBase) {
-  const { signal } = new AbortController();
   /** @param {number} done @param {number} total */
   const tell = (done, total) => watchingCode.forEach((watcher) => watcher({ stage: 'code', done, total }));
   const glue = new URL('lantern_web.js', assetBase).href;
   const url = new URL('lantern_web_bg.wasm', assetBase).href;
-  const fetched = fetchCounted(url, "The engine's program", signal, tell);
+  const fetched = fetchCode(url, tell);
   fetched.catch(() => {});
   let wasm;
   try {
@@ -118,35 +115,6 @@ async function loadCode(assetBase) {
     };
   }
   return wasm;
-}
-
-/** Weights stay in the browser's blob storage, outside the WebAssembly heap; Rust reads them slice by slice.
- * @param {ModelSource} source @param {AbortSignal} signal @param {(done: number, total: number) => void} onBytes @returns {Promise<Blob>} */
-async function weightsOf(source, signal, onBytes) {
-  if ('file' in source) return source.file;
-  const response = await fetchCounted(source.url, 'The model', signal, onBytes);
-  try {
-    return await response.blob();
-  } catch (thrown) {
-    if (signal.aborted) throw cancelled();
-    throw { code: 'fetch.failed', cause: `The model's download from ${source.url} broke off`, remedy: 'Check the connection and try again' };
-  }
-}
-
-/** All files of a model, side by side; what has come of each is told as one sum.
- * @param {ModelSource[]} sources @param {AbortSignal} signal @param {(progress: Progress) => void} progress */
-function allWeights(sources, signal, progress) {
-  const come = sources.map(() => ({ done: 0, total: 0 }));
-  return Promise.all(sources.map((source, at) => weightsOf(source, signal, (done, total) => {
-    come[at] = { done, total };
-    const known = come.every((one) => one.total > 0);
-    progress({ stage: 'weights', done: sum(come, 'done'), total: known ? sum(come, 'total') : 0 });
-  })));
-}
-
-/** @template {string} K @param {Record<K, number>[]} list @param {K} name */
-function sum(list, name) {
-  return list.reduce((total, one) => total + one[name], 0);
 }
 
 /** Runs `work` with a Rust stop flag that follows the signal.
@@ -179,7 +147,7 @@ function engineFor(assetBase, device, tier) {
   return made;
 }
 
-/** Weights come while the program does and the device opens; they are spoken of when the program is there.
+/** The device first, since it decides what is worth fetching.
  * @param {ToWorker & {type: 'open'}} request @param {string} key @returns {Model} */
 function startLoad(request, key) {
   const stop = new AbortController();
@@ -187,19 +155,10 @@ function startLoad(request, key) {
   const watching = new Set();
   /** @param {Progress} progress */
   const tell = (progress) => watching.forEach((watcher) => watcher(progress));
-  const engine = engineFor(request.assetBase, request.device, request.tier);
-  let coded = false;
-  /** @type {Progress | undefined} */
-  let held;
-  const weights = allWeights(request.sources, stop.signal, (progress) => (coded ? tell(progress) : (held = progress)));
-  void code?.then(() => {
-    coded = true;
-    if (held) tell(held);
-  }, () => {});
-  const loading = Promise.all([code, engine, weights]).then(async ([wasm, engine, files]) => ({
+  const loading = engineFor(request.assetBase, request.device, request.tier).then(async (engine) => ({
     engine,
-    .../** @type {{model: number, info: Opened['model']}} */ (
-      await stoppable(wasm, stop.signal, (flag) => engine.load_model(request.demo, files, flag, tell))
+    .../** @type {{model: number, info: Opened['model'], notice: Failure | null}} */ (
+      await stoppable(await code, stop.signal, (flag) => engine.load_model(request.demo, request.sources, new Library(stop.signal), flag, tell))
     ),
   }));
   return { key, loading, users: 0, stop, watching };
@@ -216,11 +175,11 @@ async function open(request, signal) {
   model.watching.add(progress);
   watchingCode.add(progress);
   try {
-    const { engine, model: handle, info } = await unlessAborted(model.loading, signal);
+    const { engine, model: handle, info, notice } = await unlessAborted(model.loading, signal);
     const inner = await stoppable(await code, signal, (flag) => engine.open_session(handle, flag, progress));
     const session = nextSession++;
     sessions.set(session, { engine, session: inner, model });
-    return { session, device: engine.info(), model: info };
+    return { session, device: engine.info(), model: info, kept: notice };
   } catch (thrown) {
     await leave(model);
     throw thrown;
@@ -264,7 +223,7 @@ async function generate(request, signal) {
       session,
       request,
       flag,
-      (/** @type {Uint32Array} */ ids) => send({ type: 'prompt', id, ids: [...ids] }),
+      (/** @type {Uint32Array} */ ids, /** @type {number} */ first) => send({ type: 'prompt', id, ids: [...ids], first }),
       (/** @type {number} */ token, /** @type {string} */ text) => send({ type: 'token', id, token, text }),
     ),
   );
@@ -301,6 +260,17 @@ async function stats() {
   return { gpuBytes, cpuBytes, wasmBytes, models: models.size, sessions: sessions.size };
 }
 
+/** What can be had and what is here. @param {ToWorker & {type: 'models'}} request @param {AbortSignal} signal */
+async function list(request, signal) {
+  const engine = await unlessAborted(engineFor(request.assetBase, request.device, request.tier), signal);
+  return engine.list_models(new Library(signal), request.base);
+}
+
+/** @param {ToWorker & {type: 'remove'}} request @param {AbortSignal} signal */
+async function remove(request, signal) {
+  return (await (code ??= loadCode(request.assetBase))).remove_model(new Library(signal), request.key);
+}
+
 /** @param {ToWorker} request */
 async function answer(request) {
   const { id } = request;
@@ -313,6 +283,8 @@ async function answer(request) {
     else if (request.type === 'generate') value = await generate(request, stop.signal);
     else if (request.type === 'encode' || request.type === 'decode') value = await picture(request, stop.signal);
     else if (request.type === 'close') value = await close(request.session);
+    else if (request.type === 'models') value = await list(request, stop.signal);
+    else if (request.type === 'remove') value = await remove(request, stop.signal);
     else if (request.type === 'stats') value = await stats();
     // Pixels and latents are fresh arrays of their own: they move over without a copy.
     send({ type: 'done', id, value }, [value?.pixels?.buffer, value?.latents?.buffer].filter((buffer) => buffer instanceof ArrayBuffer));

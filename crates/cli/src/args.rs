@@ -24,6 +24,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Turn standard input, verbatim, into token ids: {"ids": […]}
     Tokenize(Tokenize),
+    /// List the models of the page's catalogue, with their addresses and what they take
+    Models(Json),
     /// List the processor and every graphics adapter, with tiers and limits
     Devices(Json),
     /// Find the first operation at which an executor parts from the reference, and by how much
@@ -110,23 +112,58 @@ pub struct Chat {
     pub model: PathBuf,
     #[arg(long)]
     pub prompt: String,
+    /// What the model is told before the prompt, by the file's chat template
+    #[arg(long, conflicts_with = "raw")]
+    pub system: Option<String>,
     /// No chat template, only the file's first token (BOS); the prompt may be empty
     #[arg(long)]
     pub raw: bool,
     #[arg(long, default_value_t = 256)]
     pub max_tokens: usize,
     /// 0: always the likeliest token
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f32,
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Most tokens a conversation may have; the file's own limit holds too
-    #[arg(long, default_value_t = 2048)]
-    pub context: usize,
+    #[command(flatten)]
+    pub sampling: Sampling,
+    /// Most tokens a conversation may have [default: what the model was trained for, at most 4096]
+    #[arg(long)]
+    pub context: Option<usize>,
+    /// What happens where that is reached: the answer stops, or the oldest of the conversation is forgotten
+    #[arg(long, value_enum, default_value_t = WhenFull::Stop)]
+    pub overflow: WhenFull,
+    /// With --overflow slide: how many tokens at the beginning are never forgotten [default: those of the system prompt]
+    #[arg(long)]
+    pub keep: Option<usize>,
     #[command(flatten)]
     pub device: Device,
     #[command(flatten)]
     pub json: Json,
+}
+
+/// How a token is drawn, where the temperature is not 0: llama.cpp's default chain, in its order.
+#[derive(Args)]
+pub struct Sampling {
+    /// Only the likeliest tokens, so many; 0: all
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Only the likeliest tokens that hold this share of probability; 1: all
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub top_p: f32,
+    /// Only tokens at least so likely as the likeliest, times this; 0: all
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub min_p: f32,
+    /// Makes tokens that were just there less likely; 1: not. At temperature 0 too
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub repeat_penalty: f32,
+    /// How many tokens that looks back, prompt and answer; -1: all
+    #[arg(long, default_value_t = 64, allow_negative_numbers = true)]
+    pub repeat_last_n: i64,
+    /// The same seed draws the same text on one device
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// End the answer before this text; may be given again
+    #[arg(long)]
+    pub stop: Vec<String>,
 }
 
 #[derive(Args)]
@@ -186,8 +223,8 @@ pub struct Diff {
     pub model: PathBuf,
     #[arg(long)]
     pub prompt: String,
-    /// Largest difference allowed, relative to the operation's largest value [default: 0.001; 0.1 where activations are
-    /// rounded to int8]
+    /// Largest difference allowed, relative to the operation's largest value [default: 0.001; 0.01 on a GPU for K types,
+    /// whose scales it rounds to f16; 0.1 where activations are rounded to int8]
     #[arg(long)]
     pub bound: Option<f32>,
     #[command(flatten)]
@@ -362,6 +399,12 @@ pub struct Device {
     /// Part of the graphics adapter's name
     #[arg(long)]
     pub adapter: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhenFull {
+    Stop,
+    Slide,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use lantern_cpu::Cpu;
 use lantern_demos::chat::{ChatModel, LoadOptions};
 use lantern_graph::{Bindings, Cancel, Error, Executor, Graph, NodeId, Op, Result, Session, Value, fuse};
-use lantern_weights::FileSource;
+use lantern_weights::{FileSource, Gguf};
 use serde_json::{Value as Json, json};
 
 use crate::args::Diff;
@@ -54,7 +54,14 @@ impl Difference {
 
 async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff) -> Result<()> {
     let device = other.describe();
-    let bound = args.bound.unwrap_or(if ["fast", "dot"].contains(&device.tier.as_str()) { 0.1 } else { 1e-3 });
+    let bound = match args.bound {
+        Some(bound) => bound,
+        // Activations in int8.
+        None if ["fast", "dot"].contains(&device.tier.as_str()) => 0.1,
+        // The GPU keeps such blocks' scales as f16.
+        None if Gguf::read(source).await?.tensors.iter().any(|t| t.ggml_type.block_len() == Some(256)) => 1e-2,
+        None => 1e-3,
+    };
     let mut theirs = Side::new(other, source).await?;
     let mut reference = Side::new(&device::exact(), source).await?;
     let prompt = reference.model.raw_prompt(&args.prompt)?;

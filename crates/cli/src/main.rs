@@ -13,6 +13,7 @@ mod devices;
 mod diff;
 mod eval;
 mod inspect;
+mod models;
 mod output;
 mod picture;
 mod quantize;
@@ -71,6 +72,7 @@ async fn run(command: &Command) -> Result<()> {
         Command::Quantize(args) => quantize::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Tokenize(args) => tokenize::run(args).await,
+        Command::Models(args) => models::run(args),
         Command::Devices(args) => devices::run(args).await,
         Command::Diff(args) => diff::run(args).await,
         Command::Eval { what: Eval::Perplexity(args) } => eval::perplexity(args).await,

@@ -34,31 +34,41 @@ pub fn complain(what: &str) {
     let _ = writeln!(io::stderr(), "error: {}", what.replace(['\n', '\r'], " "));
 }
 
-/// How far something has come, on standard error while a person looks on, once it takes its time.
+/// One line on standard error, of something that goes on all the same.
+pub fn warn(notice: &Error) {
+    let _ = writeln!(io::stderr(), "warning: {}", notice.to_string().replace(['\n', '\r'], " "));
+}
+
+/// How far something has come, on standard error: where a person looks on, and it takes long enough to wonder.
 pub struct Meter {
-    what: &'static str,
-    since: Instant,
-    shown: bool,
+    unit: &'static str,
+    start: Instant,
+    shown: Option<Instant>,
 }
 
 impl Meter {
-    pub fn new(what: &'static str) -> Self {
-        Self { what, since: Instant::now(), shown: false }
+    const WAIT: Duration = Duration::from_millis(500);
+    const EVERY: Duration = Duration::from_millis(100);
+
+    pub fn new(unit: &'static str) -> Self {
+        Self { unit, start: Instant::now(), shown: None }
     }
 
     pub fn tell(&mut self, done: u64, total: u64) {
-        if self.since.elapsed() < Duration::from_millis(500) || !io::stderr().is_terminal() {
+        let soon = self.shown.map_or(self.start.elapsed() < Self::WAIT, |last| last.elapsed() < Self::EVERY);
+        if soon || !io::stderr().is_terminal() {
             return;
         }
-        self.shown = true;
-        let _ = write!(io::stderr(), "\r{done} of {total} {}", self.what);
+        self.shown = Some(Instant::now());
+        // With standard error closed nobody watches.
+        let _ = write!(io::stderr(), "\r{done} of {total} {}", self.unit);
     }
 }
 
 impl Drop for Meter {
     /// The line is wiped: what counts is on standard output.
     fn drop(&mut self) {
-        if self.shown {
+        if self.shown.is_some() {
             let _ = write!(io::stderr(), "\r{:40}\r", "");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,16 +22,16 @@ pub async fn run(args: &Quantize) -> Result<()> {
     let start = Instant::now();
     let (part, file) = PartFile::create(&args.output)?;
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let mut progress = Progress::new(plan.tensors.iter().map(|t| t.from.bytes).sum());
+    let bytes_in = plan.tensors.iter().map(|t| t.from.bytes).sum::<u64>();
+    let mut meter = output::Meter::new("MiB");
     let out = BufWriter::with_capacity(1 << 20, file);
-    let written = plan.write(&source, &gguf, out, threads, &mut |done| progress.show(done)).await;
-    progress.clear();
+    let written = plan.write(&source, &gguf, out, threads, &mut |done| meter.tell(done >> 20, bytes_in >> 20)).await;
+    drop(meter);
     // `write` has flushed it.
     drop(written?);
     // The input's handle is given back first: where OUT is open elsewhere, some systems refuse to replace it.
     drop(source);
     part.keep()?;
-    let bytes_in = plan.tensors.iter().map(|t| t.from.bytes).sum::<u64>();
     if args.json.json {
         return print_json(args, &plan, bytes_in, start.elapsed());
     }
@@ -69,7 +69,8 @@ fn print_json(args: &Quantize, plan: &QuantizePlan, bytes_in: u64, took: Duratio
 fn print_text(args: &Quantize, plan: &QuantizePlan, bytes_in: u64, took: Duration) -> Result<()> {
     let mut text = String::new();
     for (name, (tensors, bytes)) in by_type(plan) {
-        text += &format!("  {name:<5} {tensors:>5} tensors {bytes:>14} bytes\n");
+        let noun = if tensors == 1 { "tensor " } else { "tensors" };
+        text += &format!("  {name:<5} {tensors:>5} {noun} {bytes:>14} bytes\n");
     }
     for note in &plan.notes {
         text += &format!("  {note}\n");
@@ -133,40 +134,6 @@ impl Drop for PartFile {
         if !self.kept {
             // Nothing to add to the error that led here.
             let _ = std::fs::remove_file(&self.part);
-        }
-    }
-}
-
-/// A line on standard error that says how far it is: where somebody watches, and it takes long enough to wonder.
-struct Progress {
-    total: u64,
-    start: Instant,
-    shown: Option<Instant>,
-}
-
-impl Progress {
-    const WAIT: Duration = Duration::from_millis(500);
-    const EVERY: Duration = Duration::from_millis(100);
-
-    fn new(total: u64) -> Self {
-        Self { total, start: Instant::now(), shown: None }
-    }
-
-    fn show(&mut self, done: u64) {
-        let soon = self.shown.map_or(self.start.elapsed() < Self::WAIT, |last| last.elapsed() < Self::EVERY);
-        if soon || !std::io::stderr().is_terminal() {
-            return;
-        }
-        self.shown = Some(Instant::now());
-        let percent = done as f64 / self.total.max(1) as f64 * 100.0;
-        let line = format!("\r{percent:3.0} % of {} MiB", self.total >> 20);
-        // With standard error closed nobody watches.
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    }
-
-    fn clear(&self) {
-        if self.shown.is_some() {
-            let _ = std::io::stderr().write_all(b"\r                              \r");
         }
     }
 }

@@ -14,6 +14,9 @@ pub async fn run(args: &Tokenize) -> Result<()> {
     let source = FileSource::open(&args.model)?;
     let gguf = Gguf::read(&source).await?;
     let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
+    if let Some(notice) = tokenizer.notice() {
+        output::warn(notice);
+    }
     let mut bytes = Vec::new();
     std::io::stdin()
         .read_to_end(&mut bytes)

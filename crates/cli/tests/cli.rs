@@ -166,6 +166,73 @@ fn perplexity_of_a_model_that_always_says_h() {
 }
 
 #[test]
+fn a_full_context_stops_or_slides_as_asked() {
+    let file = write("overflow.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let base = ["chat", "--model", path(&file), "--raw", "--prompt", "abc", "--max-tokens", "40", "--context", "16"];
+    let say = |more: &[&str]| json(&[&base[..], more, &["--device", "cpu", "--json"]].concat(), b"");
+    let stopped = say(&[]);
+    // Five of the prompt; the last is drawn from the last position.
+    assert_eq!((stopped["finish"].as_str(), stopped["tokens"].as_array().unwrap().len()), (Some("context_full"), 12));
+    assert_eq!((&stopped["slides"], &stopped["dropped"]), (&Json::from(0), &Json::from(0)));
+    for (keep, step) in [(vec![], 7), (vec!["--keep", "6"], 5)] {
+        let slid = say(&[&["--overflow", "slide"], &keep[..]].concat());
+        assert_eq!((slid["finish"].as_str(), slid["tokens"].as_array().unwrap().len()), (Some("max_tokens"), 40));
+        let slides = slid["slides"].as_u64().unwrap();
+        assert!(slides >= 3 && slid["dropped"] == slides * step, "{slid}");
+    }
+    let chat = [&base[..], &["--device", "cpu"]].concat();
+    fails(&[&chat[..], &["--overflow", "slide", "--keep", "15"]].concat(), b"", "chat.keep", "first 15 tokens");
+    fails(&[&chat[..], &["--overflow", "spill"]].concat(), b"", "usage", "spill");
+    let beyond = ["chat", "--model", path(&file), "--prompt", "a", "--context", "65", "--device", "cpu"];
+    fails(&beyond, b"", "llama.context", "trained for 64");
+}
+
+#[test]
+fn sampling_flags_are_used_and_told() {
+    // Row 11 of the output is "h", every other token is as likely as the next.
+    let file = write("sampling.gguf", &tiny(GgmlType::F32).finish().unwrap());
+    let say = |more: &[&str]| {
+        let base = [
+            "chat",
+            "--model",
+            path(&file),
+            "--raw",
+            "--prompt",
+            "a",
+            "--max-tokens",
+            "6",
+            "--device",
+            "cpu",
+            "--json",
+        ];
+        json(&[&base[..], more].concat(), b"")
+    };
+    let greedy = say(&[]);
+    assert_eq!(greedy["read_bytes_per_token"], 4.0);
+    assert_eq!((greedy["text"].as_str(), greedy["sampling"]["top_p"].as_f64()), (Some("hhhhhh"), Some(1.0)));
+    // Hot, and cut to the likeliest again.
+    let hot = ["--temperature", "1000", "--seed", "3"];
+    assert_ne!(say(&hot)["text"], greedy["text"]);
+    for cut in [["--top-k", "1"], ["--top-p", "0.5"], ["--min-p", "0.5"]] {
+        let answer = say(&[&hot[..], &cut].concat());
+        assert_eq!(answer["text"], greedy["text"], "{cut:?}");
+        let told = &answer["sampling"][cut[0].trim_start_matches("--").replace('-', "_")];
+        assert_eq!(told.as_f64(), cut[1].parse().ok(), "{cut:?}");
+    }
+    // The answer is nothing but the stop string.
+    let stopped = say(&["--stop", "zz", "--stop", "hhh"]);
+    assert_eq!((stopped["text"].as_str(), stopped["finish"].as_str()), (Some(""), Some("stop_string")));
+    assert_eq!(stopped["tokens"], serde_json::json!([]));
+    assert_eq!(stopped["sampling"]["stop"], serde_json::json!(["zz", "hhh"]));
+    // So dear that the one token that was ahead, once said, is as likely as the others.
+    let cool = ["--temperature", "1", "--min-p", "0.5"];
+    assert_eq!(say(&cool)["text"], greedy["text"]);
+    let penalised = say(&[&cool[..], &["--repeat-penalty", "1e30", "--repeat-last-n", "-1"]].concat());
+    assert_eq!((&penalised["tokens"][0], &penalised["sampling"]["repeat_last_n"]), (&11.into(), &(-1).into()));
+    assert_ne!(penalised["text"], greedy["text"]);
+}
+
+#[test]
 fn what_cannot_be_done_is_one_clear_line() {
     let good = write("errors.gguf", &tiny(GgmlType::F32).finish().unwrap());
     let good = path(&good);
@@ -178,6 +245,9 @@ fn what_cannot_be_done_is_one_clear_line() {
     let whole = tiny(GgmlType::F32).finish().unwrap();
     let cut = write("cut.gguf", &whole[..whole.len() / 2]);
     let cut = path(&cut);
+    // The last value of the last tensor.
+    let nan = write("nan.gguf", &[&whole[..whole.len() - 4], &f32::NAN.to_le_bytes()].concat());
+    let nan = path(&nan);
 
     fails(&["chat", "--model", "/nowhere/a.gguf", "--prompt", "a"], b"", "source.open", "/nowhere/a.gguf");
     fails(&["chat", "--model", noise, "--prompt", "a"], b"", "gguf.magic", "web page");
@@ -188,6 +258,8 @@ fn what_cannot_be_done_is_one_clear_line() {
         "blk.1.attn_q.weight is IQ4_XS",
     );
     fails(&["chat", "--model", cut, "--prompt", "a"], b"", "gguf.tensor", "end");
+    let chat_nan = ["chat", "--model", nan, "--prompt", "a", "--device", "cpu"];
+    fails(&chat_nan, b"", "weights.not_a_number", "output.weight: a value in row 39");
     fails(&["chat", "--model", good, "--prompt", "", "--device", "cpu"], b"", "chat.empty_prompt", "empty");
     let long = "a".repeat(70);
     fails(&["chat", "--model", good, "--prompt", &long, "--device", "cpu"], b"", "chat.too_long", "64");
@@ -196,6 +268,23 @@ fn what_cannot_be_done_is_one_clear_line() {
     fails(&[&chat[..], &["--device", "gpu", "--tier", "exact"]].concat(), b"", "device.tier", "\"exact\"");
     fails(&[&chat[..], &["--tier", "warp"]].concat(), b"", "device.tier", "\"warp\"");
     fails(&[&chat[..], &["--device", "cpu", "--temperature=-1"]].concat(), b"", "chat.temperature", "-1");
+    for (flag, value, code) in [
+        ("--temperature", "NaN", "chat.temperature"),
+        ("--top-p", "0", "chat.top_p"),
+        ("--top-p", "1.5", "chat.top_p"),
+        ("--min-p", "-0.5", "chat.min_p"),
+        ("--repeat-penalty", "0", "chat.repeat_penalty"),
+        ("--repeat-last-n", "-2", "chat.repeat_last_n"),
+        ("--stop", "", "chat.stop"),
+        ("--top-k", "many", "usage"),
+    ] {
+        fails(
+            &[&chat[..], &["--device", "cpu", flag, value]].concat(),
+            b"",
+            code,
+            if value.is_empty() { "empty" } else { value },
+        );
+    }
     fails(&[&chat[..], &["--device", "tpu"]].concat(), b"", "usage", "tpu");
     fails(&["chat", "--prompt", "a"], b"", "usage", "required");
     let eval = ["eval", "perplexity", "--device", "cpu", "--model", good, "--text"];

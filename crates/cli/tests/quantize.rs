@@ -129,3 +129,27 @@ fn a_failure_leaves_everything_as_it_was() {
     assert!(lantern(&[i, o, "--type", "q4_0", "--allow-requantize"]).status.success());
     assert_ne!(std::fs::read(&output).unwrap(), b"precious");
 }
+
+/// The page's own model. Widening loses nothing, so its answers stay the same, token for token; a coarser one still answers.
+#[test]
+fn a_quantized_model_answers() {
+    let folder = folder("quantize_answers");
+    let model = format!("{}/../../www/models/lantern-stories.q8_0.gguf", env!("CARGO_MANIFEST_DIR"));
+    let tokens = |file: &str| -> Json {
+        let args =
+            ["--prompt", "Once upon a time", "--max-tokens", "8", "--device", "cpu", "--tier", "exact", "--json"];
+        let answer = Command::new(env!("CARGO_BIN_EXE_lantern")).args(["chat", "--model", file]).args(args).output();
+        let answer = answer.unwrap();
+        assert!(answer.status.success(), "{file}: {}", String::from_utf8_lossy(&answer.stderr));
+        serde_json::from_slice::<Json>(&answer.stdout).unwrap()["tokens"].clone()
+    };
+    let before = tokens(&model);
+    for (name, same) in [("f32", true), ("q6_k", false), ("q4_k", false)] {
+        let made = folder.join(format!("{name}.gguf"));
+        let found = lantern(&[&model, text(&made), "--type", name, "--allow-requantize"]);
+        assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+        let after = tokens(text(&made));
+        assert_eq!(after.as_array().unwrap().len(), 8, "{name}: {after}");
+        assert!(!same || after == before, "{name}: {after}, and {before} before");
+    }
+}

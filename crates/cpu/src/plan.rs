@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{DType, Error, Graph, NodeId, Op, Result, WeightId, fuse};
+use lantern_graph::{DType, Error, Graph, NodeId, Op, Result, Touch, WeightId, fuse};
 
 use crate::place::{Needs, Placement, View, place};
 use crate::{Mode, Weights};
@@ -15,6 +15,8 @@ pub struct Plan {
     /// Where the graph's weights stand in the store, and its states in the session.
     pub(crate) weights: Vec<Option<usize>>,
     pub(crate) states: Vec<usize>,
+    /// Rows of growing states that a run touches.
+    pub(crate) touches: Vec<Touch>,
     /// What it takes of the session's arena; the session holds that much while a plan does.
     pub(crate) needs: Rc<Needs>,
     pub(crate) session: Rc<()>,
@@ -98,6 +100,7 @@ impl Plan {
             .map(|(i, spec)| is_used(i).then(|| weights.find(spec)).transpose())
             .collect::<Result<Vec<_>>>()?;
         let Placement { views, steps, needs } = place(&graph);
-        Ok(Plan { graph, views, steps, weights, states, needs: Rc::new(needs), session: session.clone() })
+        let touches = graph.touches();
+        Ok(Plan { graph, views, steps, weights, states, touches, needs: Rc::new(needs), session: session.clone() })
     }
 }

@@ -2,10 +2,11 @@
 
 use std::rc::{Rc, Weak};
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Graph, Result, Value};
+use lantern_graph::{Bindings, Cancel, DType, Error, Graph, Result, StateSpec, Value, bucket};
 
 use crate::arena::Arena;
-use crate::memory::{Account, Held, filled};
+use crate::f16;
+use crate::memory::{Account, Held, filled, reserve};
 use crate::place::{Needs, place};
 use crate::plan::{Plan, prepare};
 use crate::step::{Run, Scratch, check_ranges};
@@ -14,11 +15,27 @@ use crate::{Mode, Weights, Yield};
 /// Work between two looks at `cancel`: some 20 ms in the page, where one thread does 3 to 5 GFLOP/s.
 const SLICE_FLOPS: u64 = 80_000_000;
 
+/// Values are f32 whatever the state is stored as, since they are read in place; those of a state of halves are rounded.
 pub(crate) struct State {
-    name: String,
-    shape: Vec<usize>,
+    pub spec: StateSpec,
+    /// Of the rows there is room for.
     pub values: Vec<f32>,
-    _held: Held,
+    held: Held,
+}
+
+impl State {
+    fn rows(&self) -> usize {
+        self.values.len() / self.spec.row_elements().max(1)
+    }
+
+    /// Makes room for so many rows, as zeros.
+    fn grow(&mut self, rows: usize, memory: &Account) -> Result<()> {
+        let len = rows * self.spec.row_elements();
+        reserve(&self.spec.name, &mut self.values, len)?;
+        self.values.resize(len.max(self.values.len()), 0.0);
+        self.held = memory.hold(size_of_val(&self.values[..]) as u64);
+        Ok(())
+    }
 }
 
 pub struct Session {
@@ -73,18 +90,18 @@ impl Session {
     fn find_states(&mut self, graph: &Graph) -> Result<Vec<usize>> {
         let mut found = Vec::with_capacity(graph.states.len());
         for spec in &graph.states {
-            let index = match self.states.iter().position(|state| state.name == spec.name) {
-                Some(index) if self.states[index].shape == spec.shape => index,
+            let index = match self.states.iter().position(|state| state.spec.name == spec.name) {
+                Some(index) if self.states[index].spec == *spec => index,
                 Some(index) => {
                     return Err(state_error(format!(
-                        "{} is {:?} here, the graph wants {:?}",
-                        spec.name, self.states[index].shape, spec.shape
+                        "{} is {:?} here, the graph wants {spec:?}",
+                        spec.name, self.states[index].spec
                     )));
                 }
                 None => {
-                    let values = filled(&spec.name, spec.shape.iter().product(), 0.0)?;
+                    let values = filled(&spec.name, spec.first_rows() * spec.row_elements(), 0.0)?;
                     let held = self.memory.hold(size_of_val(&values[..]) as u64);
-                    self.states.push(State { name: spec.name.clone(), shape: spec.shape.clone(), values, _held: held });
+                    self.states.push(State { spec: spec.clone(), values, held });
                     self.states.len() - 1
                 }
             };
@@ -93,9 +110,22 @@ impl Session {
         Ok(found)
     }
 
+    /// Room in the growing states for what a run touches: one after the other, since a state that moves is there twice.
+    fn grow_states(&mut self, plan: &Plan, bindings: &Bindings) -> Result<()> {
+        for touch in &plan.touches {
+            let state = &mut self.states[plan.states[touch.state]];
+            let have = state.rows();
+            let rows = bucket(&state.spec, have, touch.end(bindings))?;
+            if rows > have {
+                state.grow(rows, &self.memory)?;
+            }
+        }
+        Ok(())
+    }
+
     fn state(&mut self, name: &str) -> Result<&mut State> {
         let missing = || state_error(format!("no compiled plan has a state {name}"));
-        self.states.iter_mut().find(|state| state.name == name).ok_or_else(missing)
+        self.states.iter_mut().find(|state| state.spec.name == name).ok_or_else(missing)
     }
 
     /// Lets others have the thread, and hears "stop".
@@ -176,6 +206,7 @@ impl lantern_graph::Session for Session {
         bindings.check(&plan.graph)?;
         check_ranges(plan, bindings)?;
         let inputs = match_inputs(plan, bindings, inputs)?;
+        self.grow_states(plan, bindings)?;
         self.ran = None;
         // A plan that could not be had may have left less.
         let needs = self.needs();
@@ -251,21 +282,29 @@ impl lantern_graph::Session for Session {
     }
 
     async fn read_state(&mut self, name: &str) -> Result<Value> {
-        Ok(Value::F32(self.state(name)?.values.clone()))
+        let state = self.state(name)?;
+        let mut values = state.values.clone();
+        // What was not touched yet is zeros.
+        values.resize(state.spec.rows() * state.spec.row_elements(), 0.0);
+        Ok(Value::F32(values))
     }
 
     fn write_state(&mut self, name: &str, value: &Value) -> Result<()> {
+        let memory = self.memory.clone();
         let state = self.state(name)?;
+        let whole = state.spec.rows() * state.spec.row_elements();
         match value {
-            Value::F32(values) if values.len() == state.values.len() => {
+            Value::F32(values) if values.len() == whole => {
+                state.grow(state.spec.rows(), &memory)?;
                 state.values.copy_from_slice(values);
+                if state.spec.dtype == DType::F16 {
+                    f16::round(&mut state.values);
+                }
                 Ok(())
             }
-            Value::F32(values) => Err(state_error(format!(
-                "{} values for the state {name}, which has {}",
-                values.len(),
-                state.values.len()
-            ))),
+            Value::F32(values) => {
+                Err(state_error(format!("{} values for the state {name}, which has {whole}", values.len())))
+            }
             Value::U32(_) => Err(state_error(format!("u32 values for the state {name}, which has f32"))),
         }
     }
@@ -276,5 +315,5 @@ impl lantern_graph::Session for Session {
 }
 
 fn state_error(cause: String) -> Error {
-    Error::new("graph.state", cause, "states have one name and one shape in all plans of a session")
+    Error::new("graph.state", cause, "states have one name, shape and storage in all plans of a session")
 }

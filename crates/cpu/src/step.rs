@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Epilogue, Error, NodeId, Op, Result, Value};
+use lantern_graph::{Bindings, DType, Epilogue, Error, NodeId, Op, Result, Value};
 
 use crate::arena::{Arena, Rest};
+use crate::f16;
 use crate::kernels::attention::{Attention, rope};
 use crate::kernels::conv::{self, Finish, Geometry};
 use crate::kernels::gemm::Matrix;
@@ -241,8 +242,15 @@ impl Env<'_> {
     fn write(&self, id: NodeId, state: &mut [f32]) -> Result<()> {
         let node = self.plan.graph.node(id);
         let (Op::Write { start }, [_, value]) = (&node.op, &node.inputs[..]) else { return Err(unreadable(id)) };
-        let (whole, rows) = (self.dims(id), self.dims(*value)[0]);
-        layout::place(self.floats(*value)?, rows, &whole, 0, start.eval(self.bindings), state);
+        let (whole, rows, start) = (self.dims(id), self.dims(*value)[0], start.eval(self.bindings));
+        layout::place(self.floats(*value)?, rows, &whole, 0, start, state);
+        let row_elements: usize = whole.iter().skip(1).product();
+        match self.plan.graph.node(node.inputs[0]).op {
+            Op::State(of) if self.plan.graph.states[of.0 as usize].dtype == DType::F16 => {
+                f16::round(&mut state[start * row_elements..][..rows * row_elements]);
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -296,6 +304,10 @@ impl Env<'_> {
             Op::SwiGlu => elementwise::swiglu(x(0)?, x(1)?, out),
 
             Op::Reduce { op, axis } => reduce::reduce(*op, x(0)?, &dims(0), *axis, out),
+            Op::TopK { k } => {
+                let columns = dims(0).last().copied().unwrap_or(0);
+                reduce::top_k(x(0)?, columns, *k, out);
+            }
             Op::Softmax => reduce::softmax(x(0)?, dims(0).last().copied().unwrap_or(1), out),
             Op::RmsNorm { eps } => reduce::rms_norm(x(0)?, x(1)?, *eps, out),
 
@@ -397,7 +409,7 @@ impl Env<'_> {
             Op::ScatterAdd => layout::scatter_add(self.ids(input(0))?, x(1)?, self.dims(id)[1], out),
 
             Op::Rope { start } => rope(x(0)?, x(1)?, dims(0)[1], index(*start), out),
-            Op::Attention { scale, start } => {
+            Op::Attention { scale, start, window } => {
                 let (q, k) = (dims(0), dims(1));
                 let attention = Attention {
                     kv_heads: q[1],
@@ -406,6 +418,7 @@ impl Env<'_> {
                     kv_len: k[0],
                     start: index(*start),
                     scale: *scale,
+                    window: window.unwrap_or(usize::MAX),
                 };
                 attention.run(x(0)?, x(1)?, x(2)?, part, out, &mut scratch.scores);
             }

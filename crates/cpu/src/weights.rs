@@ -4,9 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use candle_core::quantized::GgmlType;
-use candle_core::quantized::k_quants::{BlockQ4_0, BlockQ8_0};
+use candle_core::quantized::k_quants::{
+    BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0,
+};
 use lantern_graph::{DType, Error, Result, WeightSpec};
 
+use crate::kernels::product::rows_by_rows;
 use crate::memory::{Account, Held, filled};
 use crate::{Mode, f16};
 
@@ -16,17 +19,102 @@ pub(crate) enum Rows {
     F32(Vec<f32>),
     /// Bits of halves; widened in small pieces as they are used.
     F16(Vec<u16>),
-    Q8_0(Vec<BlockQ8_0>),
-    Q4_0(Vec<BlockQ4_0>),
+    /// Likewise of bfloat16.
+    Bf16(Vec<u16>),
+    Blocks(Box<dyn Blocks>),
+}
+
+/// A file's blocks of one type. Elements are counted from the weight's first; they and lengths are whole blocks.
+pub(crate) trait Blocks: Send + Sync {
+    fn bytes(&self) -> usize;
+    /// Writes file bytes over the elements from `start`.
+    fn write(&mut self, start: usize, bytes: &[u8]);
+    fn read(&self, start: usize, out: &mut [f32]);
+    /// Whether they are multiplied as they are; where not, they are widened in small pieces.
+    fn multiplies(&self) -> bool;
+    /// `x [m, k] · wᵀ` → `[m, n]` for the n rows of k from `start`, with activations in integers.
+    fn linear(&self, x: &[f32], start: usize, sizes: (usize, usize, usize), out: &mut [f32]) -> Result<()>;
+    fn boxed(&self) -> Box<dyn Blocks>;
+}
+
+impl Clone for Box<dyn Blocks> {
+    fn clone(&self) -> Self {
+        self.as_ref().boxed()
+    }
+}
+
+impl<T: FileBlock + 'static> Blocks for Vec<T> {
+    fn bytes(&self) -> usize {
+        size_of_val(&self[..])
+    }
+
+    fn write(&mut self, start: usize, bytes: &[u8]) {
+        let first = start / T::BLCK_SIZE;
+        copy_blocks(bytes, &mut self[first..first + bytes.len() / size_of::<T>()]);
+    }
+
+    fn read(&self, start: usize, out: &mut [f32]) {
+        T::to_float(&self[start / T::BLCK_SIZE..(start + out.len()) / T::BLCK_SIZE], out);
+    }
+
+    fn multiplies(&self) -> bool {
+        T::VECTORIZED
+    }
+
+    fn linear(&self, x: &[f32], start: usize, (m, k, n): (usize, usize, usize), out: &mut [f32]) -> Result<()> {
+        rows_by_rows((m, k, n), x, &self[start / T::BLCK_SIZE..(start + n * k) / T::BLCK_SIZE], out)
+    }
+
+    fn boxed(&self) -> Box<dyn Blocks> {
+        Box::new(self.clone())
+    }
 }
 
 /// # Safety
 /// Every sequence of bytes is a value of the type, and it has no padding.
-unsafe trait FileBlock: GgmlType {}
-// SAFETY: an f16 and 32 i8, `repr(C)`, 34 bytes.
-unsafe impl FileBlock for BlockQ8_0 {}
-// SAFETY: an f16 and 16 u8, `repr(C)`, 18 bytes.
-unsafe impl FileBlock for BlockQ4_0 {}
+unsafe trait FileBlock: GgmlType {
+    /// candle has the vector instructions for its product here. Without them, a prompt's rows are many times slower than
+    /// through f32, and one row is no faster.
+    const VECTORIZED: bool;
+}
+
+macro_rules! file_blocks {
+    ($($dtype:ident: $block:ident, vectorized: $vectorized:expr;)*) => {
+        $(
+            // SAFETY: f16s and arrays of u8 or i8, `repr(C)`; no padding, since it is as large as in a file.
+            unsafe impl FileBlock for $block {
+                const VECTORIZED: bool = $vectorized;
+            }
+            const _: () = {
+                let (elements, bytes) = DType::$dtype.block();
+                assert!($block::BLCK_SIZE == elements && size_of::<$block>() == bytes);
+            };
+        )*
+
+        /// `None` for types that do not come in blocks.
+        fn zero_blocks(what: &str, dtype: DType, elements: usize) -> Result<Option<Box<dyn Blocks>>> {
+            Ok(Some(match dtype {
+                $(DType::$dtype => Box::new(filled(what, elements / $block::BLCK_SIZE, $block::zeros())?),)*
+                _ => return Ok(None),
+            }))
+        }
+    };
+}
+
+const WASM: bool = cfg!(target_arch = "wasm32");
+
+file_blocks! {
+    Q8_0: BlockQ8_0, vectorized: true;
+    Q4_0: BlockQ4_0, vectorized: true;
+    Q4_1: BlockQ4_1, vectorized: false;
+    Q5_0: BlockQ5_0, vectorized: false;
+    Q5_1: BlockQ5_1, vectorized: false;
+    Q2K: BlockQ2K, vectorized: true;
+    Q3K: BlockQ3K, vectorized: !WASM;
+    Q4K: BlockQ4K, vectorized: true;
+    Q5K: BlockQ5K, vectorized: !WASM;
+    Q6K: BlockQ6K, vectorized: true;
+}
 
 /// candle keeps the blocks' fields to itself; in memory they are what the file has.
 fn copy_blocks<T: FileBlock>(bytes: &[u8], blocks: &mut [T]) {
@@ -41,43 +129,41 @@ impl Rows {
         let what = &spec.name;
         Ok(match (mode, spec.dtype) {
             (_, DType::U32) => {
-                return Err(Error::new(
-                    "cpu.weight",
-                    format!("{what} is of u32"),
-                    "weights are f32, f16, q8_0 or q4_0",
-                ));
+                let types = DType::WEIGHTS.map(DType::name).join(", ");
+                return Err(weight_error(format!("{what} is of u32"), &format!("weights are {types}")));
             }
             (Mode::Exact, _) | (_, DType::F32) => Rows::F32(filled(what, elements, 0.0)?),
             (_, DType::F16) => Rows::F16(filled(what, elements, 0)?),
-            (_, DType::Q8_0) => Rows::Q8_0(filled(what, elements / 32, BlockQ8_0::zeros())?),
-            (_, DType::Q4_0) => Rows::Q4_0(filled(what, elements / 32, BlockQ4_0::zeros())?),
+            (_, DType::BF16) => Rows::Bf16(filled(what, elements, 0)?),
+            (_, dtype) => match zero_blocks(what, dtype, elements)? {
+                Some(blocks) => Rows::Blocks(blocks),
+                None => Rows::F32(filled(what, elements, 0.0)?),
+            },
         })
     }
 
     fn bytes(&self) -> usize {
         match self {
             Rows::F32(v) => size_of_val(&v[..]),
-            Rows::F16(v) => size_of_val(&v[..]),
-            Rows::Q8_0(v) => size_of_val(&v[..]),
-            Rows::Q4_0(v) => size_of_val(&v[..]),
+            Rows::F16(v) | Rows::Bf16(v) => size_of_val(&v[..]),
+            Rows::Blocks(blocks) => blocks.bytes(),
         }
     }
 
     /// Writes file bytes of `dtype` over the elements from `start`: whole blocks, inside the weight.
-    fn write(&mut self, dtype: DType, start: usize, bytes: &[u8]) {
+    fn write(&mut self, dtype: DType, start: usize, bytes: &[u8]) -> Result<()> {
         let (block, block_bytes) = dtype.block();
-        let blocks = bytes.len() / block_bytes;
-        let (from, to) = (start / block, start / block + blocks);
+        let elements = bytes.len() / block_bytes * block;
         match self {
-            Rows::F32(rows) => dequantize(dtype, bytes, &mut rows[start..start + blocks * block]),
-            Rows::F16(rows) => {
-                for (half, two) in rows[from..to].iter_mut().zip(bytes.as_chunks().0) {
+            Rows::F32(rows) => return dequantize(dtype, bytes, &mut rows[start..start + elements]),
+            Rows::F16(rows) | Rows::Bf16(rows) => {
+                for (half, two) in rows[start..start + elements].iter_mut().zip(bytes.as_chunks().0) {
                     *half = u16::from_le_bytes(*two);
                 }
             }
-            Rows::Q8_0(rows) => copy_blocks(bytes, &mut rows[from..to]),
-            Rows::Q4_0(rows) => copy_blocks(bytes, &mut rows[from..to]),
+            Rows::Blocks(blocks) => blocks.write(start, bytes),
         }
+        Ok(())
     }
 
     /// Elements `start ..` as f32. `start` and the length are whole blocks.
@@ -85,9 +171,9 @@ impl Rows {
         let end = start + out.len();
         match self {
             Rows::F32(rows) => out.copy_from_slice(&rows[start..end]),
-            Rows::F16(rows) => f16::widen(&rows[start..end], out),
-            Rows::Q8_0(rows) => BlockQ8_0::to_float(&rows[start / 32..end / 32], out),
-            Rows::Q4_0(rows) => BlockQ4_0::to_float(&rows[start / 32..end / 32], out),
+            Rows::F16(rows) => f16::widen(f16::to_f32, &rows[start..end], out),
+            Rows::Bf16(rows) => f16::widen(f16::bf16_to_f32, &rows[start..end], out),
+            Rows::Blocks(blocks) => blocks.read(start, out),
         }
     }
 }
@@ -120,26 +206,28 @@ impl<'r> Table<'r> {
 }
 
 /// File bytes to f32.
-fn dequantize(dtype: DType, bytes: &[u8], out: &mut [f32]) {
-    fn blocks<T: FileBlock>(bytes: &[u8], out: &mut [f32]) {
-        let mut blocks = vec![T::zeros(); out.len() / T::BLCK_SIZE];
-        copy_blocks(bytes, &mut blocks);
-        T::to_float(&blocks, out);
-    }
+fn dequantize(dtype: DType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
+    let mut halves = |value: fn(u16) -> f32| {
+        for (out, two) in out.iter_mut().zip(bytes.as_chunks().0) {
+            *out = value(u16::from_le_bytes(*two));
+        }
+    };
     match dtype {
-        DType::F32 | DType::U32 => {
-            for (value, four) in out.iter_mut().zip(bytes.as_chunks().0) {
-                *value = f32::from_le_bytes(*four);
+        DType::F16 => halves(f16::to_f32),
+        DType::BF16 => halves(f16::bf16_to_f32),
+        dtype => match zero_blocks("a part of a weight", dtype, out.len())? {
+            Some(mut blocks) => {
+                blocks.write(0, bytes);
+                blocks.read(0, out);
             }
-        }
-        DType::F16 => {
-            for (value, two) in out.iter_mut().zip(bytes.as_chunks().0) {
-                *value = f16::to_f32(u16::from_le_bytes(*two));
+            None => {
+                for (value, four) in out.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = f32::from_le_bytes(*four);
+                }
             }
-        }
-        DType::Q8_0 => blocks::<BlockQ8_0>(bytes, out),
-        DType::Q4_0 => blocks::<BlockQ4_0>(bytes, out),
+        },
     }
+    Ok(())
 }
 
 struct Slot {
@@ -187,8 +275,7 @@ impl Weights {
                 "write whole rows inside the weight",
             ));
         }
-        Rc::make_mut(&mut slot.rows.borrow_mut()).write(spec.dtype, first_row * spec.columns(), bytes);
-        Ok(())
+        Rc::make_mut(&mut slot.rows.borrow_mut()).write(spec.dtype, first_row * spec.columns(), bytes)
     }
 
     /// Where the weight a graph asks for stands.

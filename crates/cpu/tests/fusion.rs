@@ -8,7 +8,7 @@ use lantern_graph::{
     Activation, Binary, DType, Dim, Epilogue, Graph, Index, NodeId, Op, Reduction, ResizeMode, Unary, Value, Window,
     fuse,
 };
-use lantern_models::nn;
+use lantern_models::nn::{self, Causal};
 
 /// Sums of some hundred terms, in another order or in f64: a few roundings of the largest partial sum.
 const REORDERED: f32 = 5e-6;
@@ -93,7 +93,9 @@ fn rope_at_a_symbol_position() {
 fn attention_over_a_written_state() {
     let mut rng = seeded(24);
     let (kv_heads, group, head_dim, capacity) = (2, 3, 10, 24);
-    for (rows, start) in [(1, 0), (1, 13), (5, 0), (6, 18)] {
+    let windows = [None, Some(1), Some(4), Some(19)];
+    for (window, (rows, start)) in windows.into_iter().flat_map(|w| [(1, 0), (1, 13), (5, 0), (6, 18)].map(|r| (w, r)))
+    {
         let mut g = Graph::new();
         let (s_rows, s_start, s_len) = (g.symbol("rows", 8), g.symbol("start", capacity), g.symbol("kv_len", capacity));
         let (heads, dim) = (Dim::Fixed(kv_heads), Dim::Fixed(head_dim));
@@ -111,7 +113,8 @@ fn attention_over_a_written_state() {
             g.slice(state, 0, Index::Fixed(0), s_len).unwrap()
         };
         let (k, v) = (cache(&mut g, "k"), cache(&mut g, "v"));
-        let y = nn::attention(&mut g, q, k, v, Index::Symbol(s_start)).unwrap();
+        let causal = Causal { window, ..Index::Symbol(s_start).into() };
+        let y = nn::attention(&mut g, q, k, v, causal).unwrap();
         g.output("y", y);
         let row = kv_heads * head_dim;
         let mut of = |len: usize| Value::F32(floats(&mut rng, len, -2.0, 2.0));
@@ -124,6 +127,11 @@ fn attention_over_a_written_state() {
         ];
         let fused = same_fused("attention", &g, &[("rows", rows), ("start", start), ("kv_len", start + rows)], &inputs);
         assert!(!has(&fused, "matmul") && !has(&fused, "softmax"), "{:?}", names(&fused));
+        let found = fused.nodes.iter().find_map(|node| match node.op {
+            Op::Attention { window, .. } => Some(window),
+            _ => None,
+        });
+        assert_eq!(found, Some(window));
     }
 }
 
@@ -206,6 +214,10 @@ enum Change {
     NotStrict,
     Unscaled,
     ShiftedScores,
+    Window,
+    WindowOfHalves,
+    WindowTwiceAsFar,
+    WindowOfOtherKeys,
 }
 
 fn attention_with(change: Change) -> Graph {
@@ -233,6 +245,19 @@ fn attention_with(change: Change) -> Graph {
         }
         _ => g.binary(Binary::Greater, key_positions, query_positions).unwrap(),
     };
+    let first = match change {
+        Change::Window | Change::WindowOfOtherKeys => Some((1.0, -2.0)),
+        Change::WindowOfHalves => Some((1.0, -1.5)),
+        Change::WindowTwiceAsFar => Some((2.0, -2.0)),
+        _ => None,
+    };
+    let later = first.map_or(later, |(mul, add)| {
+        let first = g.affine(query_positions, mul, add).unwrap();
+        let other = g.range(Index::Fixed(1), 5);
+        let keys = if change == Change::WindowOfOtherKeys { other } else { key_positions };
+        let gone = g.binary(Binary::Greater, first, keys).unwrap();
+        g.add(later, gone).unwrap()
+    });
     let mask = g.affine(later, if change == Change::ShallowMask { -4.0 } else { -1e30 }, 0.0).unwrap();
     let masked = g.add(scores, mask).unwrap();
     let weights = nn::softmax(&mut g, masked).unwrap();
@@ -244,9 +269,19 @@ fn attention_with(change: Change) -> Graph {
 
 #[test]
 fn near_misses_are_left_alone() {
-    assert!(has(&fuse(&attention_with(Change::None)), "attention"), "the unchanged one is recognised");
-    for change in [Change::KeysFromOne, Change::ShallowMask, Change::NotStrict, Change::Unscaled, Change::ShiftedScores]
-    {
+    for change in [Change::None, Change::Window] {
+        assert!(has(&fuse(&attention_with(change)), "attention"), "the unchanged one is recognised");
+    }
+    for change in [
+        Change::KeysFromOne,
+        Change::ShallowMask,
+        Change::NotStrict,
+        Change::Unscaled,
+        Change::ShiftedScores,
+        Change::WindowOfHalves,
+        Change::WindowTwiceAsFar,
+        Change::WindowOfOtherKeys,
+    ] {
         assert!(!has(&fuse(&attention_with(change)), "attention"), "change {}", change as u8);
     }
 

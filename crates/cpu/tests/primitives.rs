@@ -145,10 +145,12 @@ fn argmax_takes_the_first_of_equals() {
     let x = g.input("x", [Dim::Symbol(rows), Dim::Fixed(5)], DType::F32);
     let y = g.argmax(x).unwrap();
     g.output("y", y);
-    let x = vec![1.0, 3.0, 3.0, -1.0, 3.0, -5.0, -5.0, -4.5, -9.0, -4.5, f32::NEG_INFINITY, -1e30, 0.0, -0.0, 0.0];
+    let mut x = vec![1.0, 3.0, 3.0, -1.0, 3.0, -5.0, -5.0, -4.5, -9.0, -4.5, f32::NEG_INFINITY, -1e30, 0.0, -0.0, 0.0];
+    // And none where one is no number.
+    x.extend([1.0, 2.0, f32::NAN, 0.0, 5.0]);
     for mode in MODES {
-        let got = run(mode, &g, &[("rows", 3)], &[], &[("x", Value::F32(x.clone()))]).unwrap();
-        assert_eq!(got, [Value::U32(vec![1, 2, 2])], "{}", mode.name());
+        let got = run(mode, &g, &[("rows", 4)], &[], &[("x", Value::F32(x.clone()))]).unwrap();
+        assert_eq!(got, [Value::U32(vec![1, 2, 2, u32::MAX])], "{}", mode.name());
     }
 }
 
@@ -361,5 +363,42 @@ fn symbols_may_change_between_runs() {
                 assert_eq!(session.read(&plan, "square").await.unwrap().into_f32().unwrap().len(), n * n);
             }
         });
+    }
+}
+
+#[test]
+fn the_largest_and_their_places() {
+    let mut rng = seeded(31);
+    for (rows, n, k) in [(1, 1, 1), (3, 7, 7), (2, 300, 64), (5, 41, 6)] {
+        // Few different numbers, so that most are tied; the odd ones are no number, least, and zeros of both signs.
+        let mut x: Vec<f32> = (0..rows * n).map(|_| rng.random_range(-3i32..4) as f32).collect();
+        for (i, odd) in [f32::NAN, f32::NEG_INFINITY, -0.0, 0.0, f32::INFINITY].into_iter().enumerate() {
+            if rows * n > 8 {
+                x[i * 7 % (rows * n)] = odd;
+            }
+        }
+        let rank = |x: f32| (x.is_nan(), if x.is_nan() { 0.0 } else { x });
+        let mut wanted = Vec::new();
+        for row in x.chunks(n) {
+            let mut places: Vec<usize> = (0..n).collect();
+            // A stable sort: the first of equals stays before.
+            places.sort_by(|a, b| rank(row[*b]).partial_cmp(&rank(row[*a])).unwrap());
+            wanted.extend(places[..k].iter().map(|place| row[*place]));
+            wanted.extend(places[..k].iter().map(|place| *place as f32));
+        }
+        let mut g = Graph::new();
+        let input = g.input("x", [rows, n], DType::F32);
+        let y = g.top_k(input, k).unwrap();
+        g.output("y", y);
+        for mode in MODES {
+            let got = run(mode, &g, &[], &[], &[("x", Value::F32(x.clone()))]).unwrap().remove(0).into_f32().unwrap();
+            let same = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
+            assert!(got.len() == wanted.len() && got.iter().zip(&wanted).all(same), "{rows} × {n}, {k}: {got:?}");
+        }
+    }
+    let mut g = Graph::new();
+    let x = g.input("x", [3usize, 200], DType::F32);
+    for k in [0, 65, 201] {
+        assert_eq!(g.top_k(x, k).unwrap_err().code, "graph.shape", "{k}");
     }
 }

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use common::{SMALL, Sizes, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions};
+use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Overflow, Token, fit};
 use lantern_graph::{Bindings, Cancel, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
+use lantern_weights::{Gguf, MemorySource};
 use pollster::block_on;
 
 fn cpu() -> Rc<Cpu> {
@@ -96,7 +97,8 @@ fn a_conversation_goes_on_where_it_stood() {
 fn a_replayed_journal_draws_what_would_have_come() {
     let bytes = random_model(SMALL, 5);
     let prompt = random_ids(SMALL.vocab, 6, 6);
-    let warm = |max_tokens, first_step| GenerateOptions { max_tokens, temperature: 1.0, seed: 9, first_step };
+    let warm =
+        |max_tokens, first_step| GenerateOptions { temperature: 1.0, seed: 9, first_step, ..options(max_tokens) };
     let fresh = || open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
     let whole = generate(&mut fresh(), &prompt, &warm(24, 0)).unwrap().tokens;
     let replay: Vec<u32> = [prompt.as_slice(), &whole[..10]].concat();
@@ -147,13 +149,35 @@ fn what_cannot_be_run_is_refused() {
     assert_eq!((none.finish, none.tokens.len()), (Finish::MaxTokens, 0));
 }
 
+/// Weights that are numbers, and scores beyond all numbers: no token comes out as if nothing had been.
+#[test]
+fn an_answer_that_is_not_a_number_is_an_error() {
+    let mut bytes = random_model(SMALL, 21);
+    let gguf = block_on(Gguf::read(&MemorySource::new(bytes.as_slice()))).unwrap();
+    for name in ["blk.0.attn_q.weight", "blk.0.attn_k.weight"] {
+        let tensor = gguf.tensor(name).unwrap();
+        let raw = &mut bytes[tensor.offset as usize..(tensor.offset + tensor.bytes) as usize];
+        for value in raw.as_chunks_mut::<4>().0 {
+            *value = (f32::from_le_bytes(*value) * 1e24).to_le_bytes();
+        }
+    }
+    // Halves would keep the keys finite.
+    let load_options = LoadOptions { kv_f16: false, ..LoadOptions::default() };
+    for temperature in [0.0, 0.8] {
+        let mut session = open(&cpu(), &bytes, &load_options).unwrap();
+        let options = GenerateOptions { temperature, ..options(3) };
+        let error = generate(&mut session, &random_ids(SMALL.vocab, 5, 21), &options).unwrap_err();
+        assert_eq!(error.code, "chat.logits", "temperature {temperature}: {error}");
+    }
+}
+
 #[test]
 fn costs_are_counted() {
     let untied = open(&cpu(), &random_model(SMALL, 11), &LoadOptions::default()).unwrap();
     let model = untied.model();
     let blocks = 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 160 + 2 * 64) * 4;
     let output = (101 * 64 + 64) * 4;
-    let keys_and_values = |n: u64| 2 * 2 * 32 * 4 * n;
+    let keys_and_values = |n: u64| 2 * 2 * 32 * 2 * n;
     assert_eq!(model.bytes_per_token(10), (blocks + output + 64 * 4) as u64 + keys_and_values(10));
     let tied = Sizes { tied: true, ..SMALL };
     let tied = open(&cpu(), &random_model(tied, 11), &LoadOptions::default()).unwrap();
@@ -314,6 +338,77 @@ fn a_stop_at_any_run_leaves_whole_tokens() {
         let mut fresh = open(&cpu(), &bytes, &load_options).unwrap();
         let all: Vec<u32> = [before.as_slice(), &told].concat();
         assert_eq!(answer, generate(&mut fresh, &all, &options(5)).unwrap().tokens, "run {stop}");
+    }
+}
+
+/// A slide runs half a context again: stopped at any chunk of it, the conversation is what the slide left, and goes on as
+/// if nothing had been stopped; a prompt that made it slide is forgotten, and nothing else.
+#[test]
+fn a_stop_in_a_slide_leaves_whole_tokens() {
+    let sizes = Sizes { context: 24, ..SMALL };
+    let bytes = random_model(sizes, 21);
+    let prompt = random_ids(sizes.vocab, 22, 22);
+    let slide = |max_tokens| GenerateOptions { overflow: Overflow::Slide { keep: 4 }, ..options(max_tokens) };
+    let left = Rc::new(Cell::new(usize::MAX));
+    let tripwire = Rc::new(Tripwire { cpu: Cpu::new(Mode::Exact), left: left.clone() });
+    let load_options = LoadOptions { prefill_chunk: 4, ..LoadOptions::default() };
+    let mut session = open(&tripwire, &bytes, &load_options).unwrap();
+    let whole = generate(&mut session, &prompt, &slide(20)).unwrap();
+    assert!(whole.slides == 2 && whole.tokens.len() == 20, "{} slides", whole.slides);
+    let all = [&prompt[..], &whole.tokens].concat();
+
+    // The prompt is 6 runs, and two tokens fill the context; the slide keeps 15 tokens, of which 4 or more need not run again.
+    for stop in 6..16 {
+        session.reset();
+        left.set(stop);
+        let stopped = generate(&mut session, &prompt, &slide(20)).unwrap();
+        left.set(usize::MAX);
+        assert_eq!(stopped.finish, Finish::Cancelled, "run {stop}");
+        let held = fit(&all[..22 + stopped.tokens.len()], 24, 4).unwrap();
+        assert_eq!(session.context(), held, "run {stop}");
+        let rest = generate(&mut session, &[], &slide(20 - stopped.tokens.len())).unwrap();
+        assert_eq!([stopped.tokens, rest.tokens].concat(), whole.tokens, "run {stop}");
+    }
+
+    // A longer prompt than there is room for: 20 held, 9 new.
+    let longer = random_ids(sizes.vocab, 9, 23);
+    for stop in 0..4 {
+        session.reset();
+        generate(&mut session, &prompt[..19], &options(1)).unwrap();
+        let before = session.context();
+        left.set(stop);
+        let stopped = generate(&mut session, &longer, &slide(5)).unwrap();
+        left.set(usize::MAX);
+        assert_eq!((stopped.finish, stopped.dropped), (Finish::Cancelled, 0));
+        assert_eq!(session.context(), before, "run {stop}: nothing is lost");
+        let answer = generate(&mut session, &longer, &slide(5)).unwrap();
+        let mut fresh = open(&cpu(), &bytes, &load_options).unwrap();
+        let told = [&before[..], &longer].concat();
+        assert_eq!(answer.tokens, generate(&mut fresh, &told, &slide(5)).unwrap().tokens, "run {stop}");
+    }
+}
+
+#[test]
+fn a_stop_while_tokens_are_held_back_forgets_them() {
+    let bytes = random_model(SMALL, 15);
+    let prompt = random_ids(SMALL.vocab, 20, 16);
+    let left = Rc::new(Cell::new(usize::MAX));
+    let tripwire = Rc::new(Tripwire { cpu: Cpu::new(Mode::Exact), left: left.clone() });
+    let mut session = open(&tripwire, &bytes, &LoadOptions::default()).unwrap();
+    let mut texts = Vec::new();
+    let note = &mut |token: &Token| texts.push(token.text.clone());
+    let whole = block_on(session.generate(&prompt, &options(12), &Cancel::new(), note)).unwrap().tokens;
+    // From the third token on, all of it may be the beginning of this.
+    let held = GenerateOptions { stop: vec![texts[2..].concat() + "\u{2026}"], ..options(12) };
+    // The prompt is one run, then each token is one.
+    for runs in 3..12 {
+        session.reset();
+        left.set(runs);
+        let stopped = generate(&mut session, &prompt, &held).unwrap();
+        left.set(usize::MAX);
+        assert_eq!((stopped.finish, stopped.tokens.as_slice()), (Finish::Cancelled, &whole[..2]), "run {runs}");
+        assert_eq!(session.context(), [&prompt, &whole[..2]].concat(), "run {runs}");
+        assert_eq!(generate(&mut session, &[], &options(10)).unwrap().tokens, whole[2..], "run {runs}");
     }
 }
 

@@ -129,10 +129,7 @@ fn refused(bytes: &[u8], code: &str, cause: &str) {
 fn variants_this_version_lacks_are_named() {
     let text = |s: &str| Value::String(s.into());
     let cases = [
-        ("llama.rope.scaling.type", text("yarn"), "yarn"),
-        ("llama.rope.scaling.factor", Value::F32(4.0), "llama.rope.scaling.factor is 4"),
-        ("llama.rope.scale_linear", Value::F32(2.0), "llama.rope.scale_linear is 2"),
-        ("llama.attention.sliding_window", Value::U32(32), "slides over 32"),
+        ("llama.rope.scaling.type", text("longrope"), "longrope"),
         ("llama.expert_count", Value::U32(8), "8 experts"),
         ("llama.attention.value_length", Value::U32(8), "values have 8"),
     ];
@@ -142,14 +139,30 @@ fn variants_this_version_lacks_are_named() {
         refused(&w.finish().unwrap(), "llama.unsupported", cause);
     }
     for (name, cause) in [
-        ("rope_freqs.weight", "rotary scaling"),
-        ("blk.0.attn_q.bias", "a bias"),
+        ("rope_factors_long.weight", "rotary scaling"),
+        ("blk.0.attn_norm.bias", "a bias"),
         ("blk.0.ffn_gate_inp.weight", "mixture of experts"),
         ("blk.0.mystery.weight", "none that this version knows"),
     ] {
         let mut w = random_writer(SMALL, 32);
         w.tensor_f32(name, &[32], GgmlType::F32, &[0.0; 32]).unwrap();
         refused(&w.finish().unwrap(), "llama.unsupported", cause);
+    }
+    for (name, cause) in [("rope_freqs.weight", "[32]"), ("blk.0.attn_q.bias", "[32]")] {
+        let mut w = random_writer(SMALL, 32);
+        w.tensor_f32(name, &[32], GgmlType::F32, &[0.0; 32]).unwrap();
+        refused(&w.finish().unwrap(), "llama.tensor", cause);
+    }
+    for (key, number, code, cause) in [
+        ("yarn_log_multiplier", 0.1, "llama.unsupported", "yarn_log_multiplier is 0.1"),
+        ("yarn_beta_slow", 0.0, "llama.config", "beta_slow is 0"),
+        ("attn_factor", f32::NAN, "llama.config", "attention factor is NaN"),
+    ] {
+        let mut w = random_writer(SMALL, 32);
+        w.metadata("llama.rope.scaling.type", text("yarn")).unwrap();
+        w.metadata("llama.rope.scaling.factor", Value::F32(4.0)).unwrap();
+        w.metadata(format!("llama.rope.scaling.{key}"), Value::F32(number)).unwrap();
+        refused(&w.finish().unwrap(), code, cause);
     }
     let mut harmless = random_writer(SMALL, 32);
     harmless.metadata("llama.rope.scaling.type", text("none")).unwrap();

@@ -3,11 +3,14 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, Value};
+use lantern_graph::{
+    Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, StateOptions, Value, WeightSpec,
+};
 
 use crate::device::Gpu;
 use crate::kernel::Kernel;
 use crate::memory::Buffer;
+use crate::weights::weight_bytes;
 
 /// What to measure with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +65,11 @@ pub async fn bench(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) 
         fma_gflop_per_s,
         kernels: Vec::new(),
     };
-    for dtype in [DType::F32, DType::F16, DType::Q8_0, DType::Q4_0] {
-        let (elements, bytes) = dtype.block();
+    // The plain types, and those that most of a mixed file is of.
+    for dtype in [DType::F32, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4K, DType::Q6K] {
         let k = 2048;
-        let n = (set as usize * elements / bytes / k).max(8) / 8 * 8;
+        let row = WeightSpec { name: String::new(), shape: vec![1, k], dtype };
+        let n = ((set / weight_bytes(&row)) as usize).max(8) / 8 * 8;
         let one = linear(dtype, 1, n, k)?;
         report.kernels.push(time(gpu, &one, options, &report, now_ms).await?);
         let many = linear(dtype, 64, 1024, 1024)?;
@@ -90,8 +94,7 @@ fn linear(dtype: DType, rows: usize, n: usize, k: usize) -> Result<Work> {
     let w = graph.weight("w", &[n, k], dtype)?;
     let y = graph.linear(x, w)?;
     graph.output("y", y);
-    let (elements, block) = dtype.block();
-    let bytes = (n * k / elements * block + (rows * k + rows * n) * 4) as u64;
+    let bytes = weight_bytes(&graph.weights[0]) + (rows * k + rows * n) as u64 * 4;
     let shapes = format!("[{rows}, {k}] × [{n}, {k}]ᵀ {}", dtype.name());
     Ok(Work { graph, inputs: vec![("x", Value::F32(vec![0.5; rows * k]))], shapes, bytes })
 }
@@ -100,15 +103,17 @@ fn attention(rows: usize, kv_len: usize) -> Result<Work> {
     let (kv_heads, group, head_dim) = (4, 4, 64);
     let mut graph = Graph::new();
     let q = graph.input("q", [rows, kv_heads, group, head_dim], DType::F32);
-    let k = graph.input("k", [kv_len, kv_heads, head_dim], DType::F32);
-    let v = graph.input("v", [kv_len, kv_heads, head_dim], DType::F32);
-    let op = Op::Attention { scale: 0.125, start: Index::Fixed(kv_len - rows) };
+    // As a chat keeps them.
+    let options = StateOptions { storage: DType::F16, growing: false };
+    let k = graph.state_with("k", &[kv_len, kv_heads, head_dim], options)?;
+    let v = graph.state_with("v", &[kv_len, kv_heads, head_dim], options)?;
+    let op = Op::Attention { scale: 0.125, start: Index::Fixed(kv_len - rows), window: None };
     let y = graph.fused(op, &[q, k, v])?;
     graph.output("y", y);
     let (queries, keys) = (rows * kv_heads * group * head_dim, kv_len * kv_heads * head_dim);
-    let inputs = [("q", queries), ("k", keys), ("v", keys)].map(|(n, len)| (n, Value::F32(vec![0.1; len])));
-    let shapes = format!("q [{rows}, {kv_heads}, {group}, {head_dim}], k and v [{kv_len}, {kv_heads}, {head_dim}]");
-    Ok(Work { graph, inputs: inputs.to_vec(), shapes, bytes: (2 * queries + 2 * keys) as u64 * 4 })
+    let inputs = vec![("q", Value::F32(vec![0.1; queries]))];
+    let shapes = format!("q [{rows}, {kv_heads}, {group}, {head_dim}], k and v [{kv_len}, {kv_heads}, {head_dim}] f16");
+    Ok(Work { graph, inputs, shapes, bytes: (2 * queries * 4 + 2 * keys * 2) as u64 })
 }
 
 fn rms_norm(rows: usize, columns: usize) -> Result<Work> {

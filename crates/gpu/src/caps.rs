@@ -80,6 +80,12 @@ impl Capabilities {
         }
     }
 
+    /// Steps that all loops of an invocation may take together: llvmpipe ends them there and says nothing
+    /// (`LP_MAX_TGSI_LOOP_ITERATIONS`).
+    pub fn loop_steps(&self) -> usize {
+        if self.name.contains("llvmpipe") { 65_535 } else { usize::MAX }
+    }
+
     /// The tier to run at unless the visitor chooses another.
     pub fn preferred_tier(&self) -> Tier {
         if self.is_cpu {

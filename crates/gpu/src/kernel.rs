@@ -5,38 +5,112 @@ use lantern_graph::{Binary, DType, Epilogue, Reduction, ResizeMode, Unary};
 use crate::caps::{Capabilities, Tier};
 use crate::shader::Defines;
 
-/// The canonical layouts weights are repacked to at load (see `weights.rs`).
+/// The layouts weights are repacked to at load (see `weights.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     F32,
     F16,
-    Q8,
-    Q4,
+    Bf16,
+    /// Integers of 2 to 6 or 8 bits, in groups of 16 or 32 that share a scale. They are centred (8 bits are signed, others
+    /// have an offset of half their range), or have a minimum per group that is added.
+    Int {
+        bits: usize,
+        group: usize,
+        minimum: bool,
+    },
 }
 
 impl Format {
-    pub const ALL: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
+    pub const Q4: Format = Format::Int { bits: 4, group: 32, minimum: false };
+    pub const Q8: Format = Format::Int { bits: 8, group: 32, minimum: false };
+    const Q2_MIN: Format = Format::Int { bits: 2, group: 16, minimum: true };
+    const Q3: Format = Format::Int { bits: 3, group: 16, minimum: false };
+    const Q4_MIN: Format = Format::Int { bits: 4, group: 32, minimum: true };
+    const Q5: Format = Format::Int { bits: 5, group: 32, minimum: false };
+    const Q5_MIN: Format = Format::Int { bits: 5, group: 32, minimum: true };
+    const Q6: Format = Format::Int { bits: 6, group: 16, minimum: false };
+
+    pub const ALL: [Format; 11] = [
+        Format::F32,
+        Format::F16,
+        Format::Bf16,
+        Format::Q2_MIN,
+        Format::Q3,
+        Format::Q4,
+        Format::Q4_MIN,
+        Format::Q5,
+        Format::Q5_MIN,
+        Format::Q6,
+        Format::Q8,
+    ];
+
+    /// Those of weights that come with a bias or as a convolution's filter. The others are language models', and their
+    /// convolutions are refused.
+    pub const PICTURES: [Format; 4] = [Format::F32, Format::F16, Format::Q4, Format::Q8];
 
     pub fn of(dtype: DType) -> Format {
         match dtype {
             DType::F32 | DType::U32 => Format::F32,
             DType::F16 => Format::F16,
-            DType::Q8_0 => Format::Q8,
+            DType::BF16 => Format::Bf16,
+            DType::Q2K => Format::Q2_MIN,
+            DType::Q3K => Format::Q3,
             DType::Q4_0 => Format::Q4,
+            DType::Q4_1 | DType::Q4K => Format::Q4_MIN,
+            DType::Q5_0 => Format::Q5,
+            DType::Q5_1 | DType::Q5K => Format::Q5_MIN,
+            DType::Q6K => Format::Q6,
+            DType::Q8_0 => Format::Q8,
         }
     }
 
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Format::F32 => "f32",
-            Format::F16 => "f16",
-            Format::Q8 => "q8",
-            Format::Q4 => "q4",
+            Format::F32 => "f32".into(),
+            Format::F16 => "f16".into(),
+            Format::Bf16 => "bf16".into(),
+            Format::Int { bits, minimum, .. } => format!("q{bits}{}", if minimum { "_min" } else { "" }),
         }
     }
 
     pub fn is_quantized(self) -> bool {
-        matches!(self, Format::Q8 | Format::Q4)
+        matches!(self, Format::Int { .. })
+    }
+
+    /// The bits of a value that are kept together first, and those kept after them.
+    pub(crate) fn planes(bits: usize) -> (usize, usize) {
+        let low = if bits < 4 { 2 } else { bits / 4 * 4 };
+        (low, bits - low)
+    }
+
+    /// What `weight_*.wgsl` and `scales.wgsl` want defined.
+    fn defines(self) -> Defines {
+        let word = |name: &'static str, value: String| (name, value);
+        let Format::Int { bits, group, minimum } = self else {
+            let file = if self == Format::F32 { "f32" } else { "f16" };
+            let mut defines = vec![word("FORMAT", file.into())];
+            defines.extend((self == Format::Bf16).then(|| word("BF16", String::new())));
+            return defines;
+        };
+        let file = if matches!(bits, 4 | 8) { format!("q{bits}") } else { "packed".into() };
+        let (low, high) = Format::planes(bits);
+        let offset = if minimum || bits == 8 { 0 } else { 1 << (bits - 1) };
+        let mut defines = vec![
+            word("FORMAT", file),
+            word("BITS", bits.to_string()),
+            word("LOW_BITS", low.to_string()),
+            word("OFFSET", offset.to_string()),
+            word("GROUP_CHUNKS", (group / 8).to_string()),
+        ];
+        let flags = [
+            ("CRUMBS", low == 2),
+            ("HIGH_BIT", high == 1),
+            ("HIGH_CRUMBS", high == 2),
+            ("MINIMUM", minimum),
+            ("WIDE_GROUPS", group == 32),
+        ];
+        defines.extend(flags.into_iter().filter(|(_, on)| *on).map(|(name, _)| word(name, String::new())));
+        defines
     }
 }
 
@@ -88,6 +162,7 @@ pub enum Kernel {
     Range,
     Reduce(Reduction),
     Argmax,
+    TopK,
     MatMul,
     /// `many` rows of activations, or one. `aligned`: columns are a multiple of eight.
     Linear {
@@ -133,10 +208,15 @@ pub enum Kernel {
     RmsNorm,
     Softmax,
     Rope,
-    /// `head_dim` is a multiple of four, up to 256: `lower/` sees to it.
+    /// `head_dim` is a multiple of four, up to 256: `lower/` sees to it. `halves`: keys and values lie in states of halves.
     Attention {
         head_dim: usize,
+        halves: bool,
     },
+    /// Rows into a state of halves.
+    Pack,
+    /// Halves of a state as floats, for whoever is no attention.
+    Unpack,
     SwiGlu,
     /// Activations to int8, before `Linear` at the tier `dot`.
     Quantize,
@@ -163,6 +243,7 @@ impl Kernel {
             Kernel::Range => "range".into(),
             Kernel::Reduce(op) => format!("reduce_{op:?}").to_lowercase(),
             Kernel::Argmax => "argmax".into(),
+            Kernel::TopK => "top_k".into(),
             Kernel::MatMul => "matmul".into(),
             Kernel::Linear { format, many, adds, aligned } => format!(
                 "{}_{}{}{}",
@@ -191,7 +272,11 @@ impl Kernel {
             Kernel::RmsNorm => "rms_norm".into(),
             Kernel::Softmax => "softmax".into(),
             Kernel::Rope => "rope".into(),
-            Kernel::Attention { head_dim } => format!("attention_{head_dim}"),
+            Kernel::Attention { head_dim, halves } => {
+                format!("attention_{head_dim}{}", if halves { "_f16" } else { "" })
+            }
+            Kernel::Pack => "pack".into(),
+            Kernel::Unpack => "unpack".into(),
             Kernel::SwiGlu => "swiglu".into(),
             Kernel::Quantize => "quantize".into(),
             Kernel::Bandwidth => "bandwidth".into(),
@@ -206,12 +291,15 @@ impl Kernel {
             Kernel::Copy,
             Kernel::Range,
             Kernel::Argmax,
+            Kernel::TopK,
             Kernel::MatMul,
             Kernel::ScatterAdd,
             Kernel::RmsNorm,
             Kernel::Softmax,
             Kernel::Rope,
             Kernel::SwiGlu,
+            Kernel::Pack,
+            Kernel::Unpack,
             Kernel::Quantize,
             Kernel::ConvFilter,
             Kernel::MaxPool,
@@ -227,19 +315,25 @@ impl Kernel {
         all.extend(Unary::ALL.map(Kernel::Unary));
         all.extend(Binary::ALL.map(Kernel::Binary));
         all.extend([Reduction::Sum, Reduction::Max].map(Kernel::Reduce));
-        all.extend([8, 32, 64, 80, 128].map(|head_dim| Kernel::Attention { head_dim }));
+        for head_dim in [8, 32, 64, 80, 128] {
+            all.extend([false, true].map(|halves| Kernel::Attention { head_dim, halves }));
+        }
         for format in Format::ALL {
             // Quantized rows are whole groups of 32, so never odd.
             let alignments: &[bool] = if format.is_quantized() { &[true] } else { &[true, false] };
+            let pictures = Format::PICTURES.contains(&format);
+            let adds = Adds::ALL.into_iter().filter(|adds| pictures || !adds.bias);
             for &aligned in alignments {
                 all.extend([Kernel::Gather { format, aligned }, Kernel::LinearTransposed { format, aligned }]);
                 for many in [false, true] {
-                    all.extend(Adds::ALL.map(|adds| Kernel::Linear { format, many, adds, aligned }));
+                    all.extend(adds.clone().map(|adds| Kernel::Linear { format, many, adds, aligned }));
                 }
             }
-            all.extend(Adds::ALL.map(|adds| Kernel::Conv { format, adds }));
-            all.extend(Adds::ALL.map(|adds| Kernel::ConvDirect { format, adds }));
-            all.push(Kernel::ConvTransposed { format });
+            if pictures {
+                all.extend(Adds::ALL.map(|adds| Kernel::Conv { format, adds }));
+                all.extend(Adds::ALL.map(|adds| Kernel::ConvDirect { format, adds }));
+                all.push(Kernel::ConvTransposed { format });
+            }
         }
         all
     }
@@ -250,23 +344,22 @@ impl Kernel {
         let expression =
             |file: &'static str, text: &str| Some(Variant { file, defines: vec![("EXPRESSION", text.to_owned())] });
         let weight = |file: &'static str, format: Format, aligned: bool, more: Defines| {
-            let mut defines = vec![("FORMAT", format.name().to_owned())];
+            let mut defines = format.defines();
             defines.extend(aligned.then(|| ("ALIGNED", String::new())));
             defines.extend(more);
             Some(Variant { file, defines })
         };
-        let attention =
-            |file: &'static str, n: usize| Some(Variant { file, defines: vec![("QUADS", (n / 4).to_string())] });
+        let attention = |file: &'static str, n: usize, halves: bool| {
+            let mut defines = vec![("QUADS", (n / 4).to_string())];
+            defines.extend(halves.then(|| ("HALVES", String::new())));
+            Some(Variant { file, defines })
+        };
         match (self, tier) {
             (Kernel::Linear { format, many: false, adds, aligned }, tier) => match tier {
                 Tier::Software => weight("gemv_software.wgsl", format, aligned, adds.defines()),
                 Tier::Core => weight("gemv_core.wgsl", format, aligned, adds.defines()),
                 Tier::Subgroups => weight("gemv_subgroups.wgsl", format, aligned, adds.defines()),
-                Tier::Dot if format.is_quantized() => {
-                    let mut defines = adds.defines();
-                    defines.extend((format == Format::Q8).then(|| ("Q8", String::new())));
-                    Some(Variant { file: "gemv_dot.wgsl", defines })
-                }
+                Tier::Dot if format.is_quantized() => weight("gemv_dot.wgsl", format, aligned, adds.defines()),
                 Tier::Dot => None,
             },
             (Kernel::Linear { format, many: true, adds, aligned }, Tier::Software | Tier::Core) => {
@@ -278,9 +371,10 @@ impl Kernel {
                 weight(gemm(tier), format, true, defines)
             }
             (Kernel::Argmax, Tier::Core) => plain("argmax_core.wgsl"),
+            (Kernel::TopK, Tier::Core) => plain("top_k_core.wgsl"),
             (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
             (Kernel::Softmax, Tier::Core) => plain("softmax_core.wgsl"),
-            (Kernel::Attention { head_dim: n }, Tier::Core) => attention("attention_core.wgsl", n),
+            (Kernel::Attention { head_dim, halves }, Tier::Core) => attention("attention_core.wgsl", head_dim, halves),
             (_, Tier::Core | Tier::Subgroups | Tier::Dot) => None,
             (Kernel::Unary(op), _) => expression("unary.wgsl", unary_expression(op)),
             (Kernel::Affine, _) => expression("unary.wgsl", "v * p.mul + p.add"),
@@ -290,6 +384,7 @@ impl Kernel {
             (Kernel::Reduce(Reduction::Sum), _) => expression("reduce.wgsl", "total + v"),
             (Kernel::Reduce(Reduction::Max), _) => expression("reduce.wgsl", "max(total, v)"),
             (Kernel::Argmax, _) => plain("argmax_software.wgsl"),
+            (Kernel::TopK, _) => plain("top_k_software.wgsl"),
             (Kernel::MatMul, _) => plain("matmul.wgsl"),
             (Kernel::LinearTransposed { format, aligned }, _) => {
                 weight("linear_transposed.wgsl", format, aligned, Vec::new())
@@ -317,7 +412,24 @@ impl Kernel {
             (Kernel::RmsNorm, _) => plain("rms_norm_software.wgsl"),
             (Kernel::Softmax, _) => plain("softmax_software.wgsl"),
             (Kernel::Rope, _) => plain("rope.wgsl"),
-            (Kernel::Attention { head_dim: n }, _) => attention("attention_software.wgsl", n),
+            (Kernel::Attention { head_dim, halves }, _) => {
+                let mut variant = attention("attention_software.wgsl", head_dim, halves)?;
+                let step = vectors_a_step(head_dim);
+                let lines = |line: fn(usize) -> String| (0..step).map(line).collect::<Vec<_>>().join(" ");
+                variant.defines.extend([
+                    ("STEP", step.to_string()),
+                    ("PRODUCTS", lines(|i| format!("products += query[d + {i}u] * four(k[base + d + {i}u]);"))),
+                    (
+                        "TOTALS",
+                        lines(|i| {
+                            format!("total[d + {i}u] = total[d + {i}u] * shrink + weight * four(v[base + d + {i}u]);")
+                        }),
+                    ),
+                ]);
+                Some(variant)
+            }
+            (Kernel::Pack, _) => plain("pack.wgsl"),
+            (Kernel::Unpack, _) => plain("unpack.wgsl"),
             (Kernel::SwiGlu, _) => plain("swiglu.wgsl"),
             (Kernel::Quantize, _) => plain("quantize.wgsl"),
             (Kernel::Bandwidth, _) => plain("bench_copy.wgsl"),
@@ -333,6 +445,23 @@ impl Kernel {
     /// The tiers this kernel has variants for, from `tier` down, on this adapter.
     pub fn tiers(self, tier: Tier, caps: &Capabilities) -> Vec<Tier> {
         tier.steps_down().filter(|t| caps.has(*t) && self.is_written_for(*t)).collect()
+    }
+}
+
+/// Vectors of four that attention takes in one step of its inner loops where an invocation walks alone: steps are few there
+/// ([`Capabilities::loop_steps`]), and SwiftShader's compiler takes no more.
+fn vectors_a_step(head_dim: usize) -> usize {
+    let quads = head_dim / 4;
+    [8, 4, 2].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1)
+}
+
+/// Steps of an invocation's loops over `keys` keys: see the shaders.
+pub fn attention_steps(tier: Tier, head_dim: usize, keys: usize) -> usize {
+    let quads = head_dim / 4;
+    match tier {
+        Tier::Software => keys.saturating_mul(2 * (quads / vectors_a_step(head_dim)) + 1).saturating_add(2 * quads),
+        // 64 keys at once: a product, six halvings, their sum, and at most as much again for the values.
+        _ => keys.div_ceil(64).saturating_mul(quads + 6 + 64 + 64 + 1),
     }
 }
 

@@ -17,10 +17,12 @@ mod kernel;
 mod lower;
 mod memory;
 mod pipeline;
+mod repack;
 mod selftest;
 mod session;
 mod shader;
 mod shaders;
+mod state;
 mod step;
 mod wait;
 #[cfg(target_arch = "wasm32")]
@@ -33,4 +35,4 @@ pub use device::{AdapterReport, Gpu, GpuOptions, ShaderPatch, StepDown};
 pub use kernel::{Format, Kernel};
 pub use session::{GpuSession, Plan};
 pub use shaders::{ShaderText, shaders};
-pub use weights::GpuWeights;
+pub use weights::{GpuWeights, weight_bytes};

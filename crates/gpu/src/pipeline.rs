@@ -161,6 +161,8 @@ fn tested_through(kernel: Kernel, tier: Tier) -> &'static [Kernel] {
     match kernel {
         Kernel::Linear { many: false, .. } if tier == Tier::Dot => &[Kernel::Quantize],
         Kernel::GroupNormApply => &[Kernel::GroupNormParts, Kernel::GroupNormFold],
+        Kernel::Attention { halves: true, .. } | Kernel::Unpack => &[Kernel::Pack],
+        Kernel::Pack => &[Kernel::Unpack],
         _ => &[],
     }
 }

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use lantern_graph::{
-    Activation, Bindings, Cancel, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session, Unary,
-    Value, Window,
+    Activation, Bindings, Cancel, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session,
+    StateOptions, Unary, Value, Window,
 };
 
 use crate::caps::Tier;
@@ -101,32 +101,41 @@ impl Numbers {
         (0..n).map(|_| self.value()).collect()
     }
 
-    /// A weight's bytes as a file has them.
-    fn weight(&mut self, format: Format, elements: usize) -> Vec<u8> {
+    /// A weight's bytes as a file has them, such that products are about one: beyond, tanh tells nothing. Factors of `K` blocks
+    /// are powers of two, since their products are to be halves.
+    fn weight(&mut self, dtype: DType, elements: usize) -> Vec<u8> {
         let half = |x: f32| half::f16::from_f32(x).to_le_bytes();
-        match format {
-            Format::F32 => bytemuck::pod_collect_to_vec(&self.floats(elements)),
-            Format::F16 => self.floats(elements).into_iter().flat_map(half).collect(),
-            Format::Q8 | Format::Q4 => {
-                let quants = if format == Format::Q8 { 32 } else { 16 };
-                let mut bytes = Vec::new();
-                for _ in 0..elements / 32 {
-                    bytes.extend(half(self.value() * 0.02));
-                    bytes.extend((0..quants).map(|_| self.next() as u8));
+        match dtype {
+            DType::F16 => self.floats(elements).into_iter().flat_map(half).collect(),
+            DType::BF16 => {
+                self.floats(elements).into_iter().flat_map(|v| half::bf16::from_f32(v).to_le_bytes()).collect()
+            }
+            _ if dtype.is_quantized() => {
+                let (block, block_bytes) = dtype.block();
+                let mut bytes: Vec<u8> = (0..elements / block * block_bytes).map(|_| self.next() as u8).collect();
+                for block_bytes in bytes.chunks_exact_mut(block_bytes) {
+                    for at in dtype.factors() {
+                        let sign = if self.next().is_multiple_of(2) { 1.0 } else { -1.0 };
+                        let factor = match dtype {
+                            DType::Q2K => sign / 128.0,
+                            DType::Q3K => sign / 512.0,
+                            DType::Q6K => sign / 16_384.0,
+                            DType::Q8_0 => self.value() * 0.005,
+                            _ => self.value() * 0.02,
+                        };
+                        block_bytes[*at..at + 2].copy_from_slice(&half(factor));
+                    }
                 }
                 bytes
             }
+            _ => bytemuck::pod_collect_to_vec(&self.floats(elements)),
         }
     }
 }
 
+/// The first type that is kept in that layout.
 fn dtype(format: Format) -> DType {
-    match format {
-        Format::F32 => DType::F32,
-        Format::F16 => DType::F16,
-        Format::Q8 => DType::Q8_0,
-        Format::Q4 => DType::Q4_0,
-    }
+    DType::WEIGHTS.into_iter().find(|dtype| Format::of(*dtype) == format).unwrap_or(DType::F32)
 }
 
 /// A graph under construction, with the data of its leaves.
@@ -153,7 +162,7 @@ impl Builder {
     }
 
     fn weight(&mut self, shape: &[usize], format: Format) -> Result<NodeId> {
-        let bytes = self.numbers.weight(format, shape.iter().product());
+        let bytes = self.numbers.weight(dtype(format), shape.iter().product());
         self.case.weights.push(("w", bytes));
         self.case.graph.weight("w", shape, dtype(format))
     }
@@ -170,6 +179,15 @@ impl Builder {
         inputs.extend(adds.residual.then(|| self.floats("r", shape)));
         let Adds { bias, residual } = adds;
         (inputs, Epilogue { bias, residual, activation: Some(activation) })
+    }
+
+    /// A state of halves with rows of x from `start` on.
+    fn halves(&mut self, name: &str, x: NodeId, start: usize) -> Result<NodeId> {
+        let mut shape = self.case.graph.shape(x).bound(&self.case.graph);
+        shape[0] += start;
+        let options = StateOptions { storage: DType::F16, growing: false };
+        let state = self.case.graph.state_with(name, &shape, options)?;
+        self.case.graph.write(state, x, Index::Fixed(start))
     }
 
     /// A convolution of two pictures with every kind of oddity.
@@ -199,7 +217,12 @@ const WINDOW: Window = Window { kernel: [3, 2], stride: [2, 2], dilation: [1, 3]
 fn case(kernel: Kernel) -> Result<Option<Case>> {
     let case = Case { graph: Graph::new(), weights: Vec::new(), inputs: Vec::new() };
     let mut b = Builder { case, numbers: Numbers(0x1234_5677) };
-    let columns = |aligned: bool| if aligned { 96 } else { 37 };
+    // Whole blocks of any type.
+    let columns = |format: Format, aligned: bool| match (dtype(format).block().0, aligned) {
+        (256, _) => 256,
+        (_, true) => 96,
+        (_, false) => 37,
+    };
     let y = match kernel {
         Kernel::Unary(op) => {
             let positive = matches!(op, Unary::Log | Unary::Sqrt | Unary::Rsqrt | Unary::Recip);
@@ -234,12 +257,18 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
             let x = b.floats("x", [3, 301]);
             b.case.graph.argmax(x)?
         }
+        Kernel::TopK => {
+            // Several lists of both tiers in a row, and few different values: ties.
+            let values = b.numbers.floats(2 * 2500).into_iter().map(|v| (v * 400.0).floor()).collect();
+            let x = b.given("x", [2, 2500], values);
+            b.case.graph.top_k(x, 37)?
+        }
         Kernel::MatMul => {
             let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
             b.case.graph.matmul(l, r, false, true)?
         }
         Kernel::Linear { format, many, adds, aligned } => {
-            let (rows, n, k) = (if many { 71 } else { 1 }, 45, columns(aligned));
+            let (rows, n, k) = (if many { 71 } else { 1 }, 45, columns(format, aligned));
             let x = b.floats("x", [rows, k]);
             let w = b.weight(&[n, k], format)?;
             let (mut inputs, epilogue) = b.epilogue(adds, [rows, n], Activation::Tanh);
@@ -277,12 +306,12 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
         }
         Kernel::LinearTransposed { format, aligned } => {
             let x = b.floats("x", [5, 45]);
-            let w = b.weight(&[45, columns(aligned)], format)?;
+            let w = b.weight(&[45, columns(format, aligned)], format)?;
             b.case.graph.linear_transposed(x, w)?
         }
         Kernel::Gather { format, aligned } => {
             let ids = b.ids(vec![4, 0, 44, 99, 4]);
-            let w = b.weight(&[45, columns(aligned)], format)?;
+            let w = b.weight(&[45, columns(format, aligned)], format)?;
             b.case.graph.gather(w, ids)?
         }
         Kernel::ScatterAdd => {
@@ -302,10 +331,21 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
             let (x, f) = (b.floats("x", [5, 3, 16]), b.floats("f", [8, 1]));
             b.case.graph.fused(Op::Rope { start: Index::Fixed(1007) }, &[x, f])?
         }
-        Kernel::Attention { head_dim } => {
+        Kernel::Attention { head_dim, halves } => {
             let q = b.floats("q", [3, 2, 3, head_dim]);
-            let (k, v) = (b.floats("k", [77, 2, head_dim]), b.floats("v", [77, 2, head_dim]));
-            b.case.graph.fused(Op::Attention { scale: 0.7, start: Index::Fixed(74) }, &[q, k, v])?
+            let (mut k, mut v) = (b.floats("k", [77, 2, head_dim]), b.floats("v", [77, 2, head_dim]));
+            if halves {
+                (k, v) = (b.halves("k", k, 0)?, b.halves("v", v, 0)?);
+            }
+            // A window that ends inside what an invocation or a workgroup takes at once.
+            let op = Op::Attention { scale: 0.7, start: Index::Fixed(74), window: Some(70) };
+            b.case.graph.fused(op, &[q, k, v])?
+        }
+        Kernel::Pack | Kernel::Unpack => {
+            // Halves below the normal ones too.
+            let values = b.numbers.floats(78).iter().enumerate().map(|(i, v)| v * [1.0, 3e-5][i % 2]).collect();
+            let x = b.given("x", [13, 6], values);
+            b.halves("s", x, 2)?
         }
         Kernel::SwiGlu => {
             let (gate, up) = (b.floats("gate", [3, 37]), b.floats("up", [3, 37]));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use lantern_graph::{
-    Bindings, Cancel, Error, Executor, Graph, Op, Result, Session, Shape, StateSpec, Value, WeightSpec, fuse,
+    Bindings, Cancel, Error, Executor, Graph, Op, Result, Session, Shape, StateSpec, Touch, Value, WeightSpec, fuse,
 };
 
 use crate::caps::Tier;
@@ -13,6 +13,7 @@ use crate::device::Gpu;
 use crate::lower::{self, Lowered};
 use crate::memory::{self, ALIGNMENT, Buffer, Lifetime};
 use crate::shader::Binding;
+use crate::state::State;
 use crate::step::{Part, Slot, Step, fold};
 use crate::wait::oneshot;
 use crate::weights::GpuWeights;
@@ -21,19 +22,19 @@ use crate::weights::GpuWeights;
 const PARAMS_BYTES: usize = 256;
 
 /// What kernels read and write and the host may read back or fill.
-const DATA: wgpu::BufferUsages =
+pub(crate) const DATA: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 
 /// States and plans over shared weights.
 pub struct GpuSession {
     gpu: Gpu,
     weights: Rc<GpuWeights>,
-    states: HashMap<String, (StateSpec, Rc<Buffer>)>,
+    states: Vec<State>,
     /// What the plans that are alive need of each arena.
     needs: Vec<Weak<Vec<u64>>>,
     /// Temporaries of whichever plan runs: as large as the largest plan's.
     arenas: Vec<Buffer>,
-    /// Counts how often `arenas` was made anew; bind groups of an older count are made again.
+    /// Counts how often `arenas` or a state was made anew; bind groups of an older count are made again.
     generation: u64,
     /// The needs of the plan that ran last: only its outputs are still there.
     latest: Option<Rc<Vec<u64>>>,
@@ -58,7 +59,10 @@ pub struct Plan {
     constants: Buffer,
     /// Byte offset and size of each constant, by node.
     constant_places: HashMap<usize, (u64, u64)>,
-    states: Vec<Rc<Buffer>>,
+    /// Where its states stand in the session.
+    states: Vec<usize>,
+    /// Rows of growing states that a run touches.
+    touches: Vec<Touch>,
     outputs: HashMap<String, Output>,
     last: RefCell<Option<Bindings>>,
 }
@@ -87,7 +91,7 @@ struct Output {
 enum OutputPlace {
     Arena(usize, u64),
     Input(usize),
-    State(Rc<Buffer>),
+    State(usize),
 }
 
 impl Executor for Gpu {
@@ -110,7 +114,7 @@ impl Executor for Gpu {
         GpuSession {
             gpu: self.clone(),
             weights: weights.clone(),
-            states: HashMap::new(),
+            states: Vec::new(),
             needs: Vec::new(),
             arenas: Vec::new(),
             generation: 0,
@@ -126,22 +130,36 @@ impl Executor for Gpu {
 }
 
 impl GpuSession {
-    fn state(&mut self, spec: &StateSpec) -> Result<Rc<Buffer>> {
-        if let Some((known, buffer)) = self.states.get(&spec.name) {
+    fn state(&mut self, spec: &StateSpec) -> Result<usize> {
+        if let Some(at) = self.states.iter().position(|state| state.spec.name == spec.name) {
+            let known = &self.states[at].spec;
             if known == spec {
-                return Ok(buffer.clone());
+                return Ok(at);
             }
-            return Err(Error::new(
-                "gpu.state",
-                format!("the state {} is {:?} and also {:?}", spec.name, known.shape, spec.shape),
-                "use one session per model",
-            ));
+            let cause = format!("the state {} is {known:?} and also {spec:?}", spec.name);
+            return Err(Error::new("gpu.state", cause, "use one session per model"));
         }
-        let bytes = spec.shape.iter().product::<usize>() as u64 * 4;
-        self.check_size(&spec.name, bytes, self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit))?;
-        let buffer = Rc::new(self.gpu.buffer(&spec.name, bytes, DATA));
-        self.states.insert(spec.name.clone(), (spec.clone(), buffer.clone()));
-        Ok(buffer)
+        // Also where it starts small: a conversation is not to break off in its middle.
+        let limit = self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit);
+        self.check_size(&spec.name, spec.bytes(spec.rows()), limit)?;
+        self.states.push(State::new(&self.gpu, spec));
+        Ok(self.states.len() - 1)
+    }
+
+    fn find_state(&self, name: &str) -> Result<usize> {
+        self.states.iter().position(|state| state.spec.name == name).ok_or_else(|| {
+            let cause = format!("no compiled plan has a state {name}");
+            Error::new("gpu.state", cause, "compile the plan that declares it first")
+        })
+    }
+
+    /// Room in the growing states for what a run touches: one after the other, since a state that moves is there twice.
+    fn grow_states(&mut self, plan: &Plan, bindings: &Bindings) -> Result<()> {
+        for touch in &plan.touches {
+            let grew = self.states[plan.states[touch.state]].fit(&self.gpu, touch.end(bindings))?;
+            self.generation += u64::from(grew);
+        }
+        Ok(())
     }
 
     fn check_size(&self, what: &str, bytes: u64, limit: u64) -> Result<()> {
@@ -195,7 +213,7 @@ impl GpuSession {
         let (constants, constant_places) = self.constants(graph);
         let uniform = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let params = self.gpu.buffer("params", (lowered.steps.len() * PARAMS_BYTES) as u64, uniform);
-        let outputs = self.outputs(graph, &lowered, &layout, &states)?;
+        let outputs = outputs(graph, &lowered, &layout, &states)?;
         let plan = Plan {
             graph: graph.clone(),
             steps: lowered.steps,
@@ -208,6 +226,7 @@ impl GpuSession {
             constants,
             constant_places,
             states,
+            touches: graph.touches(),
             outputs,
             last: None.into(),
         };
@@ -293,7 +312,10 @@ impl GpuSession {
                 (&self.arenas[place.arena], place.offset, plan.temporaries[t].next_multiple_of(16).max(16))
             }
             Slot::Input(i) => (&plan.inputs[i], 0, plan.inputs[i].size()),
-            Slot::State(s) => (&plan.states[s], 0, plan.states[s].size()),
+            Slot::State(s) => {
+                let buffer = &self.states[plan.states[s]].buffer;
+                (buffer, 0, buffer.size())
+            }
             Slot::Constant(node) => {
                 let (offset, bytes) = plan.constant_places[&node];
                 (&plan.constants, offset, bytes)
@@ -333,34 +355,6 @@ impl GpuSession {
         (buffer, places)
     }
 
-    fn outputs(
-        &self,
-        graph: &Graph,
-        lowered: &Lowered,
-        layout: &memory::Layout,
-        states: &[Rc<Buffer>],
-    ) -> Result<HashMap<String, Output>> {
-        let mut outputs = HashMap::new();
-        for (name, id) in &graph.outputs {
-            let place = match lowered.slots[id.0 as usize] {
-                Some(Slot::Temporary(t)) => OutputPlace::Arena(layout.places[t].arena, layout.places[t].offset),
-                Some(Slot::Input(i)) => OutputPlace::Input(i),
-                Some(Slot::State(s)) => OutputPlace::State(states[s].clone()),
-                _ => {
-                    return Err(Error::new(
-                        "gpu.graph",
-                        format!("the output {name} is a weight or a constant"),
-                        "read what is computed",
-                    ));
-                }
-            };
-            let node = graph.node(*id);
-            let output = Output { place, shape: node.shape.clone(), is_u32: lower::is_u32(graph, *id) };
-            outputs.insert(name.clone(), output);
-        }
-        Ok(outputs)
-    }
-
     async fn read_buffer(&mut self, from: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
         if bytes == 0 {
             return Ok(Vec::new());
@@ -396,6 +390,33 @@ fn miscounted(step: &Step) -> Error {
         format!("{} binds {} buffers, not what its shader has", step.pipeline.kernel.name(), step.storage.len()),
         "this is a mistake; please report it",
     )
+}
+
+fn outputs(
+    graph: &Graph,
+    lowered: &Lowered,
+    layout: &memory::Layout,
+    states: &[usize],
+) -> Result<HashMap<String, Output>> {
+    let mut outputs = HashMap::new();
+    for (name, id) in &graph.outputs {
+        let place = match lowered.slots[id.0 as usize] {
+            Some(Slot::Temporary(t)) => OutputPlace::Arena(layout.places[t].arena, layout.places[t].offset),
+            Some(Slot::Input(i)) => OutputPlace::Input(i),
+            Some(Slot::State(s)) => OutputPlace::State(states[s]),
+            _ => {
+                return Err(Error::new(
+                    "gpu.graph",
+                    format!("the output {name} is a weight or a constant"),
+                    "read what is computed",
+                ));
+            }
+        };
+        let node = graph.node(*id);
+        let output = Output { place, shape: node.shape.clone(), is_u32: lower::is_u32(graph, *id) };
+        outputs.insert(name.clone(), output);
+    }
+    Ok(outputs)
 }
 
 /// Lifetimes of temporaries in steps, and their places. Outputs live to the end.
@@ -461,6 +482,8 @@ impl Plan {
 impl GpuSession {
     /// What every run begins with.
     fn start(&mut self, plan: &Plan, bindings: &Bindings, inputs: &[(&str, Value)]) -> Result<()> {
+        bindings.check(&plan.graph)?;
+        self.grow_states(plan, bindings)?;
         self.bind(plan)?;
         self.latest = Some(plan.arenas.clone());
         self.upload(plan, bindings, inputs)
@@ -651,7 +674,7 @@ impl Session for GpuSession {
             }
             OutputPlace::Arena(arena, offset) => ((*self.arenas[*arena]).clone(), *offset),
             OutputPlace::Input(input) => ((*plan.inputs[*input]).clone(), 0),
-            OutputPlace::State(state) => ((***state).clone(), 0),
+            OutputPlace::State(state) => ((*self.states[*state].buffer).clone(), 0),
         };
         let data = self.read_buffer(&buffer, offset, bytes).await?;
         Ok(if found.is_u32 {
@@ -662,30 +685,23 @@ impl Session for GpuSession {
     }
 
     async fn read_state(&mut self, name: &str) -> Result<Value> {
-        let (spec, buffer) = self.states.get(name).ok_or_else(|| no_state(name))?;
-        let bytes = spec.shape.iter().product::<usize>() as u64 * 4;
-        let buffer = (***buffer).clone();
+        let at = self.find_state(name)?;
+        let (buffer, bytes) = ((*self.states[at].buffer).clone(), self.states[at].bytes());
         let data = self.read_buffer(&buffer, 0, bytes).await?;
-        Ok(Value::F32(bytemuck::pod_collect_to_vec(&data)))
+        Ok(self.states[at].values(&data))
     }
 
     fn write_state(&mut self, name: &str, value: &Value) -> Result<()> {
-        let (spec, buffer) = self.states.get(name).ok_or_else(|| no_state(name))?;
-        let elements = spec.shape.iter().product::<usize>();
-        match value {
-            Value::F32(v) if v.len() == elements => {
-                self.gpu.0.queue.write_buffer(buffer, 0, bytemuck::cast_slice(v));
-                self.gpu.check()
-            }
-            _ => Err(Error::new("gpu.state", format!("{name} holds {elements} f32 values"), "write all of them")),
-        }
+        let at = self.find_state(name)?;
+        let state = &mut self.states[at];
+        let bytes = state.stored(value)?;
+        let rows = state.spec.rows();
+        self.generation += u64::from(state.fit(&self.gpu, rows)?);
+        self.gpu.0.queue.write_buffer(&self.states[at].buffer, 0, &bytes);
+        self.gpu.check()
     }
 
     fn dispatches(&self, plan: &Plan) -> usize {
         plan.steps.len()
     }
-}
-
-fn no_state(name: &str) -> Error {
-    Error::new("gpu.state", format!("no compiled plan has a state {name}"), "compile the plan that declares it first")
 }

@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = files![
     "conv_filter.wgsl",
     "conv_transposed.wgsl",
     "copy.wgsl",
+    "dense.wgsl",
     "depthwise.wgsl",
     "each.wgsl",
     "gather.wgsl",
@@ -43,6 +44,7 @@ const FILES: &[(&str, &str)] = files![
     "linear_transposed.wgsl",
     "matmul.wgsl",
     "max_pool.wgsl",
+    "pack.wgsl",
     "patches.wgsl",
     "product_interface.wgsl",
     "quantize.wgsl",
@@ -54,13 +56,20 @@ const FILES: &[(&str, &str)] = files![
     "rms_norm_core.wgsl",
     "rms_norm_software.wgsl",
     "rope.wgsl",
+    "scaled.wgsl",
+    "scales.wgsl",
     "scatter_add.wgsl",
     "softmax_core.wgsl",
     "softmax_software.wgsl",
     "swiglu.wgsl",
+    "top_k_core.wgsl",
+    "top_k_interface.wgsl",
+    "top_k_software.wgsl",
     "unary.wgsl",
+    "unpack.wgsl",
     "weight_f16.wgsl",
     "weight_f32.wgsl",
+    "weight_packed.wgsl",
     "weight_q4.wgsl",
     "weight_q8.wgsl",
     "window.wgsl",
@@ -175,7 +184,7 @@ mod tests {
 
     #[test]
     fn conditions_choose_a_branch() {
-        let aligned = vec![("FORMAT", "q8".into()), ("ALIGNED", String::new())];
+        let aligned = vec![("FORMAT", "f32".into()), ("ALIGNED", String::new())];
         let shader = Shader::expand("gemv_software.wgsl", &aligned).unwrap();
         assert!(!shader.wgsl.contains("x_or_zero") && !shader.wgsl.contains("residual["));
     }

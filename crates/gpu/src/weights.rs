@@ -1,12 +1,17 @@
-//! Weights on the device: repacked at load from a file's blocks to the few layouts kernels know, cut into shards that fit
-//! the adapter's bindings.
+//! Weights on the device: repacked at load from a file's blocks to the few layouts kernels know (`repack.rs`), cut into
+//! shards that fit the adapter's bindings.
 //!
-//! | layout | words of a row | scales |
+//! | layout | a row | scales, apart |
 //! | --- | --- | --- |
 //! | f32 | as it is | |
-//! | f16 | padded with zeros to 8 values | |
-//! | q8 | 4 int8 a word | f16 per 32, two a word, apart |
-//! | q4 | 8 values a word: bytes' low nibbles hold the first four, high nibbles the next four | f16 per 32, apart |
+//! | f16, bf16 | padded with zeros to 8 values | |
+//! | q8 | int8 | f16 per 32 values, two a word |
+//! | q4, q5 | 32 values are as many words as they have bits: 4 of each, then the fifth | likewise |
+//! | q4_min, q5_min | the same | f16 scale and minimum per 32, a word |
+//! | q3, q6 | 2 bits of each of 32, then the third; 4 of each, then 2 more | f16 per 16, two a word |
+//! | q2_min | 2 bits of each | f16 scale and minimum per 16, a word |
+//!
+//! A word's byte b has slots for 1, 2, 4 or 8 bits: slot s is value 4 s + b of the word's.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,6 +21,7 @@ use lantern_graph::{Error, Result, WeightSpec};
 use crate::device::Gpu;
 use crate::kernel::Format;
 use crate::memory::Buffer;
+use crate::repack::{Repacked, repack};
 
 /// All weights of a model.
 pub struct GpuWeights {
@@ -26,7 +32,7 @@ pub struct GpuWeight {
     pub spec: WeightSpec,
     pub format: Format,
     pub shards: Vec<Shard>,
-    /// Scales at the edge of a chunk that share a word with the next chunk's, by shard and index.
+    /// Scales (halves) at the edge of a chunk that share a word with the next chunk's, by shard and index.
     edge_scales: RefCell<HashMap<(usize, usize), u16>>,
 }
 
@@ -38,14 +44,31 @@ pub struct Shard {
     pub scales: Option<Buffer>,
 }
 
-/// Bytes of one row's values on the device.
+/// Words of one row's values on the device.
 fn words_per_row(format: Format, columns: usize) -> usize {
     match format {
         Format::F32 => columns,
-        Format::F16 => columns.next_multiple_of(8) / 2,
-        Format::Q8 => columns / 4,
-        Format::Q4 => columns / 8,
+        Format::F16 | Format::Bf16 => columns.next_multiple_of(8) / 2,
+        Format::Int { bits, .. } => columns / 32 * bits,
     }
+}
+
+/// Halves of one row's scales and minimums.
+fn halves_per_row(format: Format, columns: usize) -> usize {
+    match format {
+        Format::Int { group, minimum, .. } => columns / group * if minimum { 2 } else { 1 },
+        Format::F32 | Format::F16 | Format::Bf16 => 0,
+    }
+}
+
+fn scale_bytes(format: Format, rows: usize, columns: usize) -> u64 {
+    (rows * halves_per_row(format, columns)).div_ceil(2) as u64 * 4
+}
+
+/// What a weight takes on the device, in the layout it is kept in there.
+pub fn weight_bytes(spec: &WeightSpec) -> u64 {
+    let (format, rows, columns) = (Format::of(spec.dtype), spec.rows(), spec.columns());
+    (rows * words_per_row(format, columns)) as u64 * 4 + scale_bytes(format, rows, columns)
 }
 
 fn weight_error(cause: String) -> Error {
@@ -70,16 +93,14 @@ impl GpuWeights {
                     "use the CPU or another adapter",
                 ));
             }
-            // Even, so that a shard's scales start on a whole word.
-            let rows_per_shard = ((limit / row_bytes) as usize / 2 * 2).max(1).min(spec.rows());
+            // A row has no more bytes of scales than of values.
+            let rows_per_shard = ((limit / row_bytes.max(1)) as usize).min(spec.rows());
             let mut shards = Vec::new();
             let mut first = 0;
             while first < spec.rows() {
                 let rows = rows_per_shard.min(spec.rows() - first);
-                let scales = format.is_quantized().then(|| {
-                    let halves = rows * spec.columns() / 32;
-                    gpu.buffer(&spec.name, halves.div_ceil(2) as u64 * 4, usage)
-                });
+                let scale_bytes = scale_bytes(format, rows, spec.columns());
+                let scales = format.is_quantized().then(|| gpu.buffer(&spec.name, scale_bytes, usage));
                 let words = gpu.buffer(&spec.name, rows as u64 * row_bytes, usage);
                 shards.push(Shard { first, rows, words, scales });
                 first += rows;
@@ -113,7 +134,8 @@ impl GpuWeights {
         let weight = self.weights.get(name).ok_or_else(|| weight_error(format!("there is no weight {name}")))?;
         let row_bytes = weight.spec.row_bytes();
         let rows = bytes.len() / row_bytes;
-        if !bytes.len().is_multiple_of(row_bytes) || first_row + rows > weight.spec.rows() {
+        let inside = first_row.checked_add(rows).is_some_and(|end| end <= weight.spec.rows());
+        if !bytes.len().is_multiple_of(row_bytes) || !inside {
             return Err(weight_error(format!(
                 "{} bytes at row {first_row} of {name} are not rows of {row_bytes} bytes of its {}",
                 bytes.len(),
@@ -125,7 +147,7 @@ impl GpuWeights {
             let to = (first_row + rows).min(shard.first + shard.rows);
             if from < to {
                 let part = &bytes[(from - first_row) * row_bytes..(to - first_row) * row_bytes];
-                weight.write_shard(gpu, index, from - shard.first, part);
+                weight.write_shard(gpu, index, from - shard.first, part)?;
             }
         }
         gpu.check()
@@ -133,22 +155,19 @@ impl GpuWeights {
 }
 
 impl GpuWeight {
-    fn write_shard(&self, gpu: &Gpu, index: usize, row: usize, bytes: &[u8]) {
+    fn write_shard(&self, gpu: &Gpu, index: usize, row: usize, bytes: &[u8]) -> Result<()> {
         let shard = &self.shards[index];
         let columns = self.spec.columns();
-        let words_at = (row * words_per_row(self.format, columns) * 4) as u64;
+        let Some(Repacked { words, halves }) = repack(self.spec.dtype, columns, bytes) else {
+            let cause = format!("{} has a scale over 65504, the largest that is kept on the GPU", self.spec.name);
+            return Err(Error::new("gpu.weight", cause, "run this file on the CPU"));
+        };
         let queue = &gpu.0.queue;
-        match self.format {
-            Format::F32 => queue.write_buffer(&shard.words, words_at, bytes),
-            Format::F16 => queue.write_buffer(&shard.words, words_at, &pad_halves(bytes, columns)),
-            Format::Q8 | Format::Q4 => {
-                let (words, halves) = if self.format == Format::Q8 { split_q8_0(bytes) } else { split_q4_0(bytes) };
-                queue.write_buffer(&shard.words, words_at, bytemuck::cast_slice(&words));
-                if let Some(scales) = &shard.scales {
-                    self.write_scales(queue, index, scales, row * columns / 32, &halves);
-                }
-            }
+        queue.write_buffer(&shard.words, (row * words_per_row(self.format, columns) * 4) as u64, &words);
+        if let Some(scales) = &shard.scales {
+            self.write_scales(queue, index, scales, row * halves_per_row(self.format, columns), &halves);
         }
+        Ok(())
     }
 
     /// Halves come in pairs of one word; a chunk may begin or end within one, so the other half is remembered until known.
@@ -171,73 +190,5 @@ impl GpuWeight {
             edges.insert((shard, edge), halves[edge - first]);
         }
         queue.write_buffer(scales, first_word as u64 * 4, bytemuck::cast_slice(&words));
-    }
-}
-
-fn pad_halves(bytes: &[u8], columns: usize) -> Vec<u8> {
-    if columns.is_multiple_of(8) {
-        return bytes.to_vec();
-    }
-    let padded = columns.next_multiple_of(8) * 2;
-    let mut out = Vec::with_capacity(bytes.len() / (columns * 2) * padded);
-    for row in bytes.chunks_exact(columns * 2) {
-        out.extend_from_slice(row);
-        out.resize(out.len() + padded - row.len(), 0);
-    }
-    out
-}
-
-/// ggml's q8_0 blocks (f16 scale, 32 int8) → words, scales.
-fn split_q8_0(bytes: &[u8]) -> (Vec<u32>, Vec<u16>) {
-    let mut words = Vec::with_capacity(bytes.len() / 34 * 8);
-    let mut scales = Vec::with_capacity(bytes.len() / 34);
-    for block in bytes.chunks_exact(34) {
-        scales.push(u16::from_le_bytes([block[0], block[1]]));
-        words.extend(block[2..].chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-    }
-    (words, scales)
-}
-
-/// ggml's q4_0 blocks (f16 scale, 16 bytes: value i in the low nibble of byte i, value i + 16 in its high one) → words of eight
-/// consecutive values, scales.
-fn split_q4_0(bytes: &[u8]) -> (Vec<u32>, Vec<u16>) {
-    let mut words = Vec::with_capacity(bytes.len() / 18 * 4);
-    let mut scales = Vec::with_capacity(bytes.len() / 18);
-    for block in bytes.chunks_exact(18) {
-        scales.push(u16::from_le_bytes([block[0], block[1]]));
-        let quants = &block[2..];
-        let value = |i: usize| u32::from(if i < 16 { quants[i] & 15 } else { quants[i - 16] >> 4 });
-        for eight in (0..32).step_by(8) {
-            words.push((0..4).fold(0, |w, i| w | value(eight + i) << (8 * i) | value(eight + 4 + i) << (8 * i + 4)));
-        }
-    }
-    (words, scales)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn q4_0_values_keep_their_order() {
-        let mut block = vec![0u8, 0x3c];
-        block.extend((0..16).map(|i| (i % 16) | ((15 - i) << 4)));
-        let (words, scales) = split_q4_0(&block);
-        assert_eq!(scales, [0x3c00]);
-        let unpacked: Vec<u32> = words
-            .iter()
-            .flat_map(|w| (0..8).map(move |i| if i < 4 { w >> (8 * i) & 15 } else { w >> (8 * (i - 4) + 4) & 15 }))
-            .collect();
-        let expected: Vec<u32> = (0..16).chain((0..16).rev()).collect();
-        assert_eq!(unpacked, expected);
-    }
-
-    #[test]
-    fn odd_rows_of_halves_are_padded() {
-        let bytes: Vec<u8> = (0..12).collect();
-        let padded = pad_halves(&bytes, 3);
-        assert_eq!(padded.len(), 32);
-        assert_eq!(padded[..6], bytes[..6]);
-        assert_eq!(padded[16..22], bytes[6..]);
     }
 }

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Work, dense, each_adapter_and_tier, fixed, input, random, weight};
+use common::{Work, dense, each_adapter_and_tier, fixed, floats, input, random, weight};
+use lantern_gpu::Tier;
 use lantern_graph::{Binary, DType, Dim, Index, Op, Reduction, Unary, Value};
 use rand::Rng;
 
@@ -123,14 +124,29 @@ fn products_of_every_transposition_and_batch() {
     });
 }
 
+/// What weights may err by beside sums in another order, relative to the largest of a result. In `K` blocks a block's factor
+/// times a group's is rounded to f16, by at most 2⁻¹¹ = 4.9e-4 of what is scaled and of the minimum. Up to three of these make a
+/// weight of magnitude one where scaled value and minimum are opposite, and in a sum they partly cancel.
+fn weight_error(dtype: DType) -> f32 {
+    if dtype.block().0 == 256 { 1.5e-3 } else { F32 }
+}
+
 #[test]
 fn linear_layers_of_every_weight_type() {
     each_adapter_and_tier(|gpu| {
         let rng = &mut random();
-        for dtype in [DType::F32, DType::F16, DType::Q8_0, DType::Q4_0] {
+        for dtype in DType::WEIGHTS {
             let block = dtype.block().0;
             for rows in [1, rng.random_range(2..40)] {
-                let columns = if block > 1 { rng.random_range(1..9) * block } else { rng.random_range(1..300) };
+                // What a tier takes from the tier below is tested there.
+                if rows > 1 && gpu.tier() > Tier::Core {
+                    continue;
+                }
+                let columns = match block {
+                    1 => rng.random_range(1..300),
+                    32 => rng.random_range(1..9) * 32,
+                    _ => rng.random_range(1..4) * block,
+                };
                 let n = rng.random_range(1..150);
                 let mut work = Work::new();
                 let many = work.graph.symbol("rows", 48);
@@ -139,15 +155,25 @@ fn linear_layers_of_every_weight_type() {
                 let x = input(&mut work, rng, "x", &[first, Dim::Fixed(columns)], rows * columns);
                 let w = weight(&mut work, rng, "w", &[n, columns], dtype);
                 let r = input(&mut work, rng, "r", &[first, Dim::Fixed(n)], rows * n);
-                let plain = work.graph.linear(x, w).unwrap();
-                work.graph.output("linear", plain);
-                let again = work.graph.linear(x, w).unwrap();
-                let sum = work.graph.add(r, again).unwrap();
-                work.graph.output("fused_linear", sum);
-                let back = work.graph.linear_transposed(r, w).unwrap();
-                work.graph.output("linear_transposed", back);
-                let int8 = gpu.tier() == lantern_gpu::Tier::Dot && rows == 1 && block > 1;
-                let tolerance = if int8 { INT8_ACTIVATIONS } else { F32 };
+                let product = work.graph.linear(x, w).unwrap();
+                work.graph.output("linear", product);
+                // Of the layouts, some stand for all: a residual is added to what any of them gives.
+                if matches!(dtype, DType::F32 | DType::F16 | DType::Q8_0 | DType::Q4_0 | DType::Q4K) {
+                    let again = work.graph.linear(x, w).unwrap();
+                    let sum = work.graph.add(r, again).unwrap();
+                    work.graph.output("fused_linear", sum);
+                }
+                if gpu.tier() == Tier::Software {
+                    let back = work.graph.linear_transposed(r, w).unwrap();
+                    work.graph.output("linear_transposed", back);
+                    let numbers = (0..7).map(|_| rng.random_range(0..n as u32 + 1)).collect();
+                    work.inputs.push(("ids".into(), Value::U32(numbers)));
+                    let ids = work.graph.input("ids", [7], DType::U32);
+                    let picked = work.graph.gather(w, ids).unwrap();
+                    work.graph.output("gather", picked);
+                }
+                let int8 = gpu.tier() == Tier::Dot && block > 1;
+                let tolerance = if int8 { INT8_ACTIVATIONS } else { weight_error(dtype) };
                 work.compare(gpu, tolerance, &format!("linear {} [{n}, {columns}] of {rows} rows", dtype.name()));
             }
         }
@@ -170,9 +196,13 @@ fn fused_operations_of_odd_sizes() {
             let elements = (past + rows) * kv_heads * head_dim;
             let k = input(&mut work, rng, "k", &cache, elements);
             let v = input(&mut work, rng, "v", &cache, elements);
-            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start) };
+            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window: None };
             let y = work.graph.fused(op, &[q, k, v]).unwrap();
             work.graph.output("attention", y);
+            let window = Some(rng.random_range(1..past + rows + 2));
+            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window };
+            let y = work.graph.fused(op, &[q, k, v]).unwrap();
+            work.graph.output("attention in a window", y);
             let x = dense(&mut work, rng, "x", &[rows, group, head_dim]);
             let frequencies = dense(&mut work, rng, "f", &[head_dim / 2, 1]);
             let turned = work.graph.fused(Op::Rope { start: Index::Symbol(start) }, &[x, frequencies]).unwrap();
@@ -187,6 +217,45 @@ fn fused_operations_of_odd_sizes() {
             let glu = work.graph.fused(Op::SwiGlu, &[a, b]).unwrap();
             work.graph.output("swiglu", glu);
             work.compare(gpu, F32, &format!("fused, head_dim {head_dim}, past {past}, rows {rows}"));
+        }
+    });
+}
+
+/// What one invocation walks alone at the lowest tier: llvmpipe ends an invocation's loops after 65,535 steps, silently.
+#[test]
+fn long_rows_and_long_contexts_are_walked_to_their_end() {
+    each_adapter_and_tier(|gpu| {
+        // These kernels have nothing of their own above.
+        if gpu.tier() > Tier::Core {
+            return;
+        }
+        let rng = &mut random();
+        let mut work = Work::new();
+        let mut values = floats(rng, 2 * 130_000);
+        (values[99_999], values[130_000 + 129_999]) = (2.0, 2.0);
+        work.inputs.push(("x".into(), Value::F32(values)));
+        let x = work.graph.input("x", [2usize, 130_000], DType::F32);
+        let best = work.graph.argmax(x).unwrap();
+        work.graph.output("argmax", best);
+        let (kv_len, head_dim) = (7000, 128);
+        let q = dense(&mut work, rng, "q", &[2, 1, 2, head_dim]);
+        let (k, v) =
+            (dense(&mut work, rng, "k", &[kv_len, 1, head_dim]), dense(&mut work, rng, "v", &[kv_len, 1, head_dim]));
+        let op = Op::Attention { scale: 0.3, start: Index::Fixed(kv_len - 2), window: None };
+        let y = work.graph.fused(op, &[q, k, v]).unwrap();
+        work.graph.output("attention", y);
+        work.compare(gpu, F32, "long");
+
+        // Where the driver would end before that, it is said.
+        if gpu.tier() == Tier::Software && gpu.capabilities().loop_steps() < usize::MAX {
+            let mut work = Work::new();
+            let q = dense(&mut work, rng, "q", &[1, 1, 1, 4]);
+            let (k, v) = (dense(&mut work, rng, "k", &[30_000, 1, 4]), dense(&mut work, rng, "v", &[30_000, 1, 4]));
+            let op = Op::Attention { scale: 0.3, start: Index::Fixed(29_999), window: None };
+            let y = work.graph.fused(op, &[q, k, v]).unwrap();
+            work.graph.output("attention", y);
+            let error = work.run(gpu).unwrap_err();
+            assert!(error.code == "gpu.too_large" && error.cause.contains("30000 positions"), "{error}");
         }
     });
 }

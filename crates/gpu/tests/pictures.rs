@@ -93,11 +93,28 @@ fn pointwise_convolutions_are_products() {
         let rng = &mut random();
         let mut work = Work::new();
         let x = dense(&mut work, rng, "x", &[2, 5, 7, 24]);
-        let w = weight(&mut work, rng, "w", &[9, 1, 1, 24], DType::F32);
-        let y = work.graph.conv2d(x, w, Window::square(1, 1, 0), 1).unwrap();
-        let y = nn::silu(&mut work.graph, y).unwrap();
-        work.graph.output("y", y);
+        for dtype in [DType::F32, DType::BF16] {
+            let w = weight(&mut work, rng, dtype.name(), &[9, 1, 1, 24], dtype);
+            let y = work.graph.conv2d(x, w, Window::square(1, 1, 0), 1).unwrap();
+            let y = nn::silu(&mut work.graph, y).unwrap();
+            work.graph.output(dtype.name(), y);
+        }
         work.compare(gpu, F32, "1 × 1");
+    });
+}
+
+/// No loader makes such a filter, so no kernel is compiled and tested for it: said before anything runs.
+#[test]
+fn a_filter_of_a_language_models_type_is_refused() {
+    each_adapter_and_tier(|gpu| {
+        let rng = &mut random();
+        let mut work = Work::new();
+        let x = dense(&mut work, rng, "x", &[1, 5, 7, 32]);
+        let w = weight(&mut work, rng, "w", &[9, 2, 2, 32], DType::Q4_1);
+        let y = work.graph.conv2d(x, w, Window::square(2, 1, 0), 1).unwrap();
+        work.graph.output("y", y);
+        let error = work.run(gpu).unwrap_err();
+        assert!(error.code == "gpu.graph" && error.cause.contains("q4_1"), "{error}");
     });
 }
 

@@ -4,8 +4,10 @@
 
 use std::rc::Rc;
 
-use crate::graph::{InputSpec, StateSpec, WeightSpec};
+use crate::graph::{InputSpec, WeightSpec};
+use crate::op::MAX_TOP_K;
 use crate::shape::{Dim, Shape};
+use crate::state::{StateOptions, StateSpec};
 use crate::{Binary, DType, Error, Graph, Index, NodeId, Op, Reduction, Result, StateId, Unary, WeightId};
 
 pub(crate) fn shape_error(op: &str, cause: String) -> Error {
@@ -48,13 +50,24 @@ impl Graph {
 
     /// Storage that outlives the run; f32, zeros at first. Asking again for a name gives the same storage.
     pub fn state(&mut self, name: &str, shape: &[usize]) -> Result<NodeId> {
-        let spec = StateSpec { name: name.into(), shape: shape.to_vec(), dtype: DType::F32 };
+        self.state_with(name, shape, StateOptions::default())
+    }
+
+    /// A state that is stored another way, or takes its memory as it is written. The node is f32 either way.
+    pub fn state_with(&mut self, name: &str, shape: &[usize], options: StateOptions) -> Result<NodeId> {
+        let StateOptions { storage, growing } = options;
+        let spec = StateSpec { name: name.into(), shape: shape.to_vec(), dtype: storage, growing };
+        if !matches!(storage, DType::F32 | DType::F16) {
+            let cause = format!("the state {name} cannot be stored as {}", storage.name());
+            return Err(Error::new("graph.dtype", cause, "store states as f32 or f16"));
+        }
+        // Halves lie two to a word, and rows begin with one.
+        if storage == DType::F16 && !spec.row_elements().is_multiple_of(2) {
+            return Err(shape_error("state", format!("{name} {shape:?} has rows of an odd number of halves")));
+        }
         let index = match self.states.iter().position(|s| s.name == name) {
             Some(i) if self.states[i] == spec => i,
-            Some(i) => {
-                let known = &self.states[i];
-                return Err(shape_error("state", format!("{name} is {:?} and also {shape:?}", known.shape)));
-            }
+            Some(i) => return Err(shape_error("state", format!("{name} is {:?} and also {spec:?}", self.states[i]))),
             None => {
                 self.states.push(spec);
                 self.states.len() - 1
@@ -144,6 +157,20 @@ impl Graph {
         }
         let shape = Shape(dims[..dims.len() - 1].to_vec());
         Ok(self.push(Op::Argmax, &[x], shape, DType::U32))
+    }
+
+    /// `[…, n]` → `[…, 2, k]`: the `k` largest, then their places as f32, exact below 2²⁴ as `range`'s are. `k` is 1 to
+    /// [`MAX_TOP_K`] and at most n.
+    pub fn top_k(&mut self, x: NodeId, k: usize) -> Result<NodeId> {
+        self.want_f32("top_k", x)?;
+        let shape = self.shape(x);
+        let n = shape.0.last().and_then(|n| n.fixed()).filter(|n| (k.max(1)..1 << 24).contains(n));
+        if n.is_none() || !(1..=MAX_TOP_K).contains(&k) {
+            return Err(shape_error("top_k", format!("{k} (1 to {MAX_TOP_K}) of the last axis of {shape}")));
+        }
+        let mut dims = shape.0[..shape.rank() - 1].to_vec();
+        dims.extend([Dim::Fixed(2), Dim::Fixed(k)]);
+        Ok(self.push(Op::TopK { k }, &[x], Shape(dims), DType::F32))
     }
 
     // Products.

@@ -177,19 +177,37 @@ impl Matcher<'_> {
         let q = self.permute(self.node(dots).inputs[0], &[1, 2, 0, 3])?;
         let heads_first = |id: NodeId| self.permute(self.squeeze(id)?, &[1, 0, 2]);
         let (k, v) = (heads_first(self.node(dots).inputs[1])?, heads_first(values)?);
-        let start = self.causal_mask(mask)?;
+        let (start, window) = self.causal_mask(mask)?;
         let kv_len = self.node(k).shape.0[0];
         (self.node(v).shape == self.node(k).shape && self.node(mask).shape.back(0) == kv_len)
-            .then(|| (Op::Attention { scale, start }, vec![q, k, v]))
+            .then(|| (Op::Attention { scale, start, window }, vec![q, k, v]))
     }
 
-    /// `-big · (key position > query position)`: where the queries start.
-    fn causal_mask(&self, id: NodeId) -> Option<Index> {
-        let (later, mul, zero) = self.affine(id)?;
+    /// `-big · (key position > query position)`, with a window `+ (query position + 1 - window > key position)`: where the
+    /// queries start, and the window.
+    fn causal_mask(&self, id: NodeId) -> Option<(Index, Option<usize>)> {
+        let (hidden, mul, zero) = self.affine(id)?;
+        let (later, gone) = match self.binary(hidden, Binary::Add) {
+            Some((later, gone)) => (later, Some(gone)),
+            None => (hidden, None),
+        };
         let (keys, queries) = self.binary(later, Binary::Greater)?;
         let Op::Range { start: Index::Fixed(0) } = self.node(keys).op else { return None };
         let Op::Range { start } = self.node(self.squeeze(queries)?).op else { return None };
-        (zero == 0.0 && mul <= -1e9 && self.node(queries).shape.back(0).is_one()).then_some(start)
+        let window = match gone {
+            Some(gone) => {
+                let (first, also_keys) = self.binary(gone, Binary::Greater)?;
+                let (also_queries, one, add) = self.affine(first)?;
+                // A whole number of positions, as the builder wrote it down.
+                let window = 1.0 - add;
+                if (also_queries, also_keys, one) != (queries, keys, 1.0) || window < 1.0 || window.fract() != 0.0 {
+                    return None;
+                }
+                Some(window as usize)
+            }
+            None => None,
+        };
+        (zero == 0.0 && mul <= -1e9 && self.node(queries).shape.back(0).is_one()).then_some((start, window))
     }
 
     /// `w · ((x − mean) · rsqrt(var + eps)) + b` over groups of channels, as `lantern_models::nn::group_norm` builds it.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::shape::{Count, Dim, Shape, Symbol};
-use crate::{DType, Error, Op, Result};
+use crate::{DType, Error, Op, Result, StateSpec};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
@@ -62,14 +62,6 @@ impl WeightSpec {
         let (elements, bytes) = self.dtype.block();
         self.columns() / elements * bytes
     }
-}
-
-/// Storage that outlives a run and is written in place: KV caches, Adam moments, trained parameters. Starts as zeros.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateSpec {
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub dtype: DType,
 }
 
 /// A description of the work. Build it with the methods named after the operations (see `build.rs`).
@@ -206,7 +198,7 @@ impl Graph {
             Op::Resize { .. } | Op::GroupNorm { .. } => 8 * out,
             Op::MatMul { transpose_a, .. } => 2 * out * inner(0, usize::from(*transpose_a)),
             Op::Attention { .. } => 4 * out * self.shape(node.inputs[1]).0[0].bound(self) as u64,
-            Op::Reduce { .. } | Op::Argmax => self.shape(node.inputs[0]).count().bound(self) as u64,
+            Op::Reduce { .. } | Op::Argmax | Op::TopK { .. } => self.shape(node.inputs[0]).count().bound(self) as u64,
             Op::ScatterAdd => self.shape(node.inputs[1]).count().bound(self) as u64,
             Op::RmsNorm { .. } | Op::Softmax | Op::Rope { .. } | Op::SwiGlu => 4 * out,
             op if op.is_leaf() => 0,

@@ -16,12 +16,14 @@ mod graph;
 mod image;
 mod op;
 mod shape;
+mod state;
 
 pub use error::{Error, Result};
 pub use executor::{Cancel, Description, Executor, Oracle, Session, Value};
 pub use fuse::fuse;
 pub use grad::backward;
-pub use graph::{Graph, InputSpec, Node, NodeId, StateId, StateSpec, SymbolSpec, WeightId, WeightSpec};
+pub use graph::{Graph, InputSpec, Node, NodeId, StateId, SymbolSpec, WeightId, WeightSpec};
 pub use image::{ResizeMode, Window};
-pub use op::{Activation, Binary, DType, Epilogue, Index, Op, Reduction, Unary};
+pub use op::{Activation, Binary, DType, Epilogue, Index, MAX_TOP_K, Op, Reduction, Unary};
 pub use shape::{Bindings, Count, Dim, Shape, Symbol};
+pub use state::{BUCKET_ROWS, StateOptions, StateSpec, Touch, bucket};

@@ -6,27 +6,89 @@ use crate::image::{ResizeMode, Window};
 use crate::shape::{Bindings, Symbol};
 use crate::{StateId, WeightId};
 
-/// What an element is. Activations are `F32` or `U32` (token ids); the others are storage formats of weights.
+/// What an element is. Activations are `F32` or `U32` (token ids); the others are storage formats of weights, laid out as
+/// ggml does. Of a block: d, m are f16; q its integers, little end first; `K` blocks hold 256 values in groups that have
+/// scales (s) and minimums (m) of a few bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DType {
     F32,
     U32,
     F16,
-    /// Blocks of 32 int8 with one f16 scale (ggml).
+    /// The upper half of an f32.
+    BF16,
+    /// d, 32 int8: d · q.
     Q8_0,
-    /// Blocks of 32 4-bit values, offset 8, with one f16 scale (ggml).
+    /// d, 32 values of 4 bits: d · (q − 8).
     Q4_0,
+    /// d, m, 32 values of 4 bits: d · q + m.
+    Q4_1,
+    /// d, the fifth bits, 32 values of 4 bits: d · (q − 16).
+    Q5_0,
+    /// d, m, the fifth bits, 32 values of 4 bits: d · q + m.
+    Q5_1,
+    /// 16 groups' s and m of 4 bits, 256 values of 2 bits, d, dm: d · s · q − dm · m.
+    Q2K,
+    /// The third bits, 256 values of 2 bits, 16 groups' s of 6 bits, d: d · (s − 32) · (q − 4).
+    Q3K,
+    /// d, dm, 8 groups' s and m of 6 bits, 256 values of 4 bits: d · s · q − dm · m.
+    Q4K,
+    /// d, dm, 8 groups' s and m of 6 bits, the fifth bits, 256 values of 4 bits: d · s · q − dm · m.
+    Q5K,
+    /// 256 values of 4 bits, their upper 2 bits, 16 groups' s of int8, d: d · s · (q − 32).
+    Q6K,
 }
 
 impl DType {
+    /// What a weight may be.
+    pub const WEIGHTS: [DType; 13] = [
+        DType::F32,
+        DType::F16,
+        DType::BF16,
+        DType::Q8_0,
+        DType::Q4_0,
+        DType::Q4_1,
+        DType::Q5_0,
+        DType::Q5_1,
+        DType::Q2K,
+        DType::Q3K,
+        DType::Q4K,
+        DType::Q5K,
+        DType::Q6K,
+    ];
+
     /// Elements in a block and the bytes a block takes in a file.
-    pub fn block(self) -> (usize, usize) {
+    pub const fn block(self) -> (usize, usize) {
         match self {
             DType::F32 | DType::U32 => (1, 4),
-            DType::F16 => (1, 2),
+            DType::F16 | DType::BF16 => (1, 2),
             DType::Q8_0 => (32, 34),
             DType::Q4_0 => (32, 18),
+            DType::Q4_1 => (32, 20),
+            DType::Q5_0 => (32, 22),
+            DType::Q5_1 => (32, 24),
+            DType::Q2K => (256, 84),
+            DType::Q3K => (256, 110),
+            DType::Q4K => (256, 144),
+            DType::Q5K => (256, 176),
+            DType::Q6K => (256, 210),
         }
+    }
+
+    /// Where in a block its f16 factors (d, m) stand, by byte.
+    pub fn factors(self) -> &'static [usize] {
+        match self {
+            DType::F32 | DType::U32 | DType::F16 | DType::BF16 => &[],
+            DType::Q8_0 | DType::Q4_0 | DType::Q5_0 => &[0],
+            DType::Q4_1 | DType::Q5_1 | DType::Q4K | DType::Q5K => &[0, 2],
+            DType::Q2K => &[80, 82],
+            DType::Q3K => &[108],
+            DType::Q6K => &[208],
+        }
+    }
+
+    /// Integers in blocks that share a scale.
+    pub fn is_quantized(self) -> bool {
+        self.block().0 > 1
     }
 
     pub fn name(self) -> &'static str {
@@ -34,8 +96,17 @@ impl DType {
             DType::F32 => "f32",
             DType::U32 => "u32",
             DType::F16 => "f16",
+            DType::BF16 => "bf16",
             DType::Q8_0 => "q8_0",
             DType::Q4_0 => "q4_0",
+            DType::Q4_1 => "q4_1",
+            DType::Q5_0 => "q5_0",
+            DType::Q5_1 => "q5_1",
+            DType::Q2K => "q2_k",
+            DType::Q3K => "q3_k",
+            DType::Q4K => "q4_k",
+            DType::Q5K => "q5_k",
+            DType::Q6K => "q6_k",
         }
     }
 }
@@ -214,8 +285,14 @@ pub enum Op {
     Write {
         start: Index,
     },
-    /// Index of the largest element of the last axis; the first one of equals. No derivative.
+    /// Index of the largest element of the last axis; the first one of equals; `u32::MAX` where one is not a number. No
+    /// derivative.
     Argmax,
+    /// The `k` largest elements of the last axis and their places, largest first, the first of equals before the others. Not a
+    /// number counts as larger than any number, so that it is seen. No derivative: what is chosen jumps.
+    TopK {
+        k: usize,
+    },
 
     // Fused: made by `fuse`, never built by models, never differentiated.
     /// Zhang and Sennrich 2019, "Root Mean Square Layer Normalization". Inputs x, weight.
@@ -229,10 +306,12 @@ pub enum Op {
         start: Index,
     },
     /// Causal grouped-query attention. Inputs q [rows, kv_heads, group, head_dim], k and v [kv_len, kv_heads, head_dim];
-    /// query row r stands at position `start + r`. Result [rows, kv_heads, group, head_dim].
+    /// query row r stands at position `start + r` and sees the keys up to there, or the last `window` of them. Result
+    /// [rows, kv_heads, group, head_dim].
     Attention {
         scale: f32,
         start: Index,
+        window: Option<usize>,
     },
     /// Shazeer 2020, "GLU variants": `silu(gate) · up`. Inputs gate, up.
     SwiGlu,
@@ -255,6 +334,9 @@ pub enum Op {
         silu: bool,
     },
 }
+
+/// Most elements `Op::TopK` gives: a quarter of what a workgroup compares at a time, so that lists of the best get shorter.
+pub const MAX_TOP_K: usize = 64;
 
 impl Op {
     /// Lower-case name, as profiles, errors and `lantern diff` print it.
@@ -286,6 +368,7 @@ impl Op {
             Op::ScatterAdd => "scatter_add",
             Op::Write { .. } => "write",
             Op::Argmax => "argmax",
+            Op::TopK { .. } => "top_k",
             Op::RmsNorm { .. } => "rms_norm",
             Op::Softmax => "softmax",
             Op::Rope { .. } => "rope",

@@ -7,4 +7,6 @@ pub mod adam;
 pub mod autoencoder_kl;
 pub mod llama;
 pub mod nn;
+pub mod rope;
+pub mod sampling;
 pub mod taesd;

@@ -11,12 +11,16 @@
 //!
 //! There are three graphs over the same weights and the same states. [`decode`] takes one token, [`prefill`] up to a chunk
 //! of them. Both append to the caches `k.{block}` and `v.{block}` at `past`, see `kv_len = past + rows` positions, and
-//! give the logits of their last row alone: no sampler asks for the others. [`score`] runs a text that is there already, and
-//! says how likely each of its tokens was.
+//! give the logits of their last row alone: no sampler asks for the others. These stay in a state for [`crate::sampling`].
+//! [`score`] runs a text that is there already, and says how likely each of its tokens was.
 
-use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, Symbol};
+use std::collections::BTreeSet;
 
-use crate::nn;
+use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, StateOptions, Symbol};
+
+use crate::nn::{self, Causal};
+pub use crate::rope::{Rope, Scaling, Yarn};
+use crate::sampling::LOGITS;
 
 /// The numbers that make one Llama differ from another.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,13 +35,20 @@ pub struct Config {
     /// Key and value heads; each serves `heads / kv_heads` query heads.
     pub kv_heads: usize,
     pub head_dim: usize,
-    /// Base of the rotary frequencies.
-    pub rope_theta: f32,
+    pub rope: Rope,
+    /// What scores are multiplied by; `None`: 1 / √head_dim.
+    pub attention_scale: Option<f32>,
+    /// Positions a query sees, its own included; `None`: all before it.
+    pub sliding_window: Option<usize>,
     pub rms_eps: f32,
-    /// Positions the caches hold.
+    /// Positions the caches can hold.
     pub context_length: usize,
     /// The output projection is the embedding table.
     pub tied: bool,
+    /// The biases there are of `blk.{i}.{attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down}.bias`.
+    pub biases: BTreeSet<String>,
+    /// Keys and values are kept as halves, else as f32.
+    pub kv_f16: bool,
 }
 
 const EMBEDDING: &str = "token_embd.weight";
@@ -72,8 +83,12 @@ impl Config {
         if !self.head_dim.is_multiple_of(2) {
             return bad(format!("the head dimension {} is odd: rotary positions turn pairs", self.head_dim));
         }
-        if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
-            return bad(format!("the rotary base is {}", self.rope_theta));
+        self.rope.validate()?;
+        if let Some(scale) = self.attention_scale.filter(|scale| !(scale.is_finite() && *scale > 0.0)) {
+            return bad(format!("scores are scaled by {scale}"));
+        }
+        if let Some(window) = self.sliding_window.filter(|window| *window == 0 || *window > 1 << 24) {
+            return bad(format!("attention slides over {window} positions, outside 1 to {}", 1 << 24));
         }
         if !(self.rms_eps.is_finite() && self.rms_eps >= 0.0) {
             return bad(format!("the norms' epsilon is {}", self.rms_eps));
@@ -83,7 +98,7 @@ impl Config {
         if widest * hidden > MAX_ELEMENTS {
             return bad(format!("a matrix of {widest} × {hidden} is larger than this version computes with"));
         }
-        let cache = self.context_length as u64 * (self.kv_heads * self.head_dim) as u64 * 4;
+        let cache = self.context_length as u64 * self.kv_row_bytes();
         if cache > MAX_CACHE_BYTES {
             return Err(Error::new(
                 "llama.context",
@@ -94,9 +109,19 @@ impl Config {
         Ok(())
     }
 
-    /// Bytes of all key and value caches that one decode step reads with `kv_len` positions in them.
+    /// Bytes of all key and value caches with `kv_len` positions in them.
     pub fn kv_bytes(&self, kv_len: usize) -> u64 {
-        2 * 4 * (self.layers * kv_len) as u64 * (self.kv_heads * self.head_dim) as u64
+        2 * (self.layers * kv_len) as u64 * self.kv_row_bytes()
+    }
+
+    /// Positions that one decode step reads of `kv_len`.
+    pub fn seen(&self, kv_len: usize) -> usize {
+        self.sliding_window.map_or(kv_len, |window| kv_len.min(window))
+    }
+
+    /// Of one position in one cache of one block.
+    fn kv_row_bytes(&self) -> u64 {
+        (self.kv_heads * self.head_dim) as u64 * if self.kv_f16 { 2 } else { 4 }
     }
 }
 
@@ -165,7 +190,13 @@ fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -
     let mut x = g.gather(table, ids)?;
 
     g.scope("rope");
-    let frequencies = nn::rope_frequencies(&mut g, config.head_dim, config.rope_theta)?;
+    let half = config.head_dim / 2;
+    let mut frequencies = g.constant([half, 1], &config.rope.frequencies(config.head_dim))?;
+    if config.rope.factors {
+        let factors = g.weight("rope_freqs.weight", &[half], DType::F32)?;
+        let factors = g.reshape(factors, [half, 1])?;
+        frequencies = g.div(frequencies, factors)?;
+    }
     let positions = Positions { past, kv_len, rows, frequencies };
     for i in 0..config.layers {
         x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
@@ -188,7 +219,10 @@ fn head(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId
 fn logits(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId) -> Result<()> {
     let logits = head(g, config, dtype, x)?;
     let next = g.argmax(logits)?;
-    g.output("logits", logits);
+    // Kept where a sampler's plan finds them.
+    let kept = g.state(LOGITS, &[1, config.vocab_size])?;
+    let kept = g.assign(kept, logits)?;
+    g.output("logits", kept);
     g.output("next", next);
     Ok(())
 }
@@ -243,14 +277,19 @@ impl Block<'_> {
         let (keys, values) = (self.cached(g, "k", k)?, self.cached(g, "v", v)?);
         let groups = [rows, Dim::Fixed(kv_heads), Dim::Fixed(heads / kv_heads), Dim::Fixed(head_dim)];
         let q = g.reshape(q, groups)?;
-        let mixed = nn::attention(g, q, keys, values, past)?;
+        let scale = self.config.attention_scale.unwrap_or(1.0 / (head_dim as f32).sqrt());
+        let scale = Some(scale * self.config.rope.score_scale());
+        let window = self.config.sliding_window.filter(|window| *window < self.config.context_length);
+        let mixed = nn::attention(g, q, keys, values, Causal { start: past, scale, window })?;
         g.reshape(mixed, [rows, Dim::Fixed(heads * head_dim)])
     }
 
     /// Appends `[rows, kv_heads, head_dim]` to a cache; gives all it then holds, `[kv_len, kv_heads, head_dim]`.
     fn cached(&self, g: &mut Graph, name: &str, fresh: NodeId) -> Result<NodeId> {
-        let Config { context_length, kv_heads, head_dim, .. } = *self.config;
-        let cache = g.state(&format!("{name}.{}", self.i), &[context_length, kv_heads, head_dim])?;
+        let Config { context_length, kv_heads, head_dim, kv_f16, .. } = *self.config;
+        let storage = if kv_f16 { DType::F16 } else { DType::F32 };
+        let shape = [context_length, kv_heads, head_dim];
+        let cache = g.state_with(&format!("{name}.{}", self.i), &shape, StateOptions { storage, growing: true })?;
         let cache = g.write(cache, fresh, self.positions.past)?;
         g.slice(cache, 0, Index::Fixed(0), self.positions.kv_len)
     }
@@ -262,9 +301,15 @@ impl Block<'_> {
 
     fn linear(&self, g: &mut Graph, name: &str, x: NodeId, out: usize) -> Result<NodeId> {
         let width = g.shape(x).back(0).bound(g);
-        let name = self.name(name);
-        let weight = g.weight(&name, &[out, width], (self.dtype)(&name))?;
-        g.linear(x, weight)
+        let weight = self.name(name);
+        let weight = g.weight(&weight, &[out, width], (self.dtype)(&weight))?;
+        let y = g.linear(x, weight)?;
+        let bias = format!("blk.{}.{name}.bias", self.i);
+        if !self.config.biases.contains(&bias) {
+            return Ok(y);
+        }
+        let bias = g.weight(&bias, &[out], DType::F32)?;
+        g.add(y, bias)
     }
 
     fn name(&self, part: &str) -> String {

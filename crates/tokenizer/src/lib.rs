@@ -1,52 +1,48 @@
 //! Text to token ids and back, by the vocabulary in a GGUF file's metadata.
 //!
-//! Two kinds of vocabulary are read: `llama` (SentencePiece BPE, spm.rs) and `gpt2` with the pre-tokenizer `gpt-2`
-//! (byte-level BPE, byte_level.rs); others are refused by name. The measure is llama.cpp: the same ids for the same
-//! text, the same text for the same ids.
+//! Two kinds of vocabulary are read: `llama` (SentencePiece BPE, spm.rs) and `gpt2` (byte-level BPE, byte_level.rs, its
+//! text cut into words by the rule that the file names, rule.rs); others are refused by name. The measure is llama.cpp:
+//! the same ids for the same text, the same text for the same ids.
 //!
 //! What the caller adds is the caller's: `encode` never adds BOS or EOS.
 
 #[cfg(feature = "byte-level")]
 mod byte_level;
+#[cfg(feature = "byte-level")]
+mod clip;
+#[cfg(feature = "byte-level")]
+mod rule;
+#[cfg(all(test, feature = "byte-level"))]
+mod rule_tests;
+mod special;
+#[cfg(feature = "byte-level")]
+mod split;
 mod spm;
 mod stream;
 mod vocab;
 
+#[cfg(feature = "byte-level")]
+pub use clip::ClipTokenizer;
 pub use stream::DecodeStream;
 
 use lantern_graph::{Error, Result};
 use lantern_weights::Metadata;
-use vocab::{Kind, Vocab};
-
-/// Pieces that end an answer in the chat formats in use, beside the file's own `eos`. Files often name only one of
-/// the two or three a model was trained to stop at; llama.cpp knows them by their text too.
-const ENDS: [&str; 14] = [
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|return|>",
-    "<|call|>",
-    "<end_of_turn>",
-    "<|endoftext|>",
-    "<|eom_id|>",
-    "<EOT>",
-    "_<EOT>",
-    "<\u{ff5c}end\u{2581}of\u{2581}sentence\u{ff5c}>",
-    "<|end_of_text|>",
-    "<end_of_utterance>",
-    "<eos>",
-];
+use special::{Literals, Part};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use vocab::{Kind, Vocab, contradiction};
 
 /// A model's vocabulary and the rules that split text into it.
 pub struct Tokenizer {
     vocab: Vocab,
     model: Model,
-    /// Control, unknown and user-defined tokens that stand literally in text, longest first.
-    literal: Vec<u32>,
+    literals: Literals,
     bos: Option<u32>,
     eos: Option<u32>,
     ends: Vec<u32>,
     add_bos: bool,
+    add_eos: bool,
+    notice: Option<Error>,
 }
 
 enum Model {
@@ -55,83 +51,111 @@ enum Model {
     ByteLevel(Box<byte_level::ByteLevel>),
 }
 
-/// A stretch of the text to encode.
-enum Part<'a> {
-    Text(&'a str),
-    Token(u32),
-}
-
 impl Tokenizer {
-    /// Reads `tokenizer.ggml.*`. `tokenizer.kind` for a vocabulary of another kind; `gguf.metadata` for a key that is
-    /// missing, of the wrong type, or contradicts the others; `tokenizer.vocab` for a vocabulary that cannot work.
+    /// Reads `tokenizer.ggml.*`, and what in `tokenizer.chat_template` and `general.name` says how to take it.
+    ///
+    /// # Errors
+    /// `tokenizer.kind` for a vocabulary of another kind; `gguf.metadata` for a key that is missing, of the wrong type, or
+    /// contradicts the others; `tokenizer.vocab` for a vocabulary that cannot work.
     pub fn from_gguf(meta: &Metadata) -> Result<Self> {
         let kind = meta.str("tokenizer.ggml.model")?;
-        let pre = meta.find_str("tokenizer.ggml.pre")?.unwrap_or("default");
-        // SentencePiece files may leave these out; their numbers are then those every such model has.
-        let (default_bos, default_eos) = if kind == "llama" { (Some(1), Some(2)) } else { (None, None) };
-        let mut vocab;
-        let model = match (kind, pre) {
-            ("llama", _) => {
-                vocab = Vocab::read(meta, false)?;
-                Model::Spm(Box::new(spm::Spm::read(meta, &vocab)?))
-            }
-            #[cfg(feature = "byte-level")]
-            ("gpt2", "gpt-2") => {
-                vocab = Vocab::read(meta, true)?;
-                Model::ByteLevel(Box::new(byte_level::ByteLevel::read(meta, &vocab)?))
-            }
-            _ => return Err(unknown_kind(kind, pre)),
+        let spm = match kind {
+            "llama" => true,
+            "gpt2" if cfg!(feature = "byte-level") => false,
+            _ => return Err(unknown_kind(kind)),
         };
+        let mut vocab = Vocab::read(meta, !spm)?;
+        // SentencePiece files may leave these out; their numbers are then those every such model has.
+        let (default_bos, default_eos) = if spm { (Some(1), Some(2)) } else { (None, None) };
         let id = |key: &str, default: Option<u32>| -> Result<Option<u32>> {
             let Some(id) = meta.find_u32(key)? else { return Ok(default.filter(|id| vocab.contains(*id))) };
             if vocab.contains(id) {
                 return Ok(Some(id));
             }
-            Err(Error::new(
-                "gguf.metadata",
-                format!("{key} is {id}, and the vocabulary has {} tokens", vocab.len()),
-                "convert the model again with a current converter, or get the file again",
-            ))
+            Err(contradiction(format!("{key} is {id}, and the vocabulary has {} tokens", vocab.len())))
         };
         let bos = id("tokenizer.ggml.bos_token_id", default_bos)?;
         let eos = id("tokenizer.ggml.eos_token_id", default_eos)?;
         let mut ends: Vec<u32> = eos.into_iter().collect();
-        for key in ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"] {
-            ends.extend(id(key, None)?);
+        for key in ["eot", "eom", "fim_pad", "fim_rep", "fim_sep"] {
+            ends.extend(id(&format!("tokenizer.ggml.{key}_token_id"), None)?);
         }
-        ends.extend(vocab.ids().filter(|id| ENDS.contains(&vocab.piece(*id))));
-        let add_bos = meta.find_bool("tokenizer.ggml.add_bos_token")?.unwrap_or(kind == "llama");
-
         // A file without token types has not said which are control tokens: the ones it names by id are.
-        for id in bos.iter().chain(&ends) {
-            vocab.make_control(*id);
+        if !vocab.typed() {
+            for id in bos.iter().chain(&ends) {
+                vocab.make_control(*id);
+            }
         }
-        let mut literal: Vec<u32> = vocab
-            .ids()
-            .filter(|id| matches!(vocab.kind(*id), Kind::Control | Kind::Unknown | Kind::UserDefined))
-            .filter(|id| !vocab.piece(*id).is_empty())
-            .collect();
-        literal.sort_by_key(|id| std::cmp::Reverse(vocab.piece(*id).len()));
-        vocab.index();
-        Ok(Self { vocab, model, literal, bos, eos, ends, add_bos })
+        let ends = special::ends(meta, &mut vocab, &ends)?;
+        let literals = Literals::read(meta, &vocab)?;
+        let (model, adds_bos, notice) = Self::model(meta, &mut vocab, &literals, spm)?;
+        let flag = |key: &str| meta.find_bool(key);
+        Ok(Self {
+            add_bos: flag("tokenizer.ggml.add_bos_token")?.unwrap_or(adds_bos),
+            add_eos: flag("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
+            vocab,
+            model,
+            literals,
+            bos,
+            eos,
+            ends,
+            notice,
+        })
+    }
+
+    /// How text becomes pieces; whether prompts begin with BOS where the file does not say; what to tell of it.
+    fn model(
+        meta: &Metadata,
+        vocab: &mut Vocab,
+        literals: &Literals,
+        spm: bool,
+    ) -> Result<(Model, bool, Option<Error>)> {
+        #[cfg(feature = "byte-level")]
+        if !spm {
+            let named = rule::Named::from_name(meta.find_str("tokenizer.ggml.pre")?);
+            let model = byte_level::ByteLevel::read(meta, vocab, literals, &named)?;
+            return Ok((Model::ByteLevel(Box::new(model)), named.adds_bos, named.notice));
+        }
+        debug_assert!(spm, "there is no other kind");
+        let spm = spm::Spm::read(meta, vocab)?;
+        vocab.index(|id| literals.is_guarded(id));
+        Ok((Model::Spm(Box::new(spm)), true, None))
     }
 
     /// The ids of `text`, none for no text.
     ///
     /// `special`: control tokens written in the text (`<s>`, `<|im_end|>`) become those tokens; otherwise they are
     /// text like any other, which is what a visitor's own words must be. User-defined tokens are text that is never
-    /// split, and count in both cases (as in llama.cpp and SentencePiece).
+    /// split, and count in both cases (as in llama.cpp and SentencePiece), unless they open or close a turn.
+    ///
+    /// # Errors
+    /// `tokenizer.vocab` for text that the vocabulary cannot spell; `tokenizer.encode`.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let whole = 0..text.len();
+        self.encode_around(text, if special { &[] } else { std::slice::from_ref(&whole) })
+    }
+
+    /// The ids of a prompt with a visitor's words in it: `typed` are the bytes of `text` that are theirs, in order and
+    /// apart. What is theirs, and what is half theirs, becomes no control token; the rest of the text may.
+    ///
+    /// # Errors
+    /// As `encode`.
+    pub fn encode_around(&self, text: &str, typed: &[Range<usize>]) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         // SentencePiece puts its space before the first piece of text, and before the first after a special token.
         let mut at_start = true;
-        for part in self.parts(text, special) {
-            match part {
-                Part::Token(id) => ids.push(id),
-                Part::Text(text) => match &self.model {
-                    Model::Spm(spm) => spm.encode(&self.vocab, text, at_start, &mut ids)?,
+        #[cfg(feature = "byte-level")]
+        let mut scratch = None;
+        for part in self.literals.parts(&self.vocab, text, typed) {
+            match &part {
+                Part::Token(id) => ids.push(*id),
+                Part::Text(range) => match &self.model {
+                    Model::Spm(spm) => spm.encode(&self.vocab, &text[range.clone()], at_start, &mut ids)?,
                     #[cfg(feature = "byte-level")]
-                    Model::ByteLevel(model) => model.encode(text, &mut ids)?,
+                    Model::ByteLevel(model) => {
+                        let scratch = scratch.get_or_insert_with(|| model.scratch());
+                        model.encode(&text[range.clone()], scratch, &mut ids)?;
+                    }
                 },
             }
             at_start = matches!(part, Part::Token(_));
@@ -139,36 +163,25 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// Cuts the literal tokens out of the text, longest token first, wherever they stand.
-    fn parts<'a>(&self, text: &'a str, special: bool) -> Vec<Part<'a>> {
-        let mut parts = Vec::new();
-        if !text.is_empty() {
-            parts.push(Part::Text(text));
-        }
-        for id in &self.literal {
-            let (piece, user_defined) = (self.vocab.piece(*id), self.vocab.kind(*id) == Kind::UserDefined);
-            if !(special || user_defined) || !text.contains(piece) {
-                continue;
-            }
-            let whole = std::mem::take(&mut parts);
-            for part in whole {
-                let Part::Text(mut rest) = part else {
-                    parts.push(part);
-                    continue;
-                };
-                while let Some(at) = rest.find(piece) {
-                    if at > 0 {
-                        parts.push(Part::Text(&rest[..at]));
-                    }
-                    parts.push(Part::Token(*id));
-                    rest = &rest[at + piece.len()..];
-                }
-                if !rest.is_empty() {
-                    parts.push(Part::Text(rest));
-                }
-            }
-        }
-        parts
+    /// Whether only the one who writes the prompt may use this token: control tokens, and what opens or closes a turn.
+    pub fn is_guarded(&self, id: u32) -> bool {
+        self.literals.is_guarded(id)
+    }
+
+    /// The characters guarded tokens are written with, white space apart.
+    pub fn guarded_chars(&self) -> &BTreeSet<char> {
+        self.literals.guarded_chars()
+    }
+
+    /// The guarded token of exactly this text.
+    pub fn guarded(&self, text: &str) -> Option<u32> {
+        self.literals.find(&self.vocab, text)
+    }
+
+    /// What a visitor should know of how this vocabulary was read: `tokenizer.pre` when the file's rule for cutting text
+    /// is not known and the nearest one stands in. Nothing fails by it.
+    pub fn notice(&self) -> Option<&Error> {
+        self.notice.as_ref()
     }
 
     /// The text of `ids`, whole: the inverse of `encode`. SentencePiece's added space before the first word is
@@ -221,6 +234,11 @@ impl Tokenizer {
         self.add_bos && self.bos.is_some()
     }
 
+    /// Whether texts end with EOS when the model learns them. A prompt to be continued does not.
+    pub fn add_eos(&self) -> bool {
+        self.add_eos && self.eos.is_some()
+    }
+
     /// Whether generation ends at this token.
     pub fn is_end(&self, id: u32) -> bool {
         self.ends.contains(&id)
@@ -236,13 +254,11 @@ impl Tokenizer {
     }
 }
 
-fn unknown_kind(kind: &str, pre: &str) -> Error {
-    let byte_level = if cfg!(feature = "byte-level") { ", and gpt2 with pre-tokenizer gpt-2" } else { "" };
+fn unknown_kind(kind: &str) -> Error {
+    let byte_level = if cfg!(feature = "byte-level") { " and gpt2 (byte-level BPE)" } else { "" };
     Error::new(
         "tokenizer.kind",
-        format!(
-            "the vocabulary is of kind {kind} with pre-tokenizer {pre}; this version reads llama (SentencePiece){byte_level}"
-        ),
-        "use a model with a SentencePiece vocabulary, such as Llama 2, TinyLlama or Lantern's own",
+        format!("the vocabulary is of kind {kind}; this version reads llama (SentencePiece){byte_level}"),
+        "use a model of the Llama family: Llama, TinyLlama, SmolLM2, Mistral or Lantern's own",
     )
 }

@@ -6,8 +6,8 @@
 //! split of a piece (`a`+`aa`, `aa`+`a`) and each piece of equal score apart, where SentencePiece takes the leftmost.
 //! Runs of one character (spaces, digits, dashes) are where the two part.
 
-use crate::vocab::{Kind, Vocab, unusable};
-use lantern_graph::{Error, Result};
+use crate::vocab::{Kind, Vocab, contradiction, unusable};
+use lantern_graph::Result;
 use lantern_weights::Metadata;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -67,11 +67,11 @@ impl Spm {
         const SCORES: &str = "tokenizer.ggml.scores";
         let scores = meta.find_f32s(SCORES)?.unwrap_or_default();
         if scores.len() != vocab.len() {
-            return Err(Error::new(
-                "gguf.metadata",
-                format!("{SCORES} has {} entries, and the vocabulary {} tokens", scores.len(), vocab.len()),
-                "convert the model again with a current converter, or get the file again",
-            ));
+            return Err(contradiction(format!(
+                "{SCORES} has {} entries, and the vocabulary {} tokens",
+                scores.len(),
+                vocab.len()
+            )));
         }
         let mut bytes = [None; 256];
         for id in vocab.ids() {

@@ -2,8 +2,7 @@
 
 use lantern_graph::{Error, Result};
 use lantern_weights::Metadata;
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::hash::{BuildHasher, RandomState};
 
 /// GGUF's token types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,33 +21,48 @@ pub(crate) enum Kind {
 }
 
 pub(crate) struct Vocab {
-    pieces: Vec<Rc<str>>,
+    /// All pieces, one after the other: a string each would cost more in its bookkeeping than in its text.
+    text: String,
+    /// Where each piece ends in `text`.
+    ends: Vec<u32>,
     kinds: Vec<Kind>,
     /// Whether `kinds` comes from the file.
     typed: bool,
-    /// Pieces that text may merge into. Control, unknown and byte pieces are not among them, as in SentencePiece: no
-    /// spelling of `</s>` in a visitor's text becomes the token.
-    by_text: HashMap<Rc<str>, u32>,
+    index: Index,
 }
+
+/// Pieces that text may merge into, by their text: ids in an open hash table of twice their number, `NONE` where free.
+/// Control, unknown and byte pieces are not among them, as in SentencePiece: no spelling of `</s>` in a visitor's text
+/// becomes the token.
+#[derive(Default)]
+struct Index {
+    slots: Vec<u32>,
+    hasher: RandomState,
+    /// Bytes of the longest piece.
+    longest: usize,
+}
+
+const NONE: u32 = u32::MAX;
 
 impl Vocab {
     /// `byte_level`: a vocabulary without byte pieces, so none is looked for where types are missing.
     pub fn read(meta: &Metadata, byte_level: bool) -> Result<Self> {
         const TOKENS: &str = "tokenizer.ggml.tokens";
         const TYPES: &str = "tokenizer.ggml.token_type";
-        let pieces: Vec<Rc<str>> = meta.strings(TOKENS)?.into_iter().map(Rc::from).collect();
-        if pieces.is_empty() || u32::try_from(pieces.len()).is_err() {
-            return Err(unusable(format!("it has {} tokens", pieces.len())));
+        let pieces = meta.strings(TOKENS)?;
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if pieces.is_empty() || pieces.len() > MAX_TOKENS || u32::try_from(bytes).is_err() {
+            return Err(unusable(format!("it has {} tokens of {bytes} bytes", pieces.len())));
         }
         let types = meta.find_ints(TYPES)?;
         if let Some(types) = &types
             && types.len() != pieces.len()
         {
-            return Err(Error::new(
-                "gguf.metadata",
-                format!("{TYPES} has {} entries, and {TOKENS} has {}", types.len(), pieces.len()),
-                "convert the model again with a current converter, or get the file again",
-            ));
+            return Err(contradiction(format!(
+                "{TYPES} has {} entries, and {TOKENS} has {}",
+                types.len(),
+                pieces.len()
+            )));
         }
         let kind = |i: usize, piece: &str| {
             let Some(types) = &types else {
@@ -68,41 +82,70 @@ impl Vocab {
             })
         };
         let kinds = pieces.iter().enumerate().map(|(i, piece)| kind(i, piece)).collect::<Result<_>>()?;
-        Ok(Self { pieces, kinds, typed: types.is_some(), by_text: HashMap::new() })
-    }
-
-    /// In a file without token types, makes `id` a control token.
-    pub fn make_control(&mut self, id: u32) {
-        if !self.typed {
-            self.kinds[id as usize] = Kind::Control;
+        let mut text = String::with_capacity(bytes);
+        let mut ends = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            text += piece;
+            ends.push(text.len() as u32);
         }
+        Ok(Self { text, ends, kinds, typed: types.is_some(), index: Index::default() })
     }
 
-    /// Builds the way from text to id. Of two pieces with one text the later counts, as in llama.cpp.
-    pub fn index(&mut self) {
-        let text = |kind: &Kind| matches!(kind, Kind::Normal | Kind::UserDefined | Kind::Unused);
-        self.by_text = (0..)
-            .zip(&self.pieces)
-            .filter(|(id, _)| text(&self.kinds[*id as usize]))
-            .map(|(id, p)| (p.clone(), id))
-            .collect();
+    /// Whether the file says of what kind its tokens are.
+    pub fn typed(&self) -> bool {
+        self.typed
+    }
+
+    pub fn make_control(&mut self, id: u32) {
+        self.kinds[id as usize] = Kind::Control;
+    }
+
+    /// Builds the way from text to id, but not to the `withheld`. Of two pieces with one text the later counts, as in
+    /// llama.cpp.
+    pub fn index(&mut self, withheld: impl Fn(u32) -> bool) {
+        let is_text = |id: &u32| self.is_text(*id) && !withheld(*id);
+        let longest = self.ids().filter(is_text).map(|id| self.piece(id).len()).max().unwrap_or(0);
+        let slots = vec![NONE; (2 * self.len()).next_power_of_two()];
+        let mut index = Index { slots, hasher: RandomState::new(), longest };
+        for id in self.ids().filter(is_text) {
+            let slot = self.slot(&index, self.piece(id));
+            index.slots[slot] = id;
+        }
+        self.index = index;
+    }
+
+    /// The slot of a text: where its id stands, or where it would. There is a free one: half of them are.
+    fn slot(&self, index: &Index, text: &str) -> usize {
+        let mask = index.slots.len() - 1;
+        let mut slot = index.hasher.hash_one(text) as usize & mask;
+        while index.slots[slot] != NONE && self.piece(index.slots[slot]) != text {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    /// `id` is in the vocabulary. Whether text may become it.
+    pub fn is_text(&self, id: u32) -> bool {
+        matches!(self.kind(id), Kind::Normal | Kind::UserDefined | Kind::Unused)
     }
 
     pub fn len(&self) -> usize {
-        self.pieces.len()
+        self.ends.len()
     }
 
     pub fn contains(&self, id: u32) -> bool {
-        (id as usize) < self.pieces.len()
+        (id as usize) < self.ends.len()
     }
 
-    pub fn ids(&self) -> impl Iterator<Item = u32> {
-        0..self.pieces.len() as u32
+    pub fn ids(&self) -> impl Iterator<Item = u32> + use<> {
+        0..self.ends.len() as u32
     }
 
     /// `id` is in the vocabulary.
     pub fn piece(&self, id: u32) -> &str {
-        &self.pieces[id as usize]
+        let id = id as usize;
+        let start = if id == 0 { 0 } else { self.ends[id - 1] };
+        &self.text[start as usize..self.ends[id] as usize]
     }
 
     /// `id` is in the vocabulary.
@@ -110,10 +153,17 @@ impl Vocab {
         self.kinds[id as usize]
     }
 
+    /// `None` before `index`.
     pub fn find(&self, text: &str) -> Option<u32> {
-        self.by_text.get(text).copied()
+        if text.len() > self.index.longest || self.index.slots.is_empty() {
+            return None;
+        }
+        Some(self.index.slots[self.slot(&self.index, text)]).filter(|id| *id != NONE)
     }
 }
+
+/// Thirty times the largest about; keeps ids, and those beside them, far from the end of a u32.
+const MAX_TOKENS: usize = 1 << 23;
 
 /// `<0x0A>` is byte 10.
 fn byte_piece(piece: &str) -> Option<u8> {
@@ -122,9 +172,11 @@ fn byte_piece(piece: &str) -> Option<u8> {
 }
 
 pub(crate) fn unusable(why: String) -> Error {
-    Error::new(
-        "tokenizer.vocab",
-        format!("the file's vocabulary cannot be used: {why}"),
-        "convert the model again with a current converter, or get the file again",
-    )
+    Error::new("tokenizer.vocab", format!("the file's vocabulary cannot be used: {why}"), CONVERT)
 }
+
+pub(crate) fn contradiction(what: String) -> Error {
+    Error::new("gguf.metadata", what, CONVERT)
+}
+
+const CONVERT: &str = "convert the model again with a current converter, or get the file again";

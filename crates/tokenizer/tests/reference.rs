@@ -2,45 +2,71 @@
 
 mod common;
 
-use common::{data, ids, json, tokenizer};
+use common::{data, ids, json, read, tokenizer};
 
-/// llama.cpp's vocabulary tests: strings in `.inp`, their ids in `.out`, one string per line.
-fn agrees_with_llama_cpp(name: &str) {
-    let base = format!("tokenizers/ggml-vocab/ggml-vocab-{name}.gguf");
-    let (Some(t), Some(inp), Some(out)) =
-        (tokenizer(&base), data(&format!("{base}.inp")), data(&format!("{base}.out")))
-    else {
-        return;
-    };
-    let (inp, out) = (std::fs::read_to_string(inp).unwrap(), std::fs::read_to_string(out).unwrap());
-    let texts: Vec<&str> = inp.split("\n__ggml_vocab_test__\n").collect();
-    let mut lines = out.lines();
-    let mut checked = 0;
-    for text in texts {
+/// llama.cpp's vocabulary tests: strings in `.inp`, their ids in `.out`, one string per line. Every vocabulary in the
+/// data's folder that comes with both.
+#[test]
+fn ids_of_llama_cpp() {
+    let Some(folder) = data("tokenizers/ggml-vocab") else { return };
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut vocabularies: Vec<_> = files.filter(|file| file.extension().is_some_and(|e| e == "gguf")).collect();
+    vocabularies.sort();
+    let mut checked = Vec::new();
+    for file in vocabularies {
+        let name = file.file_stem().unwrap().to_string_lossy().replace("ggml-vocab-", "");
+        let beside = |extension: &str| std::fs::read_to_string(file.with_extension(extension)).ok();
+        let (Some(inp), Some(out)) = (beside("gguf.inp"), beside("gguf.out")) else { continue };
+        let t = match read(&file) {
+            Ok(t) => t,
+            // WordPiece, Unigram; and byte-level ones in a build without them.
+            Err(e) if e.code == "tokenizer.kind" => continue,
+            Err(e) => panic!("{name}: {e}"),
+        };
+        assert!(t.notice().is_none(), "{name}: {:?}", t.notice());
         // The file ends with a separator: its last string is empty and may have no line.
-        let expected: Vec<u32> =
-            lines.next().unwrap_or_default().split_whitespace().map(|id| id.parse().unwrap()).collect();
-        assert_eq!(t.encode(text, false).unwrap(), expected, "{name}: {text:?}");
-        assert_eq!(t.decode(&expected), text, "{name}: back to text");
-        checked += 1;
+        let mut lines = out.lines();
+        let mut strings = 0;
+        for text in inp.split("\n__ggml_vocab_test__\n") {
+            let expected = lines.next().unwrap_or_default();
+            let expected: Vec<u32> = expected.split_whitespace().map(|id| id.parse().unwrap()).collect();
+            assert_eq!(t.encode(text, false).unwrap(), expected, "{name}: {text:?}");
+            assert_eq!(t.decode(&expected), text, "{name}: back to text");
+            strings += 1;
+        }
+        assert!(strings > 40, "{name}: {strings} strings");
+        checked.push(name);
     }
-    assert!(checked > 40, "{name}: {checked} strings");
-}
-
-#[test]
-fn llama_spm_ids() {
-    agrees_with_llama_cpp("llama-spm");
-}
-
-#[test]
-fn phi_3_ids() {
-    agrees_with_llama_cpp("phi-3");
+    println!("{checked:?}");
+    for name in if cfg!(feature = "byte-level") { &["llama-spm", "phi-3", "gpt-2", "deepseek-coder"][..] } else { &[] }
+    {
+        assert!(checked.iter().any(|c| c == name), "{name} was not among {checked:?}");
+    }
 }
 
 #[cfg(feature = "byte-level")]
 #[test]
-fn gpt_2_ids() {
-    agrees_with_llama_cpp("gpt-2");
+fn ids_of_clip() {
+    let (Some(list), Some(cases)) =
+        (data("tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"), json("tokenizers/clip-bpe/clip_reference_ids.json"))
+    else {
+        return;
+    };
+    let mut merges = String::new();
+    let file = std::fs::File::open(list).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut merges).unwrap();
+    let t = lantern_tokenizer::ClipTokenizer::from_merges(&merges).unwrap();
+    assert_eq!(
+        (u64::from(t.bos()), u64::from(t.eos())),
+        (cases["bos"].as_u64().unwrap(), cases["eos"].as_u64().unwrap())
+    );
+    assert_eq!(t.vocab_size() as u64, cases["vocab_size"].as_u64().unwrap());
+    let cases = cases["cases"].as_array().unwrap();
+    assert!(cases.len() > 90, "{} strings", cases.len());
+    for case in cases {
+        let text = case["text"].as_str().unwrap();
+        assert_eq!(t.encode(text).unwrap(), ids(&case["ids"]), "{text:?}");
+    }
 }
 
 #[test]
@@ -88,6 +114,8 @@ fn any_text_comes_back() {
         "weights/stories260K/stories260K.q8_0.gguf",
         #[cfg(feature = "byte-level")]
         "tokenizers/ggml-vocab/ggml-vocab-gpt-2.gguf",
+        #[cfg(feature = "byte-level")]
+        "tokenizers/ggml-vocab/ggml-vocab-deepseek-coder.gguf",
     ] {
         let Some(t) = tokenizer(file) else { return };
         let mut state = SEED;

@@ -150,11 +150,10 @@ fn a_file_without_token_types_still_has_bytes_and_control_tokens() {
 fn other_kinds_and_damaged_vocabularies_are_named() {
     let mut meta = Metadata::default();
     assert_eq!(refused(&meta).code, "gguf.metadata");
-    meta.insert("tokenizer.ggml.model", Value::String("gpt2".into())).unwrap();
-    meta.insert("tokenizer.ggml.pre", Value::String("llama-bpe".into())).unwrap();
+    meta.insert("tokenizer.ggml.model", Value::String("t5".into())).unwrap();
     let error = refused(&meta);
     assert_eq!(error.code, "tokenizer.kind");
-    assert!(error.cause.contains("gpt2") && error.cause.contains("llama-bpe") && error.cause.contains("SentencePiece"));
+    assert!(error.cause.contains("t5") && error.cause.contains("SentencePiece"), "{error}");
 
     let error = refused(&spm(&[], &[("tokenizer.ggml.bos_token_id", Value::U32(259))]));
     assert!(error.code == "gguf.metadata" && error.cause.contains("259 tokens"), "{error}");
@@ -163,43 +162,119 @@ fn other_kinds_and_damaged_vocabularies_are_named() {
     assert_eq!(refused(&spm(&[("x", 0.0, 9)], &[])).code, "tokenizer.vocab");
 }
 
-/// The 256 bytes as GPT-2 writes them, then `pieces`.
-#[cfg(feature = "byte-level")]
-fn byte_level(pieces: &[&str], merges: &[&str]) -> Metadata {
-    let mut shifted = 0x100..;
-    let alphabet = (0u8..=255).map(|b| match b {
-        b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => (b as char).to_string(),
-        _ => char::from_u32(shifted.next().unwrap()).unwrap().to_string(),
-    });
-    let tokens: Vec<Value> = alphabet.chain(pieces.iter().map(|p| p.to_string())).map(Value::String).collect();
-    let merges = merges.iter().map(|m| Value::String(m.to_string())).collect();
-    let mut meta = Metadata::default();
-    for (key, value) in [
-        ("tokenizer.ggml.model", Value::String("gpt2".into())),
-        ("tokenizer.ggml.pre", Value::String("gpt-2".into())),
-        ("tokenizer.ggml.tokens", Value::Array(tokens)),
-        ("tokenizer.ggml.merges", Value::Array(merges)),
-    ] {
-        meta.insert(key, value).unwrap();
-    }
-    meta
+#[test]
+fn a_prompts_own_tokens_count_and_typed_ones_do_not() {
+    let pieces =
+        [("\u{2581}", -5.0, 1), ("<", -5.0, 1), ("s", -5.0, 1), (">", -5.0, 1), ("<|user|>", 0.0, 4), ("<<>>", 0.0, 4)];
+    let t = build(&pieces);
+    let [space, lt, s, gt, user, text] = [FIRST, FIRST + 1, FIRST + 2, FIRST + 3, FIRST + 4, FIRST + 5];
+    // The second `<s>` is typed; so is the `s` of the third, whose brackets are not.
+    assert_eq!(t.encode_around("<s><s><s>", &[3..6, 7..8]).unwrap(), [1, space, lt, s, gt, lt, s, gt]);
+    // Touching on both sides is not overlapping.
+    assert_eq!(t.encode_around("s<s>s", &[0..1, 4..5]).unwrap(), [space, s, 1, space, s]);
+    // A token of turns is the prompt's alone although the file calls it text; other text that stays whole is everyone's.
+    assert!(t.is_guarded(1) && t.is_guarded(0) && t.is_guarded(user) && !t.is_guarded(text));
+    assert_eq!(
+        (t.encode("<|user|>", true).unwrap(), t.guarded("<|user|>"), t.guarded("<<>>")),
+        (vec![user], Some(user), None)
+    );
+    assert!(!t.encode("<|user|>", false).unwrap().contains(&user));
+    assert_eq!(t.encode("<<>>", false).unwrap(), [text]);
+    assert_eq!(t.guarded_chars().iter().collect::<String>(), "/<>eknrsu|");
 }
 
-#[cfg(feature = "byte-level")]
 #[test]
-fn byte_level_merges_by_rank_and_never_across_words() {
-    let t = Tokenizer::from_gguf(&byte_level(&["ab", "bc", "\u{120}a"], &["b c", "a b", "\u{120} a"])).unwrap();
-    assert_eq!(t.encode("abc", false).unwrap(), [b'a'.into(), 257]);
-    assert_eq!(t.encode("c a", false).unwrap(), [b'c'.into(), 258]);
-    assert_eq!(t.decode(&t.encode(" aé🐱", false).unwrap()), " aé🐱");
-    assert_eq!((t.bos(), t.add_bos(), t.encode("", false).unwrap()), (None, false, vec![]));
+fn no_merge_leads_into_a_guarded_token() {
+    let pieces = [("<|", -1.0, 1), ("user", -1.0, 4), ("|>", -1.0, 1), ("<|user", -1.0, 1), ("<|user|>", 0.0, 4)];
+    let letters = ["<", "|", ">", "u", "s", "e", "r"].map(|letter| (letter, -9.0, 1));
+    let t = build(&[&pieces[..], &letters[..]].concat());
+    assert_eq!(t.encode("<|user|>", true).unwrap(), [FIRST + 4]);
+    let plain = t.encode("<|user|>", false).unwrap();
+    assert!(!plain.contains(&(FIRST + 4)), "{plain:?}");
 }
 
-#[cfg(feature = "byte-level")]
 #[test]
-fn byte_level_merges_that_cannot_be_are_named() {
-    for merges in [["ab"], ["x y"], ["ab bc"]] {
-        let error = refused(&byte_level(&["ab", "bc"], &merges));
-        assert!(error.code == "tokenizer.vocab" && error.cause.contains(merges[0]), "{error}");
+fn tokens_a_template_writes_with_are_the_templates() {
+    let pieces = [("\u{2581}", -1.0, 1), ("<note>", 0.0, 4), ("<think>", 0.0, 4), ("note", 0.0, 4)];
+    let guards = |template: &str| {
+        let t = Tokenizer::from_gguf(&spm(&pieces, &[("tokenizer.chat_template", Value::String(template.into()))]))
+            .unwrap();
+        [1, 2, 3].map(|i| t.is_guarded(FIRST + i))
+    };
+    assert_eq!(guards("{{ messages }}"), [false; 3]);
+    // A thought is the model's to write, and a word is a word.
+    assert_eq!(guards("<note>{{ messages }}<think>"), [true, false, false]);
+}
+
+#[test]
+fn phi_3_drops_the_space_after_its_tokens() {
+    let pieces = [("\u{2581}", -1.0, 1), ("a", -1.0, 1), ("<|end|>", 0.0, 3)];
+    for (name, stripped) in [("Phi-3 mini", true), ("phi3", true), ("Llama", false)] {
+        let t = Tokenizer::from_gguf(&spm(&pieces, &[("general.name", Value::String(name.into()))])).unwrap();
+        let ids = t.encode("<|end|> \n a<s> a", true).unwrap();
+        let end = FIRST + 2;
+        if stripped {
+            assert_eq!(ids, [end, FIRST, FIRST + 1, 1, FIRST, FIRST, FIRST + 1], "{name}");
+        } else {
+            assert_eq!(ids[..5], [end, FIRST, FIRST, BYTE_0 + 10, FIRST], "{name}");
+        }
     }
+}
+
+#[test]
+fn ends_of_the_wrong_type_are_control_tokens_all_the_same() {
+    let t = build(&[("\u{2581}", -1.0, 1), ("<|im_end|>", 0.0, 4), ("<|eot_id|>", -1.0, 1), ("<|end|>", 0.0, 3)]);
+    for id in [FIRST + 1, FIRST + 2] {
+        assert!(t.is_end(id) && t.is_guarded(id) && t.decode(&[id]).is_empty(), "{id}");
+        assert!(!t.encode(t.piece(id).unwrap(), false).unwrap().contains(&id));
+    }
+    assert!(t.is_end(FIRST + 3));
+    // In the harmony format a message ends so, and the answer goes on.
+    let t = build(&[("<|end|>", 0.0, 3), ("<|return|>", 0.0, 3), ("<|call|>", 0.0, 3)]);
+    assert_eq!([0, 1, 2].map(|i| t.is_end(FIRST + i)), [false, true, true]);
+}
+
+#[test]
+fn metadata_that_contradicts_itself_is_named() {
+    let pieces = [("\u{2581}", -1.0, 1)];
+    let mut broken = Vec::new();
+    let typed = spm(&pieces, &[]);
+    for key in ["tokenizer.ggml.scores", "tokenizer.ggml.token_type", "tokenizer.ggml.tokens"] {
+        for keep in [0, 100] {
+            let mut meta = Metadata::default();
+            for (name, value) in typed.iter() {
+                let value = match value {
+                    Value::Array(all) if name == key => Value::Array(all[..keep].to_vec()),
+                    other => other.clone(),
+                };
+                meta.insert(name, value).unwrap();
+            }
+            broken.push((format!("{key} cut to {keep}"), meta));
+        }
+    }
+    for key in ["bos", "eos", "eot", "eom", "fim_pad", "unknown"] {
+        for value in [Value::U32(u32::MAX), Value::I32(-1), Value::String("</s>".into())] {
+            broken.push((
+                format!("{key} {value:?}"),
+                spm(&pieces, &[(&format!("tokenizer.ggml.{key}_token_id"), value)]),
+            ));
+        }
+    }
+    broken.push(("a flag".into(), spm(&pieces, &[("tokenizer.ggml.add_bos_token", Value::U32(1))])));
+    for (what, meta) in broken {
+        // An unknown token that is not there is none; everything else is refused.
+        match Tokenizer::from_gguf(&meta) {
+            Ok(t) => {
+                assert!(what.starts_with("unknown 4294967295") || what == "unknown U32(4294967295)", "{what}");
+                t.encode("text", true).unwrap();
+            }
+            Err(e) => {
+                assert!(["gguf.metadata", "tokenizer.vocab"].contains(&e.code) && !e.remedy.is_empty(), "{what}: {e}")
+            }
+        }
+    }
+    // Scores that are no numbers, and pieces that are there twice or empty, are only odd.
+    let t =
+        build(&[("a", f32::NAN, 1), ("a", f32::INFINITY, 1), ("", 0.0, 1), ("", 0.0, 3), ("aa", f32::NEG_INFINITY, 1)]);
+    assert_eq!(t.encode("aa", true).unwrap().last(), Some(&(FIRST + 4)));
 }

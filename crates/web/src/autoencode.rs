@@ -7,28 +7,46 @@ use js_sys::{Float32Array, Function, Uint8ClampedArray};
 use lantern_demos::Picture;
 use lantern_demos::autoencode::{Autoencoder, AutoencoderSession, Latents, LoadOptions};
 use lantern_graph::{Cancel, Executor, Result};
-use lantern_weights::ByteSource;
+use lantern_weights::download::{Look, Part, Stored};
+use lantern_weights::{ByteSource, Safetensors};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::blob::BlobSource;
-use crate::host::{Limits, teller};
+use crate::host::{Given, Limits, teller};
 use crate::js;
+use crate::storage::Source;
+
+/// Looks at a safetensors header as soon as it is here.
+pub struct Header;
+
+impl<P: Part> Look<P> for Header {
+    async fn look(&mut self, stored: &Stored<'_, P>) -> Result<bool> {
+        // Its tensors fill the file to the byte: without its length the header proves nothing.
+        if stored.len.is_none() {
+            return Ok(false);
+        }
+        match Safetensors::read(stored).await {
+            Err(error) if error.code == Stored::<P>::MORE => Ok(false),
+            read => read.map(|_| true),
+        }
+    }
+}
 
 /// A model and what the page shows of it.
 pub async fn load<E: Executor>(
     executor: &Rc<E>,
-    files: &[BlobSource],
+    given: Vec<Given>,
     limits: Limits,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(Autoencoder<E>, JsValue)> {
+    let files: Vec<Source> = given.into_iter().map(|given| given.source).collect();
     let bytes = files.iter().map(ByteSource::len).sum();
     limits.check_weights(bytes)?;
     let mut options = LoadOptions::default();
     if let Some(ceiling) = limits.ceiling {
         options.max_bytes = options.max_bytes.min(ceiling);
     }
-    let model = Autoencoder::load(executor, files, &options, &mut teller(progress), cancel).await?;
+    let model = Autoencoder::load(executor, &files, &options, &mut teller(progress), cancel).await?;
     let info = js::object(&[
         ("family", model.family().name().into()),
         ("encoder", model.has_encoder().into()),

@@ -4,23 +4,39 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Function, Uint32Array};
-use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message};
-use lantern_graph::{Cancel, Executor, Result};
+use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message, Overflow, check};
+use lantern_graph::{Cancel, Error, Executor, Result};
+use lantern_weights::download::{Look, Part, Stored};
 use lantern_weights::{ByteSource, Gguf};
 use wasm_bindgen::JsValue;
 
-use crate::blob::BlobSource;
-use crate::host::{Limits, teller};
+use crate::host::{Given, Limits, teller};
 use crate::js;
+
+/// Looks at a GGUF header as soon as it is here: what cannot run is given up before the rest is fetched.
+pub struct Header(pub Limits);
+
+impl<P: Part> Look<P> for Header {
+    async fn look(&mut self, stored: &Stored<'_, P>) -> Result<bool> {
+        let header = match Gguf::read(stored).await {
+            Err(error) if error.code == Stored::<P>::MORE => return Ok(false),
+            read => read?,
+        };
+        check(&header, &LoadOptions::default())?;
+        self.0.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
+        Ok(true)
+    }
+}
 
 /// A model and what the page shows of it.
 pub async fn load<E: Executor>(
     executor: &Rc<E>,
-    source: BlobSource,
+    given: Given,
     limits: Limits,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(ChatModel<E>, JsValue)> {
+    let Given { source, name: file_name } = given;
     let header = Gguf::read(&source).await?;
     let parameters: u64 = header.tensors.iter().map(|t| t.elements()).sum();
     limits.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
@@ -31,7 +47,7 @@ pub async fn load<E: Executor>(
     }
     let weights = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(String::new(), |(name, _)| name);
     let named = header.metadata.find_str("general.name")?.map(str::to_owned);
-    let name = named.or_else(|| source.name()).unwrap_or_else(|| "A model without a name".into());
+    let name = named.or(file_name).unwrap_or_else(|| "A model without a name".into());
 
     let mut tell = teller(progress);
     let model = ChatModel::load(executor, &source, &LoadOptions::default(), &mut tell, cancel).await?;
@@ -42,6 +58,7 @@ pub async fn load<E: Executor>(
         ("bytes", (source.len() as f64).into()),
         ("context", (model.config().context_length as f64).into()),
         ("chat", model.has_template().into()),
+        ("notice", model.tokenizer().notice().map_or(JsValue::NULL, js::failure)),
     ]);
     Ok((model, info))
 }
@@ -53,14 +70,12 @@ pub async fn generate<E: Executor>(
     on_prompt: &Function,
     on_token: &Function,
 ) -> Result<JsValue> {
-    let ids = prompt_ids(session.model(), &js::field(request, "prompt"))?;
-    let options = GenerateOptions {
-        max_tokens: js::number(request, "maxTokens")? as usize,
-        temperature: js::number(request, "temperature")? as f32,
-        seed: js::number(request, "seed")? as u64,
-        first_step: js::number(request, "firstStep")? as u64,
-    };
-    let _ = on_prompt.call1(&JsValue::NULL, &Uint32Array::from(ids.as_slice()));
+    let Prompt { ids, first } = prompt(session.model(), request)?;
+    let options = options(request, first)?;
+    options.check()?;
+    let _ = on_prompt.call2(&JsValue::NULL, &Uint32Array::from(ids.as_slice()), &(first as f64).into());
+    // The page keeps the whole conversation; the context what is left of it.
+    let (whole, ids) = (ids.len(), options.overflow.fit(&ids, session.model().config().context_length)?);
     // The last token always runs again: its output is where the answer begins.
     let shared = session.keep_prefix(ids.split_last().map_or(&[], |(_, before)| before));
     let rest = ids.get(shared..).unwrap_or_default();
@@ -71,6 +86,7 @@ pub async fn generate<E: Executor>(
         .await?;
     let finish = match generation.finish {
         Finish::EndOfText => "end",
+        Finish::StopString => "stop-string",
         Finish::MaxTokens => "max-tokens",
         Finish::ContextFull => "context-full",
         Finish::Cancelled => "cancelled",
@@ -78,29 +94,96 @@ pub async fn generate<E: Executor>(
     Ok(js::object(&[
         ("tokens", js_sys::Array::from_iter(generation.tokens.iter().map(|id| JsValue::from(*id))).into()),
         ("finish", finish.into()),
-        ("promptTokens", (ids.len() as f64).into()),
+        ("promptTokens", (whole as f64).into()),
+        ("dropped", ((whole - ids.len() + generation.dropped) as f64).into()),
         ("prefillMs", generation.prefill_ms.into()),
         ("decodeMs", generation.decode_ms.into()),
         ("dispatchesPerToken", (generation.dispatches_per_token as f64).into()),
         ("bytesPerToken", (generation.bytes_per_token as f64).into()),
+        ("readBytesPerToken", generation.read_bytes_per_token.into()),
     ]))
 }
 
-/// `{ids, text}`, a text and what the visitor adds to it; or `{turns: [{role, content}]}`, a conversation.
-fn prompt_ids<E: Executor>(model: &ChatModel<E>, prompt: &JsValue) -> Result<Vec<u32>> {
-    if !js::field(prompt, "turns").is_undefined() {
-        let turns = js::array(prompt, "turns")?;
-        let messages: Result<Vec<_>> = turns
+/// `overflow: "slide"` forgets all but the first tokens, else the answer stops where the context is full.
+fn overflow(request: &JsValue, keep: usize) -> Result<Overflow> {
+    match js::field(request, "overflow").as_string().as_deref() {
+        Some("slide") => Ok(Overflow::Slide { keep }),
+        Some("stop") | None => Ok(Overflow::Stop),
+        Some(_) => Err(js::unfit("overflow", "\"stop\" or \"slide\"")),
+    }
+}
+
+/// How a request's tokens are drawn; what it does not say is as the command line has it. `first`: how many tokens of the
+/// prompt are never forgotten.
+fn options(request: &JsValue, first: usize) -> Result<GenerateOptions> {
+    let default = GenerateOptions::default();
+    let number = |name: &str, default: f32| match js::field(request, name).is_undefined() {
+        true => Ok(default),
+        false => js::number(request, name).map(|value| value as f32),
+    };
+    // -1 is all there is: of tokens to choose from, of those that were there.
+    let count = |name: &str, default: usize| match js::field(request, name).is_undefined() {
+        true => Ok(default),
+        false => match js::number(request, name)? {
+            -1.0 => Ok(usize::MAX),
+            value if value >= 0.0 && value.fract() == 0.0 => Ok(value as usize),
+            value => {
+                let code = if name == "topK" { "chat.top_k" } else { "chat.repeat_last_n" };
+                Err(Error::new(code, format!("{name} is {value}"), "give a whole number from 0 on"))
+            }
+        },
+    };
+    let stop = match js::field(request, "stop").is_undefined() {
+        true => Vec::new(),
+        false => js::array(request, "stop")?
+            .iter()
+            .map(|text| text.as_string().ok_or_else(|| js::unfit("stop", "an array of texts")))
+            .collect::<Result<_>>()?,
+    };
+    Ok(GenerateOptions {
+        max_tokens: js::number(request, "maxTokens")? as usize,
+        temperature: js::number(request, "temperature")? as f32,
+        top_k: count("topK", default.top_k)?,
+        top_p: number("topP", default.top_p)?,
+        min_p: number("minP", default.min_p)?,
+        repeat_penalty: number("repeatPenalty", default.repeat_penalty)?,
+        repeat_last_n: count("repeatLastN", default.repeat_last_n)?,
+        stop,
+        seed: js::number(request, "seed")? as u64,
+        first_step: js::number(request, "firstStep")? as u64,
+        overflow: overflow(request, first)?,
+    })
+}
+
+/// What an answer begins from.
+struct Prompt {
+    ids: Vec<u32>,
+    /// How many of them a context that slides keeps: the system prompt.
+    first: usize,
+}
+
+/// A request's prompt: `{ids, text}`, a text and what the visitor adds to it; or `{turns: [{role, content}]}`, a conversation.
+fn prompt<E: Executor>(model: &ChatModel<E>, request: &JsValue) -> Result<Prompt> {
+    let asked = js::field(request, "prompt");
+    if !js::field(&asked, "turns").is_undefined() {
+        let turns = js::array(&asked, "turns")?;
+        let messages: Vec<Message> = turns
             .iter()
             .map(|turn| Ok(Message::new(js::string(&turn, "role")?, js::string(&turn, "content")?)))
-            .collect();
-        return model.chat_prompt(&messages?);
+            .collect::<Result<_>>()?;
+        return Ok(Prompt { ids: model.chat_prompt(&messages)?, first: model.system_prefix(&messages)? });
     }
-    let held: Vec<u32> = js::array(prompt, "ids")?.iter().filter_map(|id| id.as_f64()).map(|id| id as u32).collect();
-    let text = js::string(prompt, "text")?;
-    let Some(last) = held.last() else { return model.raw_prompt(&text) };
+    let held: Vec<u32> = js::array(&asked, "ids")?.iter().filter_map(|id| id.as_f64()).map(|id| id as u32).collect();
+    let text = js::string(&asked, "text")?;
+    let tokenizer = model.tokenizer();
+    // A conversation that is taken up again says what it was told; a text has the file's first token.
+    let first = match js::field(&asked, "first").as_f64() {
+        Some(first) => first as usize,
+        None => usize::from(tokenizer.add_bos()),
+    };
+    let Some(last) = held.last() else { return Ok(Prompt { ids: model.raw_prompt(&text)?, first }) };
     let added = continued(model, *last, &text)?;
-    Ok(held.into_iter().chain(added).collect())
+    Ok(Prompt { ids: held.into_iter().chain(added).collect(), first })
 }
 
 /// The ids of words that follow others: with the space between, which some vocabularies put there by themselves.

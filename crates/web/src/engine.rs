@@ -4,15 +4,16 @@ use std::rc::Rc;
 
 use js_sys::{Array, Function};
 use lantern_cpu::{Cpu, Mode};
+use lantern_demos::chat::Processor;
 use lantern_gpu::{Gpu, GpuOptions, StepDown, Tier};
 use lantern_graph::{Description, Error, Executor, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::Blob;
 
-use crate::blob::BlobSource;
+use crate::asked;
 use crate::host::{Host, Limits};
-use crate::{Answer, StopFlag, js, turn};
+use crate::library::Library;
+use crate::{Answer, StopFlag, js, list, turn};
 
 /// Weights on the processor lie in the WebAssembly heap, which ends at 4 GB and shares it with all else.
 const CPU_CEILING_BYTES: u64 = 1_500_000_000;
@@ -66,12 +67,32 @@ impl Engine {
         ])
     }
 
-    /// Reads a model's files onto the device: `chat` one GGUF, `autoencode` one or two safetensors. Gives `{model, info}`;
-    /// `progress` hears `{stage, done, total}`.
-    pub async fn load_model(&self, demo: String, files: Vec<Blob>, stop: &StopFlag, progress: Function) -> Answer {
+    /// Fetches a model's files where they are not here, and reads them onto the device: `chat` one GGUF, `autoencode` one or two
+    /// safetensors. `sources`: see `ModelSource` in `www/lantern/protocol.js`. Gives `{model, info, notice}`; `progress` hears
+    /// `Progress`.
+    pub async fn load_model(
+        &self,
+        demo: String,
+        sources: Array,
+        library: Library,
+        stop: &StopFlag,
+        progress: Function,
+    ) -> Answer {
         let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
-        let files: Vec<BlobSource> = files.into_iter().map(BlobSource::new).collect();
-        told(on!(&hosts, host => host.load_model(&demo, files, &cancel, &progress).await))
+        let loaded = async {
+            let asked = asked::read(&sources)?;
+            on!(&hosts, host => host.load_model(&demo, asked, &library, &cancel, &progress).await)
+        };
+        told(loaded.await)
+    }
+
+    /// The catalogue and what is stored here, as this device sees it: see `ModelList` in `www/lantern/protocol.js`.
+    pub async fn list_models(&self, library: Library, base: String) -> Answer {
+        let (processor, limits) = match &self.hosts {
+            Hosts::Cpu(host) => (Processor::Cpu, host.limits),
+            Hosts::Gpu(host) => (Processor::Gpu, host.limits),
+        };
+        told(list::models(&library, &base, processor, limits).await)
     }
 
     /// Sessions that are open keep the weights alive.

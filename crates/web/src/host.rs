@@ -11,8 +11,17 @@ use lantern_demos::{Progress, Stage};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use wasm_bindgen::JsValue;
 
-use crate::blob::BlobSource;
+use crate::asked::{Asked, gather};
+use crate::library::Library;
+use crate::storage::Source;
 use crate::{autoencode, chat, js};
+
+/// A file that is here.
+pub struct Given {
+    pub source: Source,
+    /// What a person calls it, where anybody does.
+    pub name: Option<String>,
+}
 
 /// What this executor takes.
 #[derive(Clone, Copy)]
@@ -53,7 +62,7 @@ enum Session<E: Executor> {
 
 pub struct Host<E: Executor> {
     pub executor: Rc<E>,
-    limits: Limits,
+    pub limits: Limits,
     models: RefCell<HashMap<u32, Model<E>>>,
     /// `None` while it works.
     sessions: RefCell<HashMap<u32, Option<Session<E>>>>,
@@ -75,29 +84,37 @@ impl<E: Executor> Host<E> {
         self.next.replace(self.next.get() + 1)
     }
 
-    /// Gives `{model, info}`.
+    /// Gives `{model, info, notice}`.
     pub async fn load_model(
         &self,
         demo: &str,
-        mut files: Vec<BlobSource>,
+        asked: Vec<Asked>,
+        library: &Library,
         cancel: &Cancel,
         progress: &Function,
     ) -> Result<JsValue> {
-        let (model, info) = match demo {
+        let limits = self.limits;
+        let (model, info, notice) = match demo {
             "chat" => {
-                let only = files.pop().ok_or_else(|| Error::new("web.request", "no file was given", "choose one"))?;
-                let (model, info) = chat::load(&self.executor, only, self.limits, cancel, progress).await?;
-                (Model::Chat(Rc::new(model)), info)
+                for bytes in asked.iter().filter_map(Asked::weight_bytes) {
+                    limits.check_weights(bytes)?;
+                }
+                let (mut given, notice) = gather(asked, library, || chat::Header(limits), cancel, progress).await?;
+                let only = given.pop().ok_or_else(|| Error::new("web.request", "no file was given", "choose one"))?;
+                let (model, info) = chat::load(&self.executor, only, limits, cancel, progress).await?;
+                (Model::Chat(Rc::new(model)), info, notice)
             }
             "autoencode" => {
-                let (model, info) = autoencode::load(&self.executor, &files, self.limits, cancel, progress).await?;
-                (Model::Autoencode(Rc::new(model)), info)
+                let (given, notice) = gather(asked, library, || autoencode::Header, cancel, progress).await?;
+                let (model, info) = autoencode::load(&self.executor, given, limits, cancel, progress).await?;
+                (Model::Autoencode(Rc::new(model)), info, notice)
             }
             _ => return Err(unfit(&format!("there is no demo {demo:?}"))),
         };
         let number = self.number();
         self.models.borrow_mut().insert(number, model);
-        Ok(js::object(&[("model", number.into()), ("info", info)]))
+        let notice = notice.as_ref().map_or(JsValue::NULL, js::failure);
+        Ok(js::object(&[("model", number.into()), ("info", info), ("notice", notice)]))
     }
 
     pub fn close_model(&self, model: u32) {

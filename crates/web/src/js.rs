@@ -61,3 +61,12 @@ pub fn unfit(name: &str, what: &str) -> Error {
         "reload the page: its parts are of different versions",
     )
 }
+
+/// What JavaScript threw, as an error: one of ours keeps its words.
+pub fn error(value: &JsValue) -> Error {
+    let text = |name| field(value, name).as_string();
+    match text("code").as_deref() {
+        Some("run.cancelled") => Error::cancelled(),
+        _ => Error::new("storage.read", thrown(value), "try again; if that does not help, reload the page"),
+    }
+}

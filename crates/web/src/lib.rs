@@ -6,6 +6,7 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod asked;
 mod autoencode;
 mod bench;
 mod blob;
@@ -13,6 +14,10 @@ mod chat;
 mod engine;
 mod host;
 mod js;
+mod library;
+mod list;
+mod net;
+mod storage;
 mod turn;
 
 use lantern_graph::Cancel;

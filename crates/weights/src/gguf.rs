@@ -16,6 +16,9 @@ pub(crate) const ALIGNMENT: u32 = 32;
 /// ggml's tensors have one to four dimensions.
 const MAX_DIMS: u32 = 4;
 
+/// The largest models have a few thousand: a bound on what a hostile table can make us hold.
+const MAX_TENSORS: u64 = 1 << 16;
+
 /// What a file says about itself. No tensor data.
 #[derive(Debug, Clone)]
 pub struct Gguf {
@@ -84,6 +87,13 @@ impl Gguf {
 
         // The shortest entry: name length, dimension count, one dimension, type, offset.
         cursor.check_count(tensor_count, 8 + 4 + 8 + 4 + 8, "the tensor table")?;
+        if tensor_count > MAX_TENSORS {
+            return Err(Error::new(
+                "gguf.tensor",
+                format!("the file claims {tensor_count} tensors, more than {MAX_TENSORS}"),
+                "this file is damaged, or not a model: get it again",
+            ));
+        }
         let mut tensors = Vec::new();
         let mut by_name = HashMap::new();
         for i in 0..tensor_count as usize {

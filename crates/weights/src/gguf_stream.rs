@@ -73,7 +73,7 @@ impl TensorHead {
         let values = self.shape.iter().try_fold(1u64, |n, dim| n.checked_mul(*dim as u64));
         let row = self.shape.last().map_or(0, |n| *n as u64);
         let rows_are_whole = self.ggml_type.bytes_of(row).is_some();
-        match values.filter(|n| *n > 0 && rows_are_whole && self.shape.len() <= 4) {
+        match values.filter(|n| *n > 0 && rows_are_whole && (1..=4).contains(&self.shape.len())) {
             Some(values) => self.ggml_type.bytes_of(values),
             None => None,
         }
@@ -112,7 +112,9 @@ impl<W: Write> GgufStream<W> {
             done: 0,
         };
         stream.put(&header)?;
-        stream.pad()?;
+        if !stream.tensors.is_empty() {
+            stream.pad()?;
+        }
         Ok(stream)
     }
 
@@ -260,7 +262,7 @@ mod tests {
             head("a", &[usize::MAX, 2], GgmlType::F32),
         ] {
             assert_eq!(
-                GgufStream::start(Vec::new(), &none, &[wrong.clone()]).err().unwrap().code,
+                GgufStream::start(Vec::new(), &none, std::slice::from_ref(&wrong)).err().unwrap().code,
                 "tensor.size",
                 "{wrong:?}"
             );

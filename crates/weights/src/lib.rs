@@ -10,6 +10,7 @@
 
 mod blocks;
 mod cursor;
+pub mod download;
 mod finite;
 mod ggml;
 mod gguf;

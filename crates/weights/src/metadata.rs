@@ -6,9 +6,12 @@ use lantern_graph::{Error, Result};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Array elements and keys together. Gemma's vocabulary, the largest about, has 1.3 million; a `Value` is 32 bytes,
+/// Elements of all arrays. Gemma's vocabulary, the largest about, has 1.3 million; a `Value` is 32 bytes,
 /// so a hostile file can make us hold 128 MiB at most.
 const MAX_VALUES: u64 = 4 << 20;
+
+/// Models have a few dozen keys.
+const MAX_ENTRIES: u64 = 1 << 16;
 
 /// A metadata value. GGUF's arrays hold one type of element and no arrays (llama.cpp reads no nested ones either).
 #[derive(Debug, Clone, PartialEq)]
@@ -231,8 +234,10 @@ impl Metadata {
     pub(crate) async fn read<S: ByteSource>(cursor: &mut Cursor<'_, S>, count: u64) -> Result<Self> {
         // The shortest entry: an empty key, a type, one byte.
         cursor.check_count(count, 13, "the metadata")?;
+        if count > MAX_ENTRIES {
+            return Err(damaged(format!("it claims {count} keys, more than {MAX_ENTRIES}")));
+        }
         let mut room = MAX_VALUES;
-        spend(&mut room, count)?;
         let mut metadata = Self::default();
         for _ in 0..count {
             let start = cursor.position();
@@ -261,7 +266,7 @@ impl Metadata {
 }
 
 fn spend(room: &mut u64, count: u64) -> Result<()> {
-    *room = room.checked_sub(count).ok_or_else(|| damaged(format!("it holds more than {MAX_VALUES} values")))?;
+    *room = room.checked_sub(count).ok_or_else(|| damaged(format!("its arrays hold more than {MAX_VALUES} values")))?;
     Ok(())
 }
 

@@ -266,7 +266,9 @@ impl Note {
                 let block = want.block_len().unwrap_or(1);
                 format!("{which} {verb} stored as {to}: rows of {row} are not whole {want} blocks of {block}")
             }
-            Why::Output(target) => format!("{which} {verb} stored as {to}, not {target}: it matters most (--pure)"),
+            Why::Output(target) => {
+                format!("{which} {verb} stored as {to}, where most is at stake; --pure stores it as {target}")
+            }
         }
     }
 }

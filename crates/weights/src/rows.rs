@@ -2,7 +2,6 @@
 
 use crate::names::{OTHER_MODEL, wrong_shape};
 use crate::{ByteSource, GgmlType, SafeDtype, SafeTensor, TensorInfo, dequantize, finite};
-use half::bf16;
 use lantern_graph::{DType, Error, Result, WeightSpec};
 
 /// Most bytes of a chunk, in the file and after conversion: what the page's heap holds of a model at any time is a few
@@ -135,19 +134,13 @@ impl<'a, S: ByteSource> Rows<'a, S> {
         let (row, taps) = (self.row_elements, self.taps);
         match (is_stored_so(self.stored, self.want), taps) {
             (true, 1) => {}
-            (true, _) if self.want == DType::F16 => {
+            (true, _) if matches!(self.want, DType::F16 | DType::BF16) => {
                 permute(self.raw.as_chunks::<2>().0, row, taps, |raw| self.out.extend(raw));
             }
             (true, _) => permute(self.raw.as_chunks::<4>().0, row, taps, |raw| self.out.extend(raw)),
             (false, _) => {
                 self.values.resize(elements, 0.0);
-                if self.stored == GgmlType::BF16 {
-                    for (value, raw) in self.values.iter_mut().zip(self.raw.as_chunks().0) {
-                        *value = bf16::from_le_bytes(*raw).to_f32();
-                    }
-                } else {
-                    dequantize(self.stored, &self.raw, &mut self.values)?;
-                }
+                dequantize(self.stored, &self.raw, &mut self.values)?;
                 self.out.reserve(elements * 4);
                 permute(&self.values, row, taps, |value| self.out.extend(value.to_le_bytes()));
             }
@@ -157,8 +150,29 @@ impl<'a, S: ByteSource> Rows<'a, S> {
 }
 
 fn is_stored_so(stored: GgmlType, want: DType) -> bool {
-    use GgmlType::{F16, F32, Q4_0, Q8_0};
-    matches!((stored, want), (F32, DType::F32) | (F16, DType::F16) | (Q8_0, DType::Q8_0) | (Q4_0, DType::Q4_0))
+    stored.dtype() == Some(want)
+}
+
+impl GgmlType {
+    /// The same storage as graphs name it; `None` for types that are not computed with.
+    pub fn dtype(self) -> Option<DType> {
+        Some(match self {
+            GgmlType::F32 => DType::F32,
+            GgmlType::F16 => DType::F16,
+            GgmlType::BF16 => DType::BF16,
+            GgmlType::Q8_0 => DType::Q8_0,
+            GgmlType::Q4_0 => DType::Q4_0,
+            GgmlType::Q4_1 => DType::Q4_1,
+            GgmlType::Q5_0 => DType::Q5_0,
+            GgmlType::Q5_1 => DType::Q5_1,
+            GgmlType::Q2K => DType::Q2K,
+            GgmlType::Q3K => DType::Q3K,
+            GgmlType::Q4K => DType::Q4K,
+            GgmlType::Q5K => DType::Q5K,
+            GgmlType::Q6K => DType::Q6K,
+            _ => return None,
+        })
+    }
 }
 
 /// Each row from [channels, taps] to [taps, channels].

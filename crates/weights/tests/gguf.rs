@@ -179,6 +179,36 @@ fn lying_counts_are_refused_before_anything_is_allocated() {
     refused(bytes, "gguf.truncated", "a metadata key");
 }
 
+/// The bytes are there, but no model has so many: each would cost more memory than it takes in the file.
+#[test]
+fn headers_of_absurd_size_are_refused() {
+    let many = (1 << 16) + 1;
+    let mut writer = GgufWriter::default();
+    for i in 0..many {
+        writer.tensor(format!("t{i}"), &[1], GgmlType::F32, Vec::new());
+    }
+    refused(writer.finish().unwrap(), "gguf.tensor", "the file claims 65537 tensors, more than 65536");
+    let mut writer = GgufWriter::default();
+    for i in 0..many {
+        writer.metadata(format!("k{i}"), Value::U8(0)).unwrap();
+    }
+    refused(writer.finish().unwrap(), "gguf.metadata", "it claims 65537 keys, more than 65536");
+    let mut writer = GgufWriter::default();
+    writer.metadata("k", Value::Array(vec![Value::U8(0)])).unwrap();
+    let mut bytes = writer.finish().unwrap();
+    // The array's length is the last field before its one element.
+    let (at, values) = (bytes.len() - 9, (4 << 20) + 1);
+    bytes[at..at + 8].copy_from_slice(&(values as u64).to_le_bytes());
+    bytes.resize(bytes.len() + values, 0);
+    refused(bytes, "gguf.metadata", "its arrays hold more than 4194304 values");
+    // Texts of half a megabyte: a header without end.
+    let mut writer = GgufWriter::default();
+    for i in 0..130 {
+        writer.metadata(format!("k{i}"), Value::String("x".repeat(1 << 19))).unwrap();
+    }
+    refused(writer.finish().unwrap(), "gguf.metadata", "the header passes 64 MiB");
+}
+
 #[test]
 fn impossible_tensors_are_refused() {
     let two = |first: &str, second: &str| {

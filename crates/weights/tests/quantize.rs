@@ -134,7 +134,7 @@ fn tensors_become_what_llama_cpp_makes_of_them() {
             for (said_if, what) in [
                 (rows_of_96 != target, "blk.0.attn_k.weight is stored as"),
                 (rows_of_50 != target, "rows of 50 are not whole"),
-                (last != target, "it matters most (--pure)"),
+                (last != target, "where most is at stake; --pure"),
                 (F32 != target, "blk.0.ffn_gate_inp.weight is kept as F32"),
             ] {
                 assert_eq!(said.contains(what), said_if, "{target}: {said}");

@@ -260,12 +260,19 @@ fn rows_are_what_the_graph_asks_for() {
         assert_eq!(get("point", &[6, 1, 1, 4]), values, "{stored}");
         assert_eq!(get("bias", &[24]), values, "{stored}");
     }
-    let half =
-        |bytes: &[u8]| -> Vec<f32> { bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect() };
-    let (bytes, _) = rows(&source, &file, "conv F16", &spec("w", &[2, 2, 2, 3], DType::F16)).unwrap();
-    assert_eq!(half(&bytes), ohwi);
-    let (bytes, _) = rows(&source, &file, "matrix F16", &spec("w", &[6, 4], DType::F16)).unwrap();
-    assert_eq!(half(&bytes), values);
+    type Widen = fn([u8; 2]) -> f32;
+    let halves: [(&str, DType, Widen); 2] = [
+        ("F16", DType::F16, |b| f16::from_le_bytes(b).to_f32()),
+        ("BF16", DType::BF16, |b| half::bf16::from_le_bytes(b).to_f32()),
+    ];
+    for (stored, dtype, value) in halves {
+        let get = |what: &str, shape: &[usize]| -> Vec<f32> {
+            let (bytes, _) = rows(&source, &file, &format!("{what} {stored}"), &spec("w", shape, dtype)).unwrap();
+            bytes.as_chunks().0.iter().map(|b| value(*b)).collect()
+        };
+        assert_eq!(get("conv", &[2, 2, 2, 3]), ohwi, "{stored}");
+        assert_eq!(get("matrix", &[6, 4]), values, "{stored}");
+    }
 
     let refused =
         |name: &str, shape: &[usize], dtype| rows(&source, &file, name, &spec("w", shape, dtype)).unwrap_err();

@@ -31,6 +31,8 @@ pub struct Attention {
     /// Position of query row 0.
     pub start: usize,
     pub scale: f32,
+    /// Positions a query sees, its own included.
+    pub window: usize,
 }
 
 impl Attention {
@@ -44,14 +46,16 @@ impl Attention {
         }
         let kv_stride = self.kv_heads * head_dim;
         for r in rows {
-            let seen = (self.start + r + 1).min(self.kv_len);
+            let end = (self.start + r + 1).min(self.kv_len);
+            let first = (self.start + r + 1).saturating_sub(self.window).min(end);
+            let seen = end - first;
             scores.clear();
             scores.resize(group * seen, 0.0);
             for h in 0..self.kv_heads {
                 let at = (r * self.kv_heads + h) * block;
                 let (q, out) = (&q[at..at + block], &mut out[at..at + block]);
                 let row = |x: &'_ [f32], j: usize| -> Range<usize> {
-                    let at = j * kv_stride + h * head_dim;
+                    let at = (first + j) * kv_stride + h * head_dim;
                     debug_assert!(at + head_dim <= x.len());
                     at..at + head_dim
                 };

@@ -14,7 +14,7 @@ use crate::weights::Rows;
 /// Below this many multiplications the thread pool's barrier costs more than it saves.
 const ALONE: usize = 1 << 18;
 
-/// Elements of an f16 weight widened at a time: 256 KiB of f32, inside the second-level cache.
+/// Elements of a weight made f32 at a time: 256 KiB of f32, inside the second-level cache.
 const WIDENED: usize = 1 << 16;
 
 /// Working space that a session keeps.
@@ -26,7 +26,12 @@ pub struct Scratch {
 
 /// `x [m, k] · wᵀ`, w `[n, k]` → `[m, n]`. Rows of x are first converted to what w's type is multiplied with: f32 stays,
 /// quantized types take int8. A row's result does not depend on how many rows there are.
-fn rows_by_rows<T: GgmlType>((m, k, n): (usize, usize, usize), x: &[f32], w: &[T], out: &mut [f32]) -> Result<()> {
+pub(crate) fn rows_by_rows<T: GgmlType>(
+    (m, k, n): (usize, usize, usize),
+    x: &[f32],
+    w: &[T],
+    out: &mut [f32],
+) -> Result<()> {
     if k == 0 || n == 0 {
         out.fill(0.0);
         return Ok(());
@@ -69,20 +74,17 @@ pub fn linear(
     out: &mut [f32],
     scratch: &mut Scratch,
 ) -> Result<()> {
-    let end = start + n * k;
     match rows {
-        Rows::F32(w) => rows_by_rows((m, k, n), x, &w[start..end], out),
-        Rows::Q8_0(w) => rows_by_rows((m, k, n), x, &w[start / 32..end / 32], out),
-        Rows::Q4_0(w) => rows_by_rows((m, k, n), x, &w[start / 32..end / 32], out),
-        Rows::F16(w) => {
+        Rows::F32(w) => rows_by_rows((m, k, n), x, &w[start..start + n * k], out),
+        Rows::Blocks(blocks) if blocks.multiplies() => blocks.linear(x, start, (m, k, n), out),
+        rows => {
             let step = (WIDENED / k.max(1)).clamp(1, n.max(1));
             let Scratch { a: widened, b: part } = scratch;
             widened.resize(step * k, 0.0);
             part.resize(m * step, 0.0);
             for first in (0..n).step_by(step) {
                 let count = step.min(n - first);
-                let at = start + first * k;
-                crate::f16::widen(&w[at..at + count * k], widened);
+                rows.read(start + first * k, &mut widened[..count * k]);
                 let part = &mut part[..m * count];
                 rows_by_rows((m, k, count), x, &widened[..count * k], part)?;
                 for (part, out) in part.chunks_exact(count).zip(out.chunks_exact_mut(n)) {

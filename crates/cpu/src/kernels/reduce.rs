@@ -45,17 +45,57 @@ fn max(x: &[f32]) -> f32 {
     x.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
 }
 
-/// The first of the largest.
+/// The first of the largest, or none where one is NaN.
 pub fn argmax(x: &[f32], columns: usize, out: &mut [u32]) {
     for (row, out) in out.iter_mut().enumerate() {
         let row = &x[row * columns..(row + 1) * columns];
-        let mut best = (f32::NEG_INFINITY, 0);
+        let (mut best, mut is_broken) = ((f32::NEG_INFINITY, 0), false);
         for (i, x) in row.iter().enumerate() {
+            is_broken |= x.is_nan();
             if *x > best.0 {
                 best = (*x, i as u32);
             }
         }
-        *out = best.1;
+        *out = if is_broken { u32::MAX } else { best.1 };
+    }
+}
+
+/// Orders as the numbers do, as an integer: NaN above all, both zeros alike.
+fn order(x: f32) -> u32 {
+    let bits = if x == 0.0 { 0 } else { x.to_bits() };
+    match bits >> 31 {
+        _ if x.is_nan() => u32::MAX,
+        0 => bits | 1 << 31,
+        _ => !bits,
+    }
+}
+
+/// `[…, 2, k]`: the largest of each row, largest first, the first of equals before, then their places.
+pub fn top_k(x: &[f32], columns: usize, k: usize, out: &mut [f32]) {
+    if columns == 0 || k == 0 {
+        return;
+    }
+    // The best so far, best first: most elements are no better than the last of them, and go.
+    let mut best: Vec<(u32, usize)> = Vec::with_capacity(k + 1);
+    for (row, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(2 * k)) {
+        best.clear();
+        for (place, x) in row.iter().enumerate() {
+            let order = order(*x);
+            if best.len() == k {
+                if best.last().is_some_and(|worst| order <= worst.0) {
+                    continue;
+                }
+                best.pop();
+            }
+            // Behind its equals, which came first.
+            let at = best.partition_point(|better| better.0 >= order);
+            best.insert(at, (order, place));
+        }
+        let (values, places) = out.split_at_mut(k);
+        for (((_, place), value), to) in best.iter().zip(values).zip(places) {
+            *value = row[*place];
+            *to = *place as f32;
+        }
     }
 }
 

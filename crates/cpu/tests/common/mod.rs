@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Graph, NodeId, Result, Session, Value};
-use lantern_weights::{quantize_q4_0, quantize_q8_0};
+use lantern_weights::GgmlType;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -29,15 +29,8 @@ pub fn le_bytes(values: &[f32]) -> Vec<u8> {
 
 /// File bytes of values, and the values those bytes stand for.
 pub fn stored(dtype: DType, values: &[f32]) -> (Vec<u8>, Vec<f32>) {
-    let (ggml, bytes) = match dtype {
-        DType::Q8_0 => (lantern_weights::GgmlType::Q8_0, quantize_q8_0(values)),
-        DType::Q4_0 => (lantern_weights::GgmlType::Q4_0, quantize_q4_0(values)),
-        DType::F16 => (
-            lantern_weights::GgmlType::F16,
-            values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
-        ),
-        _ => (lantern_weights::GgmlType::F32, le_bytes(values)),
-    };
+    let ggml = GgmlType::READ.into_iter().find(|ggml| ggml.dtype() == Some(dtype)).expect("a file's type");
+    let bytes = lantern_weights::quantize(ggml, values).unwrap();
     let mut out = vec![0.0; values.len()];
     lantern_weights::dequantize(ggml, &bytes, &mut out).unwrap();
     (bytes, out)

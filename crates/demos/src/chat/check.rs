@@ -1,11 +1,11 @@
 //! What a GGUF file must say and hold for this version to run it: everything is refused here, before a byte of weights
 //! is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
-use lantern_models::llama::{self, Config};
-use lantern_weights::{GgmlType, Gguf, Metadata, TensorInfo};
+use lantern_models::llama::{self, Config, Rope, Scaling, Yarn};
+use lantern_weights::{Gguf, Metadata, TensorInfo};
 
 use super::LoadOptions;
 
@@ -15,11 +15,13 @@ pub struct Checked {
     pub config: Config,
     pub decode: Graph,
     pub prefill: Graph,
+    /// Positions the model was trained for.
+    pub trained_context: usize,
     /// Bytes of weights in the file.
     pub weight_bytes: u64,
 }
 
-const OTHER_FILE: &str = "use a plain Llama file, such as Llama 2 or TinyLlama, in F16, Q8_0 or Q4_0";
+const OTHER_FILE: &str = "use a plain Llama file, such as Llama 2 or TinyLlama, in F16, Q8_0 or Q4_K";
 
 fn unsupported(cause: String) -> Error {
     Error::new("llama.unsupported", cause, OTHER_FILE)
@@ -35,7 +37,7 @@ pub fn check(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     let mut types = HashMap::new();
     for tensor in &gguf.tensors {
         tensor.supported()?;
-        types.insert(tensor.name.as_str(), dtype(tensor.ggml_type));
+        types.insert(tensor.name.as_str(), tensor.ggml_type.dtype());
     }
     // Looked for first, so that a file that announces a thousand blocks and holds none builds no graph.
     for i in 0..config.layers {
@@ -56,14 +58,15 @@ pub fn check(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     if let Some(stranger) = gguf.tensors.iter().find(|t| !used.contains_key(t.name.as_str())) {
         return Err(unsupported(format!("the tensor {} is {}", stranger.name, what_it_is(&stranger.name))));
     }
-    Ok(Checked { config, decode, prefill, weight_bytes })
+    let trained_context = number(&gguf.metadata, "llama.context_length")?;
+    Ok(Checked { config, decode, prefill, trained_context, weight_bytes })
 }
 
 fn what_it_is(tensor: &str) -> &'static str {
     if tensor.starts_with("rope_freqs") || tensor.starts_with("rope_factors") {
-        "for rotary scaling (long context), which this version lacks"
+        "for a kind of rotary scaling (long context) that this version lacks"
     } else if tensor.ends_with(".bias") {
-        "a bias, which this version's Llama lacks"
+        "a bias where this version's Llama has none"
     } else if tensor.contains("_exp") || tensor.contains("ffn_gate_inp") {
         "of a mixture of experts, which this version lacks"
     } else {
@@ -90,16 +93,6 @@ fn same_shape(spec: &WeightSpec, tensor: &TensorInfo) -> Result<()> {
     ))
 }
 
-fn dtype(ggml: GgmlType) -> Option<DType> {
-    match ggml {
-        GgmlType::F32 => Some(DType::F32),
-        GgmlType::F16 => Some(DType::F16),
-        GgmlType::Q8_0 => Some(DType::Q8_0),
-        GgmlType::Q4_0 => Some(DType::Q4_0),
-        _ => None,
-    }
-}
-
 fn config(gguf: &Gguf, options: &LoadOptions) -> Result<Config> {
     let m = &gguf.metadata;
     let architecture = m.str("general.architecture")?;
@@ -116,6 +109,7 @@ fn config(gguf: &Gguf, options: &LoadOptions) -> Result<Config> {
     let head_dim = find_number(m, "llama.attention.key_length")?.unwrap_or(even);
     let embedding = find(gguf, "token_embd.weight")?;
     let trained = number(m, "llama.context_length")?;
+    let window = find_number(m, "llama.attention.sliding_window")?.filter(|window| *window > 0 && *window < trained);
     let config = Config {
         vocab_size: if embedding.shape.len() == 2 { embedding.shape[0] } else { 0 },
         hidden_size,
@@ -124,32 +118,73 @@ fn config(gguf: &Gguf, options: &LoadOptions) -> Result<Config> {
         heads,
         kv_heads: find_number(m, "llama.attention.head_count_kv")?.unwrap_or(heads),
         head_dim,
-        rope_theta: m.find_f32("llama.rope.freq_base")?.unwrap_or(10_000.0),
+        rope: rope(gguf, trained)?,
+        attention_scale: m.find_f32("llama.attention.scale")?.filter(|scale| *scale != 0.0),
+        sliding_window: window,
         rms_eps: m.f32("llama.attention.layer_norm_rms_epsilon")?,
         context_length: trained.min(options.context_length),
         tied: gguf.tensor("output.weight").is_none(),
+        biases: biases(gguf),
+        kv_f16: options.kv_f16,
     };
-    refuse_variants(m, &config, trained)?;
+    refuse_variants(m, &config)?;
     config.validate()?;
     Ok(config)
 }
 
-/// What other Llamas have and this version lacks. Ignoring one of these would answer with nonsense.
-fn refuse_variants(m: &Metadata, config: &Config, trained_context: usize) -> Result<()> {
-    if let Some(kind) = m.find_str("llama.rope.scaling.type")?.filter(|kind| *kind != "none") {
-        return Err(unsupported(format!("the file asks for {kind:?} rotary scaling, which this version lacks")));
-    }
-    for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
-        if let Some(factor) = m.find_f32(key)?.filter(|factor| *factor != 0.0 && *factor != 1.0) {
-            return Err(unsupported(format!("{key} is {factor}: this version lacks rotary scaling")));
+/// How the file's heads are turned: llama.cpp's keys, defaults and meaning.
+fn rope(gguf: &Gguf, trained_context: usize) -> Result<Rope> {
+    let m = &gguf.metadata;
+    let positive = |key: &str| Ok::<_, Error>(m.find_f32(key)?.filter(|factor| *factor != 0.0));
+    let factor = match positive("llama.rope.scaling.factor")? {
+        None => positive("llama.rope.scale_linear")?,
+        factor => factor,
+    };
+    let kind = m.find_str("llama.rope.scaling.type")?.unwrap_or("linear");
+    let scaling = match (kind, factor.filter(|factor| *factor != 1.0)) {
+        ("none", _) | ("linear" | "yarn", None) => Scaling::None,
+        ("linear", Some(factor)) => Scaling::Linear(factor),
+        ("yarn", Some(factor)) => {
+            let number = |key: &str, default: f32| {
+                Ok::<_, Error>(m.find_f32(&format!("llama.rope.scaling.{key}"))?.unwrap_or(default))
+            };
+            let log_multiplier = number("yarn_log_multiplier", 0.0)?;
+            if log_multiplier != 0.0 {
+                return Err(unsupported(format!(
+                    "llama.rope.scaling.yarn_log_multiplier is {log_multiplier}: this version sharpens attention by the \
+                     paper's rule alone"
+                )));
+            }
+            Scaling::Yarn(Yarn {
+                factor,
+                original_context: find_number(m, "llama.rope.scaling.original_context_length")?
+                    .unwrap_or(trained_context),
+                extrapolation: number("yarn_ext_factor", 1.0)?,
+                attention_factor: number("attn_factor", 1.0)? * number("yarn_attn_factor", 1.0)?,
+                beta_fast: number("yarn_beta_fast", 32.0)?,
+                beta_slow: number("yarn_beta_slow", 1.0)?,
+            })
         }
-    }
-    if let Some(window) = find_number(m, "llama.attention.sliding_window")?
-        && window > 0
-        && window < trained_context
-    {
-        return Err(unsupported(format!("attention slides over {window} positions, which this version lacks")));
-    }
+        (kind, _) => {
+            return Err(unsupported(format!("the file asks for {kind:?} rotary scaling, which this version lacks")));
+        }
+    };
+    let theta = m.find_f32("llama.rope.freq_base")?.unwrap_or(10_000.0);
+    Ok(Rope { theta, scaling, factors: gguf.tensor("rope_freqs.weight").is_some() })
+}
+
+/// The biases of matrices: some conversions of Llama-like models have them.
+fn biases(gguf: &Gguf) -> BTreeSet<String> {
+    let matrices = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
+    let is_one = |name: &str| {
+        let mut parts = name.split('.').skip(2);
+        name.starts_with("blk.") && parts.next().is_some_and(|part| matrices.contains(&part)) && name.ends_with(".bias")
+    };
+    gguf.tensors.iter().map(|tensor| &tensor.name).filter(|name| is_one(name)).cloned().collect()
+}
+
+/// What other Llamas have and this version lacks. Ignoring one of these would answer with nonsense.
+fn refuse_variants(m: &Metadata, config: &Config) -> Result<()> {
     if let Some(experts) = find_number(m, "llama.expert_count")?.filter(|n| *n > 0) {
         return Err(unsupported(format!("it is a mixture of {experts} experts, which this version lacks")));
     }

@@ -9,20 +9,22 @@ use lantern_weights::{ByteSource, Gguf, Rows};
 
 use super::check::{check, find};
 use super::session::ChatSession;
-use super::template::{ChatTemplate, Message};
+use super::template::{ChatTemplate, Message, raw_prompt};
 use crate::{Progress, Stage};
 
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Most positions a conversation may have; the file's own limit holds too. Each session's caches are made this long.
+    /// Most positions a conversation may have; the file's own limit holds too. Caches grow with the conversation.
     pub context_length: usize,
     /// Most tokens of a prompt that run at once.
     pub prefill_chunk: usize,
+    /// Keys and values are kept as halves: half the memory, and each rounded by at most 2⁻¹¹ of itself.
+    pub kv_f16: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: 2048, prefill_chunk: 64 }
+        Self { context_length: 4096, prefill_chunk: 64, kv_f16: true }
     }
 }
 
@@ -118,22 +120,22 @@ impl<E: Executor> ChatModel<E> {
         Ok(ChatSession::new(self.clone(), session, decode, prefill))
     }
 
-    /// The ids of a conversation, by the file's own chat template. A file without one continues texts: then it is the
-    /// messages' texts, a line each, after the file's first token.
+    /// The ids of a conversation, by the file's chat template or its family's. A model without either continues texts: then
+    /// it is the messages' texts, a line each, after the file's first token. What the messages say is text: none of it
+    /// becomes a control token.
     ///
     /// # Errors
     /// `chat.template` when the template fails; `chat.empty_prompt` when no token comes out.
     pub fn chat_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        let Some(text) = self.template.render(messages)? else {
-            let texts: Vec<_> = messages.iter().map(|m| m.content.as_str()).collect();
-            return self.raw_prompt(&texts.join("\n"));
-        };
-        let mut ids = self.tokenizer.encode(&text, true)?;
-        // Most templates write the first token themselves.
-        if let Some(bos) = self.tokenizer.bos().filter(|bos| self.tokenizer.add_bos() && ids.first() != Some(bos)) {
-            ids.insert(0, bos);
-        }
-        non_empty(ids)
+        self.template.prompt(&self.tokenizer, messages)
+    }
+
+    /// How many of `chat_prompt`'s first ids belong to the system prompt: what a context that slides must keep.
+    ///
+    /// # Errors
+    /// As `chat_prompt`.
+    pub fn system_prefix(&self, messages: &[Message]) -> Result<usize> {
+        self.template.system_prefix(&self.tokenizer, messages)
     }
 
     /// The ids of a text to be continued: the file's first token (BOS), then the text. The text may be empty where the
@@ -142,14 +144,10 @@ impl<E: Executor> ChatModel<E> {
     /// # Errors
     /// `chat.empty_prompt`.
     pub fn raw_prompt(&self, text: &str) -> Result<Vec<u32>> {
-        let mut ids = self.tokenizer.encode(text, false)?;
-        if let Some(bos) = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() || ids.is_empty()) {
-            ids.insert(0, bos);
-        }
-        non_empty(ids)
+        raw_prompt(&self.tokenizer, text)
     }
 
-    /// Whether the file says how a conversation is written down.
+    /// Whether it is known how a conversation is written down for this model.
     pub fn has_template(&self) -> bool {
         self.template.is_some()
     }
@@ -186,15 +184,9 @@ impl<E: Executor> ChatModel<E> {
     }
 
     /// What a decode step reads with `kv_len` positions in its caches, in bytes as the file stores them: every matrix
-    /// and norm once (of an embedding table that is not also the output, one row), and the keys and values.
+    /// and norm once (of an embedding table that is not also the output, one row), and the keys and values it sees, in
+    /// bytes as the caches are declared.
     pub fn bytes_per_token(&self, kv_len: usize) -> u64 {
-        self.decode_weight_bytes + self.config.kv_bytes(kv_len)
+        self.decode_weight_bytes + self.config.kv_bytes(self.config.seen(kv_len))
     }
-}
-
-fn non_empty(ids: Vec<u32>) -> Result<Vec<u32>> {
-    if ids.is_empty() {
-        return Err(Error::new("chat.empty_prompt", "the prompt holds no token", "write something"));
-    }
-    Ok(ids)
 }

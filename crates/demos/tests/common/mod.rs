@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod autoencoders;
+pub mod variants;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::rc::Rc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::llama as dense;
+use candle_transformers::models::{llama as dense, mistral};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, ChatSession, LoadOptions};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
@@ -41,7 +42,7 @@ pub fn golden_ids() -> Option<Vec<u32>> {
     Some(golden["greedy_ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect())
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Sizes {
     pub vocab: usize,
     pub hidden: usize,
@@ -49,9 +50,17 @@ pub struct Sizes {
     pub layers: usize,
     pub heads: usize,
     pub kv_heads: usize,
+    /// Where it is not hidden / heads.
+    pub head_dim: Option<usize>,
     pub context: usize,
     pub tied: bool,
     pub matrices: GgmlType,
+}
+
+impl Sizes {
+    pub fn head_dim(&self) -> usize {
+        self.head_dim.unwrap_or(self.hidden / self.heads)
+    }
 }
 
 pub const SMALL: Sizes = Sizes {
@@ -61,10 +70,14 @@ pub const SMALL: Sizes = Sizes {
     layers: 2,
     heads: 4,
     kv_heads: 2,
+    head_dim: None,
     context: 96,
     tied: false,
     matrices: GgmlType::F32,
 };
+
+/// Rows of every matrix are whole blocks of any type.
+pub const WIDE: Sizes = Sizes { hidden: 256, feed_forward: 512, ..SMALL };
 
 /// A GGUF with random weights, prepared but not finished, so that a test can spoil it.
 pub fn random_writer(sizes: Sizes, seed: u64) -> GgufWriter {
@@ -72,15 +85,15 @@ pub fn random_writer(sizes: Sizes, seed: u64) -> GgufWriter {
     metadata(&mut w, sizes);
     let mut rng = SmallRng::seed_from_u64(seed);
     let Sizes { hidden, feed_forward, heads, kv_heads, .. } = sizes;
-    let kv_width = hidden / heads * kv_heads;
+    let (width, kv_width) = (sizes.head_dim() * heads, sizes.head_dim() * kv_heads);
     matrix(&mut w, &mut rng, "token_embd.weight", [sizes.vocab, hidden], sizes.matrices);
     for i in 0..sizes.layers {
         let name = |part: &str| format!("blk.{i}.{part}.weight");
         norm(&mut w, &mut rng, &name("attn_norm"), hidden);
-        matrix(&mut w, &mut rng, &name("attn_q"), [hidden, hidden], sizes.matrices);
+        matrix(&mut w, &mut rng, &name("attn_q"), [width, hidden], sizes.matrices);
         matrix(&mut w, &mut rng, &name("attn_k"), [kv_width, hidden], sizes.matrices);
         matrix(&mut w, &mut rng, &name("attn_v"), [kv_width, hidden], sizes.matrices);
-        matrix(&mut w, &mut rng, &name("attn_output"), [hidden, hidden], sizes.matrices);
+        matrix(&mut w, &mut rng, &name("attn_output"), [hidden, width], sizes.matrices);
         norm(&mut w, &mut rng, &name("ffn_norm"), hidden);
         matrix(&mut w, &mut rng, &name("ffn_gate"), [feed_forward, hidden], sizes.matrices);
         matrix(&mut w, &mut rng, &name("ffn_up"), [feed_forward, hidden], sizes.matrices);
@@ -111,7 +124,11 @@ fn metadata(w: &mut GgufWriter, sizes: Sizes) {
     put("llama.attention.head_count", n(sizes.heads));
     put("llama.attention.head_count_kv", n(sizes.kv_heads));
     put("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
-    put("llama.rope.dimension_count", n(sizes.hidden / sizes.heads));
+    put("llama.rope.dimension_count", n(sizes.head_dim()));
+    if let Some(head_dim) = sizes.head_dim {
+        put("llama.attention.key_length", n(head_dim));
+        put("llama.attention.value_length", n(head_dim));
+    }
     let special = ["<unk>", "<s>", "</s>"];
     let pieces = (0..sizes.vocab).map(|i| special.get(i).map_or(format!("\u{2581}t{i}"), |s| s.to_string()));
     put("tokenizer.ggml.model", Value::String("llama".into()));
@@ -149,51 +166,125 @@ pub fn open<E: Executor>(executor: &Rc<E>, bytes: &[u8], options: &LoadOptions) 
 }
 
 /// The logits after each of `ids`, each token given whatever was predicted.
-pub fn teacher_forced<E: Executor>(executor: &Rc<E>, bytes: &[u8], ids: &[u32]) -> Vec<Vec<f32>> {
-    let mut session = open(executor, bytes, &LoadOptions::default()).unwrap();
+pub fn teacher_forced<E: Executor>(
+    executor: &Rc<E>,
+    bytes: &[u8],
+    ids: &[u32],
+    options: &LoadOptions,
+) -> Vec<Vec<f32>> {
+    let mut session = open(executor, bytes, options).unwrap();
     let cancel = Cancel::new();
     ids.iter().map(|id| block_on(session.logits(&[*id], &cancel)).unwrap()).collect()
 }
 
-/// candle-transformers' dense Llama on the dequantized weights of a file.
+/// The logits after a prompt, taken in at once, and after each of `ids`.
+pub fn prompted<E: Executor>(executor: &Rc<E>, bytes: &[u8], prompt: &[u32], ids: &[u32]) -> Vec<Vec<f32>> {
+    let mut session = open(executor, bytes, &LoadOptions { kv_f16: false, ..LoadOptions::default() }).unwrap();
+    let cancel = Cancel::new();
+    [prompt].into_iter().chain(ids.chunks(1)).map(|ids| block_on(session.logits(ids, &cancel)).unwrap()).collect()
+}
+
+/// Every position's logits within the bound, and the same token wherever the reference's margin is over two of it. Gives the
+/// largest error.
+pub fn agree(theirs: &[Vec<f32>], ours: &[Vec<f32>], bound: f32, what: &str) -> f32 {
+    assert_eq!(theirs.len(), ours.len());
+    let mut worst = 0f32;
+    for (at, (theirs, ours)) in theirs.iter().zip(ours).enumerate() {
+        let error = relative_error(theirs, ours);
+        assert!(error < bound, "{what}, position {at}: relative error {error}");
+        worst = worst.max(error);
+        let ahead = margin(theirs);
+        assert!(argmax(theirs) == argmax(ours) || ahead < 2.0 * bound, "{what}, position {at}: margin {ahead}");
+    }
+    println!("{what}: relative error {worst:.2e}");
+    worst
+}
+
+/// candle-transformers' dense Llama on the dequantized weights of a file, or its Mistral where heads are of another size than
+/// hidden / heads.
 pub struct Dense {
-    model: dense::Llama,
-    cache: dense::Cache,
+    model: Theirs,
     at: usize,
+}
+
+enum Theirs {
+    Llama(dense::Llama, dense::Cache),
+    Mistral(mistral::Model),
 }
 
 impl Dense {
     pub fn new(bytes: &[u8]) -> Self {
+        Self::with_scaling(bytes, None)
+    }
+
+    /// Its own rotary scaling stands in for the file's factors.
+    pub fn with_scaling(bytes: &[u8], scaling: Option<dense::Llama3RopeConfig>) -> Self {
         let source = MemorySource::new(bytes);
         let gguf = block_on(Gguf::read(&source)).unwrap();
-        let config = their_config(&gguf);
+        let config = dense::Config { rope_scaling: scaling, ..their_config(&gguf) };
         let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
         let mut tensors = HashMap::new();
-        for tensor in &gguf.tensors {
-            let raw = &bytes[tensor.offset as usize..(tensor.offset + tensor.bytes) as usize];
-            let mut values = vec![0f32; tensor.elements() as usize];
-            dequantize(tensor.ggml_type, raw, &mut values).unwrap();
-            let rotated =
-                [("attn_q.", heads), ("attn_k.", kv_heads)].into_iter().find(|(p, _)| tensor.name.contains(p));
+        for (name, (shape, mut values)) in dequantized(bytes) {
+            let rotated = [("attn_q.", heads), ("attn_k.", kv_heads)].into_iter().find(|(p, _)| name.contains(p));
             if let Some((_, heads)) = rotated {
-                values = pairs_to_halves(&values, &tensor.shape, heads);
+                values = pairs_to_halves(&values, &shape, heads);
             }
-            let values = Tensor::from_vec(values, tensor.shape.as_slice(), &Device::Cpu).unwrap();
-            tensors.insert(their_name(&tensor.name), values);
+            if name != "rope_freqs.weight" {
+                let values = Tensor::from_vec(values, shape.as_slice(), &Device::Cpu).unwrap();
+                tensors.insert(their_name(&name), values);
+            }
         }
         let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        let model = dense::Llama::load(weights, &config).unwrap();
-        let cache = dense::Cache::new(true, DType::F32, &config, &Device::Cpu).unwrap();
-        Self { model, cache, at: 0 }
+        let model = match gguf.metadata.find_u32("llama.attention.key_length").unwrap() {
+            Some(head_dim) => {
+                let config = mistral::Config {
+                    vocab_size: config.vocab_size,
+                    hidden_size: config.hidden_size,
+                    intermediate_size: config.intermediate_size,
+                    num_hidden_layers: config.num_hidden_layers,
+                    num_attention_heads: heads,
+                    head_dim: Some(head_dim as usize),
+                    num_key_value_heads: kv_heads,
+                    hidden_act: candle_nn::Activation::Silu,
+                    max_position_embeddings: config.max_position_embeddings,
+                    rms_norm_eps: config.rms_norm_eps,
+                    rope_theta: config.rope_theta.into(),
+                    sliding_window: None,
+                    use_flash_attn: false,
+                };
+                Theirs::Mistral(mistral::Model::new(&config, weights).unwrap())
+            }
+            None => {
+                let model = dense::Llama::load(weights, &config).unwrap();
+                Theirs::Llama(model, dense::Cache::new(true, DType::F32, &config, &Device::Cpu).unwrap())
+            }
+        };
+        Self { model, at: 0 }
     }
 
     /// The logits after one more token.
     pub fn step(&mut self, id: u32) -> Vec<f32> {
         let input = Tensor::new(&[[id]], &Device::Cpu).unwrap();
-        let logits = self.model.forward(&input, self.at, &mut self.cache).unwrap();
+        let logits = match &mut self.model {
+            Theirs::Llama(model, cache) => model.forward(&input, self.at, cache).unwrap(),
+            Theirs::Mistral(model) => model.forward(&input, self.at).unwrap(),
+        };
         self.at += 1;
         logits.flatten_all().unwrap().to_vec1().unwrap()
     }
+}
+
+/// Shape and values of every tensor of a file, by name.
+pub fn dequantized(bytes: &[u8]) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
+    let gguf = block_on(Gguf::read(&MemorySource::new(bytes))).unwrap();
+    let mut tensors = HashMap::new();
+    for tensor in &gguf.tensors {
+        let raw = &bytes[tensor.offset as usize..(tensor.offset + tensor.bytes) as usize];
+        let mut values = vec![0f32; tensor.elements() as usize];
+        dequantize(tensor.ggml_type, raw, &mut values).unwrap();
+        tensors.insert(tensor.name.clone(), (tensor.shape.clone(), values));
+    }
+    tensors
 }
 
 fn their_config(gguf: &Gguf) -> dense::Config {
@@ -222,6 +313,19 @@ fn their_config(gguf: &Gguf) -> dense::Config {
 pub fn reference(bytes: &[u8], ids: &[u32]) -> Vec<Vec<f32>> {
     let mut dense = Dense::new(bytes);
     ids.iter().map(|id| dense.step(*id)).collect()
+}
+
+/// What the reference answers to a prompt at temperature 0: its tokens, and the logits each was taken from.
+pub fn greedy(bytes: &[u8], prompt: &[u32], count: usize) -> (Vec<u32>, Vec<Vec<f32>>) {
+    let mut dense = Dense::new(bytes);
+    let mut logits = prompt.iter().map(|id| dense.step(*id)).last().unwrap();
+    let (mut ids, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let id = argmax(&logits) as u32;
+        ids.push(id);
+        all.push(std::mem::replace(&mut logits, dense.step(id)));
+    }
+    (ids, all)
 }
 
 /// GGUF turns rows 2i and 2i + 1 of a head together, candle i and i + half.
@@ -266,7 +370,12 @@ fn their_name(name: &str) -> String {
 
 /// Every adapter (or those whose name contains `LANTERN_ADAPTER`) at every tier it has. A machine without any says that it
 /// skips, unless `LANTERN_NEEDS_GPU` is set.
-pub fn each_gpu(mut test: impl FnMut(&Rc<Gpu>, Tier)) {
+pub fn each_gpu(test: impl FnMut(&Rc<Gpu>, Tier)) {
+    each_gpu_with(None, test);
+}
+
+/// Those, binding no more bytes at once than that.
+pub fn each_gpu_with(binding_limit: Option<u64>, mut test: impl FnMut(&Rc<Gpu>, Tier)) {
     let wanted = std::env::var("LANTERN_ADAPTER").unwrap_or_default().to_lowercase();
     let mut adapters = block_on(Gpu::adapters());
     adapters.retain(|a| a.caps.name.to_lowercase().contains(&wanted));
@@ -277,8 +386,12 @@ pub fn each_gpu(mut test: impl FnMut(&Rc<Gpu>, Tier)) {
     for adapter in adapters {
         for tier in adapter.tiers {
             println!("{}, tier {tier}", adapter.caps.name);
-            let options =
-                GpuOptions { tier: Some(tier), adapter: Some(adapter.caps.name.clone()), ..GpuOptions::default() };
+            let options = GpuOptions {
+                tier: Some(tier),
+                adapter: Some(adapter.caps.name.clone()),
+                binding_limit,
+                ..Default::default()
+            };
             let gpu = block_on(Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact)))).unwrap();
             test(&Rc::new(gpu), tier);
         }
@@ -299,9 +412,16 @@ pub fn argmax(values: &[f32]) -> usize {
 
 /// Where activations are f32.
 pub const F32_BOUND: f32 = 1e-3;
+/// Where keys and values are kept as halves: each is rounded by at most 2⁻¹¹ = 4.9e-4 of itself, and scores and mixtures
+/// of every block carry a part of that on. Measured over the models of `reference.rs`: up to 1.7e-3.
+pub const HALF_CACHE_BOUND: f32 = 4e-3;
 /// Where activations are rounded to int8 in blocks of 32: the error of one rounding is 1/254 of a block's largest value,
 /// and it goes through every block of the model.
 pub const INT8_BOUND: f32 = 0.06;
+
+/// Where weights are in `K` blocks and the GPU rounds their scales and minimums to f16, each by at most 2⁻¹¹ of itself: two or
+/// three such errors in every weight, which partly cancel in sums, through every block of the model.
+pub const F16_SCALES_BOUND: f32 = 5e-3;
 
 /// How far the likeliest is ahead of the next, relative to the largest magnitude.
 pub fn margin(values: &[f32]) -> f32 {

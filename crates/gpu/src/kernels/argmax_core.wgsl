@@ -1,4 +1,4 @@
-// Index of the largest of each row; the first of equals. One workgroup a row.
+// Index of the largest of each row; the first of equals; 0xffffffff where one is no number. One workgroup a row.
 
 struct Params {
     rows: u32,
@@ -14,6 +14,8 @@ const COVERS_X: u32 = 1u;
 
 var<workgroup> most: array<f32, 128>;
 var<workgroup> best: array<u32, 128>;
+// Of anything, as bits: those of NaN are above those of infinity.
+var<workgroup> magnitudes: array<u32, 128>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -24,8 +26,10 @@ fn main(
     let row = min(workgroup_number(id, count), p.rows - 1u);
     var index = min(local, p.columns - 1u);
     var value = x[row * p.columns + index];
+    var magnitude = bitcast<u32>(value) & 0x7fffffffu;
     for (var i = local + WG; i < p.columns; i += WG) {
         let v = x[row * p.columns + i];
+        magnitude = max(magnitude, bitcast<u32>(v) & 0x7fffffffu);
         if (v > value) {
             value = v;
             index = i;
@@ -33,9 +37,11 @@ fn main(
     }
     most[local] = value;
     best[local] = index;
+    magnitudes[local] = magnitude;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (local < half) {
+            magnitudes[local] = max(magnitudes[local], magnitudes[local + half]);
             let other = most[local + half];
             let other_index = best[local + half];
             if (other > most[local] || (other == most[local] && other_index < best[local])) {
@@ -45,6 +51,6 @@ fn main(
         }
     }
     if (local == 0u) {
-        y[row] = best[0];
+        y[row] = select(best[0], 0xffffffffu, magnitudes[0] > 0x7f800000u);
     }
 }

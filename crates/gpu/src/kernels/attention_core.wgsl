@@ -22,7 +22,7 @@ fn main(
     let row = i / p.heads;
     let kv_head = (i % p.heads) / (p.heads / p.kv_heads);
     let stride = p.kv_heads * QUADS;
-    let seen = min(p.start + row + 1u, p.kv_len);
+    let keys = seen(row);
     if (local < QUADS) {
         query[local] = q[i * QUADS + local] * p.scale;
     }
@@ -32,14 +32,14 @@ fn main(
     var total = vec4<f32>(0.0);
     var most = -1e30;
     var sum = 0.0;
-    for (var j0 = 0u; j0 < seen; j0 += WG) {
+    for (var j0 = keys.x; j0 < keys.y; j0 += WG) {
         let j = j0 + local;
         var score = -1e30;
-        if (j < seen) {
+        if (j < keys.y) {
             let base = j * stride + kv_head * QUADS;
             var products = vec4<f32>(0.0);
             for (var d = 0u; d < QUADS; d++) {
-                products += query[d] * k[base + d];
+                products += query[d] * four(k[base + d]);
             }
             score = products.x + products.y + products.z + products.w;
         }
@@ -54,17 +54,17 @@ fn main(
         let next = max(most, tree[0]);
         let shrink = exp(most - next);
         most = next;
-        weights[local] = select(0.0, exp(score - most), j < seen);
+        weights[local] = select(0.0, exp(score - most), j < keys.y);
         workgroupBarrier();
         total *= shrink;
         sum *= shrink;
-        let keys = min(WG, seen - j0);
-        for (var t = 0u; t < keys; t++) {
+        let batch = min(WG, keys.y - j0);
+        for (var t = 0u; t < batch; t++) {
             sum += weights[t];
         }
         if (share < SPLIT) {
-            for (var t = share; t < keys; t += SPLIT) {
-                total += weights[t] * v[(j0 + t) * stride + kv_head * QUADS + quad];
+            for (var t = share; t < batch; t += SPLIT) {
+                total += weights[t] * four(v[(j0 + t) * stride + kv_head * QUADS + quad]);
             }
         }
         workgroupBarrier();

@@ -17,7 +17,7 @@ fn main(
     let row = i / p.heads;
     let kv_head = (i % p.heads) / (p.heads / p.kv_heads);
     let stride = p.kv_heads * QUADS;
-    let seen = min(p.start + row + 1u, p.kv_len);
+    let keys = seen(row);
     var query: array<vec4<f32>, QUADS>;
     var total: array<vec4<f32>, QUADS>;
     for (var d = 0u; d < QUADS; d++) {
@@ -26,11 +26,11 @@ fn main(
     }
     var most = -1e30;
     var sum = 0.0;
-    for (var j = 0u; j < seen; j++) {
+    for (var j = keys.x; j < keys.y; j++) {
         let base = j * stride + kv_head * QUADS;
         var products = vec4<f32>(0.0);
-        for (var d = 0u; d < QUADS; d++) {
-            products += query[d] * k[base + d];
+        for (var d = 0u; d < QUADS; d += ${STEP}u) {
+            ${PRODUCTS}
         }
         let score = products.x + products.y + products.z + products.w;
         let next = max(most, score);
@@ -38,8 +38,8 @@ fn main(
         let weight = exp(score - next);
         most = next;
         sum = sum * shrink + weight;
-        for (var d = 0u; d < QUADS; d++) {
-            total[d] = total[d] * shrink + weight * v[base + d];
+        for (var d = 0u; d < QUADS; d += ${STEP}u) {
+            ${TOTALS}
         }
     }
     for (var d = 0u; d < QUADS; d++) {

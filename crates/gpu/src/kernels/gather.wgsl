@@ -29,7 +29,7 @@ fn each(i: u32) {
     }
     var v = mat2x4<f32>();
     if (held) {
-        v = raw8(wanted - p.first, chunk) * scale8(wanted - p.first, chunk);
+        v = weight8(wanted - p.first, chunk);
     }
     for (var j = 0u; j < 8u; j++) {
         let column = chunk * 8u + j;

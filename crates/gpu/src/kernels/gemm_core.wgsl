@@ -64,10 +64,10 @@ fn main(
             let n1 = min(w_column + 1u, last);
             let n2 = min(w_column + 2u, last);
             let n3 = min(w_column + 3u, last);
-            let b0 = raw8(n0, c) * scale8(n0, c);
-            let b1 = raw8(n1, c) * scale8(n1, c);
-            let b2 = raw8(n2, c) * scale8(n2, c);
-            let b3 = raw8(n3, c) * scale8(n3, c);
+            let b0 = weight8(n0, c);
+            let b1 = weight8(n1, c);
+            let b2 = weight8(n2, c);
+            let b3 = weight8(n3, c);
             for (var i = 0u; i < 4u; i++) {
                 ws[(k0 + i) * 8u + quad] = vec4<f32>(b0[0][i], b1[0][i], b2[0][i], b3[0][i]);
                 ws[(k0 + 4u + i) * 8u + quad] = vec4<f32>(b0[1][i], b1[1][i], b2[1][i], b3[1][i]);

@@ -55,19 +55,18 @@ fn main(
     var t7 = vec4<f32>(0.0);
     for (var c = 0u; c < p.chunks; c++) {
         let t = tap(c);
-        let w0 = raw8(column, c);
-        let w1 = raw8(c1, c);
-        let w2 = raw8(c2, c);
-        let w3 = raw8(c3, c);
-        let s = vec4<f32>(scale8(column, c), scale8(c1, c), scale8(c2, c), scale8(c3, c));
-        t0 += s * dot4(x8(r0, t), w0, w1, w2, w3);
-        t1 += s * dot4(x8(r1, t), w0, w1, w2, w3);
-        t2 += s * dot4(x8(r2, t), w0, w1, w2, w3);
-        t3 += s * dot4(x8(r3, t), w0, w1, w2, w3);
-        t4 += s * dot4(x8(r4, t), w0, w1, w2, w3);
-        t5 += s * dot4(x8(r5, t), w0, w1, w2, w3);
-        t6 += s * dot4(x8(r6, t), w0, w1, w2, w3);
-        t7 += s * dot4(x8(r7, t), w0, w1, w2, w3);
+        let w0 = weight8(column, c);
+        let w1 = weight8(c1, c);
+        let w2 = weight8(c2, c);
+        let w3 = weight8(c3, c);
+        t0 += dot4(x8(r0, t), w0, w1, w2, w3);
+        t1 += dot4(x8(r1, t), w0, w1, w2, w3);
+        t2 += dot4(x8(r2, t), w0, w1, w2, w3);
+        t3 += dot4(x8(r3, t), w0, w1, w2, w3);
+        t4 += dot4(x8(r4, t), w0, w1, w2, w3);
+        t5 += dot4(x8(r5, t), w0, w1, w2, w3);
+        t6 += dot4(x8(r6, t), w0, w1, w2, w3);
+        t7 += dot4(x8(r7, t), w0, w1, w2, w3);
     }
     put4(row, column, t0);
     put4(row + 1u, column, t1);

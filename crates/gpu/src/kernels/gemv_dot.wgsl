@@ -3,28 +3,27 @@
 
 @auto var<storage, read> x: array<vec2<u32>>;
 @auto var<storage, read> x_scales: array<vec2<f32>>;
-#if Q8
-@auto var<storage, read> w: array<vec2<u32>>;
-#else
-@auto var<storage, read> w: array<u32>;
-#endif
-@auto var<storage, read> scales: array<u32>;
+#include "weight_${FORMAT}.wgsl"
+
+fn sum8(a: vec2<u32>) -> f32 {
+    return f32(dot4I8Packed(a.x, 0x01010101u) + dot4I8Packed(a.y, 0x01010101u));
+}
 
 fn dot8(row: u32, column: u32, chunk: u32) -> f32 {
     let a = x[row * p.chunks + chunk];
-    let v = w[column * p.chunks + chunk];
-    let group = (column * p.chunks + chunk) / 4u;
-    let s = unpack2x16float(scales[group / 2u])[group % 2u];
+    let v = packed8(column, chunk);
+    let s = scale8(column, chunk);
     let xs = x_scales[(row * p.chunks + chunk) / 4u];
-#if Q8
-    return s * xs.x * f32(dot4I8Packed(a.x, v.x) + dot4I8Packed(a.y, v.y));
+    let d = f32(dot4I8Packed(a.x, v.x) + dot4I8Packed(a.y, v.y));
+#if MINIMUM
+    return xs.x * (s.x * d + s.y * sum8(a));
 #else
-    let d = dot4I8Packed(a.x, v & 0x0f0f0f0fu) + dot4I8Packed(a.y, (v >> 4u) & 0x0f0f0f0fu);
-    // The offset of 8, once a group.
-    if (chunk % 4u == 0u) {
-        return s * xs.x * (f32(d) - 8.0 * xs.y);
-    }
-    return s * xs.x * f32(d);
+#if WIDE_GROUPS
+    // The offset once a group, whose sum is known.
+    return s * xs.x * select(d, d - ${OFFSET}.0 * xs.y, chunk % 4u == 0u);
+#else
+    return s * xs.x * (d - ${OFFSET}.0 * sum8(a));
+#endif
 #endif
 }
 

@@ -23,9 +23,7 @@ fn main(
     }
     var total = 0.0;
     for (var c = 0u; c < p.chunks; c++) {
-        let v = raw8(column, c);
-        let a = x8(row, c);
-        total += scale8(column, c) * (dot(v[0], a[0]) + dot(v[1], a[1]));
+        total += weigh8(column, c, x8(row, c));
     }
     put(row, column, total);
 }

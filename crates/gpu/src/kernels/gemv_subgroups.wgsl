@@ -27,9 +27,7 @@ fn main(
         var total = 0.0;
         if (inside) {
             for (var c = lane; c < p.chunks; c += lanes) {
-                let v = raw8(column, c);
-                let a = x8(row, c);
-                total += scale8(column, c) * (dot(v[0], a[0]) + dot(v[1], a[1]));
+                total += weigh8(column, c, x8(row, c));
             }
         }
         let sum = subgroupAdd(total);

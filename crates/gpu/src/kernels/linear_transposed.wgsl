@@ -34,7 +34,7 @@ fn main(
     }
     var total = mat2x4<f32>();
     for (var j = 0u; j < p.n; j++) {
-        total += raw8(j, chunk) * (scale8(j, chunk) * x[row * p.n_total + p.first + j]);
+        total += weight8(j, chunk) * x[row * p.n_total + p.first + j];
     }
     for (var i = 0u; i < 8u; i++) {
         let column = chunk * 8u + i;

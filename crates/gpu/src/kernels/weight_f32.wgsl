@@ -2,7 +2,7 @@
 #if ALIGNED
 @auto var<storage, read> w: array<vec4<f32>>;
 
-fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
+fn weight8(row: u32, chunk: u32) -> mat2x4<f32> {
     let i = (row * p.chunks + chunk) * 2u;
     return mat2x4<f32>(w[i], w[i + 1u]);
 }
@@ -19,7 +19,7 @@ fn w_or_zero(row: u32, column: u32) -> f32 {
     return select(0.0, w[row * p.k + min(column, p.k - 1u)], column < p.k);
 }
 
-fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
+fn weight8(row: u32, chunk: u32) -> mat2x4<f32> {
     let c = chunk * 8u;
     return mat2x4<f32>(
         w_or_zero(row, c), w_or_zero(row, c + 1u), w_or_zero(row, c + 2u), w_or_zero(row, c + 3u),
@@ -28,6 +28,4 @@ fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
 }
 #endif
 
-fn scale8(row: u32, chunk: u32) -> f32 {
-    return 1.0;
-}
+#include "dense.wgsl"

@@ -1,6 +1,10 @@
-// int8 in groups of 32 with f16 scales apart: eight values are two words.
+// int8: eight values are two words.
 @auto var<storage, read> w: array<vec2<u32>>;
-@auto var<storage, read> scales: array<u32>;
+
+// Eight values, a byte each.
+fn packed8(row: u32, chunk: u32) -> vec2<u32> {
+    return w[row * p.chunks + chunk];
+}
 
 // Bit shifts rather than `unpack4xI8`, which not every browser's WGSL has.
 fn signed_bytes(v: u32) -> vec4<f32> {
@@ -12,13 +16,9 @@ fn raw8(row: u32, chunk: u32) -> mat2x4<f32> {
     return mat2x4<f32>(signed_bytes(v.x), signed_bytes(v.y));
 }
 
-fn scale8(row: u32, chunk: u32) -> f32 {
-    let group = (row * p.chunks + chunk) / 4u;
-    return unpack2x16float(scales[group / 2u])[group % 2u];
+fn raw1(row: u32, column: u32) -> f32 {
+    let word = w[row * p.chunks + column / 8u][(column / 4u) % 2u];
+    return f32(bitcast<i32>(word << (24u - 8u * (column % 4u))) >> 24u);
 }
 
-// One value.
-fn w1(row: u32, column: u32) -> f32 {
-    let word = w[row * p.chunks + column / 8u][(column / 4u) % 2u];
-    return f32(bitcast<i32>(word << (24u - 8u * (column % 4u))) >> 24u) * scale8(row, column / 8u);
-}
+#include "scaled.wgsl"

@@ -4,6 +4,7 @@
 mod bands;
 mod picture;
 mod product;
+mod top_k;
 
 use std::rc::Rc;
 
@@ -11,7 +12,7 @@ use lantern_graph::{Count, DType, Dim, Error, Graph, Index, NodeId, Op, Result, 
 
 use crate::caps::Tier;
 use crate::device::Gpu;
-use crate::kernel::{Format, Kernel};
+use crate::kernel::{Format, Kernel, attention_steps};
 use crate::pipeline::Pipeline;
 use crate::step::{Param, Part, Slot, Step, strides};
 use crate::weights::GpuWeights;
@@ -28,8 +29,10 @@ pub struct Lowered {
 /// The kernels a graph needs at this tier.
 pub fn kernels(graph: &Graph, tier: Tier) -> Result<Vec<Kernel>> {
     let live = graph.live();
+    let unpacked = unpacked(graph);
     let mut kernels = Vec::new();
     for id in graph.ids().filter(|id| live[id.0 as usize]) {
+        kernels.extend(unpacked[id.0 as usize].then_some(Kernel::Unpack));
         for kernel in node_kernels(graph, id)? {
             let quantizes = tier == Tier::Dot
                 && matches!(kernel, Kernel::Linear { format, many: false, .. } if format.is_quantized());
@@ -68,6 +71,46 @@ fn is_view(graph: &Graph, id: NodeId) -> bool {
     !graph.ids().skip(write.0 as usize + 1).any(|later| graph.node(later).inputs.contains(&id))
 }
 
+/// Does a node's value lie in a state of halves?
+fn in_halves(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    match node.op {
+        Op::State(state) => graph.states[state.0 as usize].dtype == DType::F16,
+        Op::Write { .. } => in_halves(graph, node.inputs[0]),
+        _ => is_view(graph, id) && in_halves(graph, node.inputs[0]),
+    }
+}
+
+/// Attention that reads its keys and values as halves.
+fn attends_halves(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    matches!(node.op, Op::Attention { .. }) && node.inputs[1..].iter().all(|input| in_halves(graph, *input))
+}
+
+/// The nodes that lie in a state of halves and are read as floats: by the host, or by anything but attention, a write or a
+/// view.
+fn unpacked(graph: &Graph) -> Vec<bool> {
+    let mut unpacked = vec![false; graph.nodes.len()];
+    if graph.states.iter().all(|state| state.dtype != DType::F16) {
+        return unpacked;
+    }
+    let live = graph.live();
+    for id in graph.ids().filter(|id| live[id.0 as usize]) {
+        for (i, input) in graph.node(id).inputs.iter().enumerate() {
+            let as_they_are = match graph.node(id).op {
+                Op::Write { .. } => i == 0,
+                Op::Attention { .. } => i > 0 && attends_halves(graph, id),
+                _ => is_view(graph, id),
+            };
+            unpacked[input.0 as usize] |= !as_they_are && in_halves(graph, *input);
+        }
+    }
+    for (_, id) in &graph.outputs {
+        unpacked[id.0 as usize] |= in_halves(graph, *id);
+    }
+    unpacked
+}
+
 fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
     let node = graph.node(id);
     let weight = |i: usize| {
@@ -92,6 +135,12 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
             let many = !node.shape.0[0].is_one();
             vec![Kernel::Linear { format, many, adds: product::adds(&node.op), aligned }]
         }
+        Op::Conv2d { .. } | Op::FusedConv2d { .. } | Op::Conv2dTransposed { .. }
+            if !Format::PICTURES.contains(&weight(1).0) && !product::is_linear(&node.op) =>
+        {
+            let dtype = graph.node(node.inputs[1]).dtype.name();
+            return Err(unsupported(format!("a convolution with a filter of {dtype}")));
+        }
         Op::Conv2d { groups, .. } | Op::FusedConv2d { groups, .. } => {
             let (adds, (format, aligned)) = (product::adds(&node.op), weight(1));
             let channels = fixed(graph.shape(node.inputs[0]).back(0), "a convolution's channels")?;
@@ -113,6 +162,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
         Op::MaxPool { .. } => vec![Kernel::MaxPool],
         Op::Resize { mode } => vec![Kernel::Resize(*mode)],
         Op::GroupNorm { .. } => vec![Kernel::GroupNormParts, Kernel::GroupNormFold, Kernel::GroupNormApply],
+        Op::Write { .. } if in_halves(graph, id) => vec![Kernel::Pack],
         Op::Reshape | Op::Broadcast | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } | Op::Write { .. } => {
             vec![Kernel::Copy]
         }
@@ -123,6 +173,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
         }
         Op::ScatterAdd => vec![Kernel::ScatterAdd],
         Op::Argmax => vec![Kernel::Argmax],
+        Op::TopK { .. } => vec![Kernel::TopK],
         Op::RmsNorm { .. } => vec![Kernel::RmsNorm],
         Op::Softmax => vec![Kernel::Softmax],
         Op::Rope { .. } => vec![Kernel::Rope],
@@ -131,7 +182,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
             if !head_dim.is_multiple_of(4) || !(4..=256).contains(&head_dim) {
                 return Err(unsupported(format!("attention heads of {head_dim}, not a multiple of four up to 256")));
             }
-            vec![Kernel::Attention { head_dim }]
+            vec![Kernel::Attention { head_dim, halves: attends_halves(graph, id) }]
         }
         Op::SwiGlu => vec![Kernel::SwiGlu],
     })
@@ -148,12 +199,15 @@ fn unsupported(cause: String) -> Error {
 /// Lowers a graph whose kernels are prepared.
 pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Lowered> {
     let live = graph.live();
+    let unpacked = unpacked(graph);
     let slots = vec![None; graph.nodes.len()];
-    let mut lowering =
-        Lowering { gpu, graph, weights, out: Lowered { steps: Vec::new(), temporaries: Vec::new(), slots } };
+    let out = Lowered { steps: Vec::new(), temporaries: Vec::new(), slots: slots.clone() };
+    let mut lowering = Lowering { gpu, graph, weights, stored: slots, out };
     for id in graph.ids().filter(|id| live[id.0 as usize]) {
         let first = lowering.out.steps.len();
         let slot = lowering.node(id)?;
+        lowering.stored[id.0 as usize] = Some(slot);
+        let slot = if unpacked[id.0 as usize] { lowering.unpack(id, slot)? } else { slot };
         lowering.out.slots[id.0 as usize] = Some(slot);
         // A node's work is shared out over its dispatches: shards and bands are about equal.
         let steps = &mut lowering.out.steps[first..];
@@ -167,6 +221,8 @@ struct Lowering<'a> {
     gpu: &'a Gpu,
     graph: &'a Graph,
     weights: &'a GpuWeights,
+    /// As `out.slots`, but where a node lies in a state of halves, that state.
+    stored: Vec<Option<Slot>>,
     out: Lowered,
 }
 
@@ -185,6 +241,21 @@ impl<'a> Lowering<'a> {
             return Err(unsupported(format!("{name} is over the binding limit and not read by rows")));
         }
         Ok(slot)
+    }
+
+    /// Where a node lies, halves or not.
+    fn stored(&self, id: NodeId) -> Result<Slot> {
+        match self.stored[id.0 as usize] {
+            Some(slot @ Slot::State(_)) => Ok(slot),
+            _ => self.slot(id),
+        }
+    }
+
+    fn unpack(&mut self, id: NodeId, halves: Slot) -> Result<Slot> {
+        let floats = self.result(id);
+        let pairs = halved(self.shape(id).count());
+        self.simple(id, Kernel::Unpack, vec![halves, floats], vec![pairs.clone().into()], pairs)?;
+        Ok(floats)
     }
 
     fn temporary(&mut self, elements: usize) -> Slot {
@@ -235,6 +306,26 @@ impl<'a> Lowering<'a> {
             .collect()
     }
 
+    /// A driver that ends loops early must not be asked for so many steps.
+    fn check_loops(&self, id: NodeId, kernel: Kernel) -> Result<()> {
+        let (Op::Attention { window, .. }, Kernel::Attention { head_dim, .. }) = (&self.graph.node(id).op, kernel)
+        else {
+            return Ok(());
+        };
+        let keys = self.shape(self.graph.node(id).inputs[1]).0[0].bound(self.graph);
+        let keys = window.map_or(keys, |window| keys.min(window));
+        let (steps, most) =
+            (attention_steps(self.gpu.chosen(kernel)?.tier, head_dim, keys), self.gpu.capabilities().loop_steps());
+        if steps <= most {
+            return Ok(());
+        }
+        Err(Error::new(
+            "gpu.too_large",
+            format!("attention over {keys} positions takes {steps} steps, and this driver ends a kernel after {most}"),
+            "use a shorter context, or the CPU",
+        ))
+    }
+
     fn node(&mut self, id: NodeId) -> Result<Slot> {
         let graph = self.graph;
         let node = graph.node(id);
@@ -242,6 +333,9 @@ impl<'a> Lowering<'a> {
         let shape = &node.shape;
         let count = shape.count();
         let kernel = node_kernels(graph, id)?.first().copied();
+        if let Some(kernel) = kernel {
+            self.check_loops(id, kernel)?;
+        }
         match (&node.op, kernel) {
             (Op::Input(i), _) => Ok(Slot::Input(*i)),
             (Op::Weight(w), _) => {
@@ -250,7 +344,7 @@ impl<'a> Lowering<'a> {
             }
             (Op::State(s), _) => Ok(Slot::State(s.0 as usize)),
             (Op::Constant(_), _) => Ok(Slot::Constant(id.0 as usize)),
-            (Op::Reshape | Op::Slice { .. }, None) => self.slot(inputs[0]),
+            (Op::Reshape | Op::Slice { .. }, None) => self.stored(inputs[0]),
             (Op::Reshape, Some(_)) => {
                 let out = self.result(id);
                 self.copy(
@@ -262,6 +356,21 @@ impl<'a> Lowering<'a> {
                     (Index::Fixed(0), 0),
                     (shape, 0, Index::Fixed(0)),
                 )?;
+                Ok(out)
+            }
+            (Op::Write { start }, Some(Kernel::Pack)) => {
+                let (state, value) = (self.stored(inputs[0])?, self.slot(inputs[1])?);
+                let pairs = halved(self.shape(inputs[1]).count());
+                let row = halved(Count::product(&shape.0[1..]));
+                let params = vec![pairs.clone().into(), Param::Offset(*start, row)];
+                self.simple(id, Kernel::Pack, vec![value, state], params, pairs)?;
+                Ok(state)
+            }
+            (Op::Attention { .. }, Some(kernel @ Kernel::Attention { halves: true, .. })) => {
+                let out = self.result(id);
+                let storage = vec![self.slot(inputs[0])?, self.stored(inputs[1])?, self.stored(inputs[2])?, out];
+                let (params, grid) = self.numbers(id)?;
+                self.simple(id, kernel, storage, params, grid)?;
                 Ok(out)
             }
             (Op::Write { start }, _) => {
@@ -323,6 +432,7 @@ impl<'a> Lowering<'a> {
             (Op::GroupNorm { groups, eps, silu }, _) => self.group_norm(id, *groups, *eps, *silu),
             (Op::Unary(_) | Op::Affine { .. } | Op::SwiGlu, Some(kernel)) => self.elements(id, kernel),
             (Op::Binary(_), Some(kernel)) => self.binary(id, kernel),
+            (Op::TopK { k }, Some(kernel)) => self.top_k(id, kernel, *k),
             (_, Some(kernel)) => {
                 let out = self.result(id);
                 let mut storage = inputs.iter().map(|i| self.slot(*i)).collect::<Result<Vec<_>>>()?;
@@ -418,7 +528,7 @@ impl<'a> Lowering<'a> {
                 let half = fixed(shape.back(0), "head_dim")? / 2;
                 (vec![pairs.clone().into(), shape.0[1].into(), half.into(), Param::Index(*start)], pairs)
             }
-            Op::Attention { scale, start } => {
+            Op::Attention { scale, start, window } => {
                 let heads = Count::product(&shape.0[1..3]);
                 let all = Count::product(&shape.0[..3]);
                 let (kv_len, kv_heads) = (input(1).0[0], input(1).0[1]);
@@ -429,6 +539,7 @@ impl<'a> Lowering<'a> {
                     Param::Index(*start),
                     kv_len.into(),
                     Param::F32(*scale),
+                    Param::U32(window.map_or(u32::MAX, |window| window.try_into().unwrap_or(u32::MAX))),
                 ];
                 (params, all)
             }
@@ -438,6 +549,11 @@ impl<'a> Lowering<'a> {
             op => return Err(unsupported(format!("{} has no kernel", op.name()))),
         })
     }
+}
+
+/// Half as many: rows of halves are whole words.
+fn halved(count: Count) -> Count {
+    Count { factor: count.factor / 2, ..count }
 }
 
 /// Whether a node's elements are ids.

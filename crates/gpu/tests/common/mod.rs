@@ -132,23 +132,29 @@ pub fn dense(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize]) -
     input(work, rng, name, &fixed(shape), shape.iter().product())
 }
 
-/// A weight in a file's bytes.
-pub fn weight(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize], dtype: DType) -> NodeId {
+/// Random bytes of a file: blocks' integers and groups' scales of all their bits, factors up to 0.02.
+pub fn file_bytes(rng: &mut SmallRng, dtype: DType, elements: usize) -> Vec<u8> {
     let half = |x: f32| half::f16::from_f32(x).to_le_bytes();
-    let elements = shape.iter().product();
-    let bytes: Vec<u8> = match dtype {
+    match dtype {
         DType::F16 => floats(rng, elements).into_iter().flat_map(half).collect(),
-        DType::Q8_0 | DType::Q4_0 => {
-            let quants = dtype.block().1 - 2;
-            let block = |_| {
-                let mut bytes = half(rng.random_range(-0.02..0.02)).to_vec();
-                bytes.extend((0..quants).map(|_| rng.random::<u8>()));
-                bytes
-            };
-            (0..elements / 32).flat_map(block).collect()
+        DType::BF16 => floats(rng, elements).into_iter().flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect(),
+        _ if dtype.is_quantized() => {
+            let (block, block_bytes) = dtype.block();
+            let mut bytes: Vec<u8> = (0..elements / block * block_bytes).map(|_| rng.random()).collect();
+            for block in bytes.chunks_exact_mut(block_bytes) {
+                for at in dtype.factors() {
+                    block[*at..at + 2].copy_from_slice(&half(rng.random_range(-0.02..0.02)));
+                }
+            }
+            bytes
         }
         _ => floats(rng, elements).into_iter().flat_map(f32::to_le_bytes).collect(),
-    };
+    }
+}
+
+/// A weight in a file's bytes.
+pub fn weight(work: &mut Work, rng: &mut SmallRng, name: &str, shape: &[usize], dtype: DType) -> NodeId {
+    let bytes = file_bytes(rng, dtype, shape.iter().product());
     work.weights.push((name.into(), bytes));
     work.graph.weight(name, shape, dtype).unwrap()
 }

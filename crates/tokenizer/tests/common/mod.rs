@@ -1,6 +1,7 @@
 //! What the tests of this crate share: the way to the shared data, and reading a file's vocabulary.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use lantern_graph::Result;
 use lantern_tokenizer::Tokenizer;
 use lantern_weights::{FileSource, Gguf};
 use std::path::{Path, PathBuf};
@@ -18,9 +19,13 @@ pub fn data(path: &str) -> Option<PathBuf> {
 }
 
 pub fn tokenizer(path: &str) -> Option<Tokenizer> {
-    let source = FileSource::open(data(path)?).unwrap();
-    let gguf = pollster::block_on(Gguf::read(&source)).unwrap();
-    Some(Tokenizer::from_gguf(&gguf.metadata).unwrap())
+    Some(read(&data(path)?).unwrap())
+}
+
+pub fn read(file: &Path) -> Result<Tokenizer> {
+    let source = FileSource::open(file)?;
+    let gguf = pollster::block_on(Gguf::read(&source))?;
+    Tokenizer::from_gguf(&gguf.metadata)
 }
 
 pub fn json(path: &str) -> Option<serde_json::Value> {

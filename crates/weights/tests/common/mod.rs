@@ -42,8 +42,16 @@ pub fn data(path: &str) -> Option<PathBuf> {
     Some(file)
 }
 
-/// Every kind of value, and a tensor of each type we read and one we do not.
+/// Every kind of value, a tensor of each type we read, one that we do not and one that nobody knows.
 pub fn sample(version: u32) -> GgufWriter {
+    let mut writer = sample_of_read_types(version);
+    writer.tensor("w.iq4", &[256], GgmlType::Iq4Xs, vec![0x5a; 136]);
+    writer.tensor("w.new", &[2, 5], GgmlType::Unknown(77), vec![0x77; 10]);
+    writer
+}
+
+/// Every kind of value, and a tensor of each type we read.
+pub fn sample_of_read_types(version: u32) -> GgufWriter {
     let mut writer = GgufWriter::new(version);
     let strings = ["<unk>", "<s>", "\u{2581}the"].map(|s| Value::String(s.into()));
     for (key, value) in [
@@ -86,7 +94,5 @@ pub fn sample(version: u32) -> GgufWriter {
     ] {
         writer.tensor_f32(name, &[256], ggml_type, &values).unwrap();
     }
-    writer.tensor("w.iq4", &[256], GgmlType::Iq4Xs, vec![0x5a; 136]);
-    writer.tensor("w.new", &[2, 5], GgmlType::Unknown(77), vec![0x77; 10]);
     writer
 }

@@ -1,0 +1,339 @@
+//! Models on this device: found, fetched once for all tabs, listed, removed. What a download does is in
+//! `lantern_weights::download`; here is where it may put what comes, who else is at it, and what the visitor is told.
+
+use js_sys::Function;
+use lantern_demos::chat::memory_for_files;
+use lantern_graph::{Cancel, Error, Result};
+use lantern_weights::download::{Done, How, Job, Journal, Look, Policy, Target, Tell, download};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::js;
+use crate::net::WebNet;
+use crate::storage::{Held, JsShelf, Source, WebPart};
+
+/// Between two words on how far it is: bytes come in more pieces than anybody can read.
+const TELL_MS: f64 = 40.0;
+
+#[wasm_bindgen]
+extern "C" {
+    /// `www/lantern/library.js`: of one request, and stopped with it.
+    pub type Library;
+    #[wasm_bindgen(method, catch)]
+    async fn shelf(this: &Library, kind: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    async fn room(this: &Library) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method)]
+    fn memory(this: &Library) -> f64;
+    #[wasm_bindgen(method)]
+    pub fn now(this: &Library) -> f64;
+    #[wasm_bindgen(method, catch)]
+    pub async fn wait(this: &Library, ms: f64) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn get(
+        this: &Library,
+        url: &str,
+        from: f64,
+        if_range: Option<String>,
+        kept: bool,
+    ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    async fn hold(this: &Library, key: &str, held: &Function) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method)]
+    fn channel(this: &Library) -> JsChannel;
+    #[wasm_bindgen(method)]
+    fn hear(this: &Library, key: &str, heard: &Function) -> JsChannel;
+
+    type JsChannel;
+    #[wasm_bindgen(method)]
+    fn say(this: &JsChannel, key: &str, done: f64, total: f64);
+    #[wasm_bindgen(method)]
+    fn close(this: &JsChannel);
+}
+
+impl Library {
+    pub async fn open(&self, kind: &str) -> std::result::Result<JsShelf, JsValue> {
+        self.shelf(kind).await.map(JsCast::unchecked_into)
+    }
+
+    /// Bytes used and allowed.
+    pub async fn room_bytes(&self) -> Option<(u64, u64)> {
+        let room = self.room().await.ok()?;
+        let number = |name| js::field(&room, name).as_f64().map(|bytes| bytes as u64);
+        Some((number("usage")?, number("quota")?))
+    }
+
+    /// Bytes that may still be stored.
+    pub async fn free_bytes(&self) -> Option<u64> {
+        self.room_bytes().await.map(|(used, quota)| quota.saturating_sub(used))
+    }
+
+    /// Bytes of memory, where the browser tells.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        Some(self.memory()).filter(|gib| *gib > 0.0).map(|gib| (gib * (1u64 << 30) as f64) as u64)
+    }
+}
+
+/// Where models are kept here.
+pub struct Shelf {
+    pub kind: &'static str,
+    pub shelf: JsShelf,
+    /// Why it is no better place.
+    pub notice: Option<Error>,
+}
+
+/// The best place this browser gives.
+///
+/// # Errors
+/// `storage.memory`, where not even memory is to be had: the page's parts do not fit each other.
+pub async fn open_shelf(library: &Library) -> Result<Shelf> {
+    let blocked = match library.open("opfs").await {
+        Ok(shelf) => return Ok(Shelf { kind: "opfs", shelf, notice: None }),
+        Err(thrown) => js::thrown(&thrown),
+    };
+    if let Ok(shelf) = library.open("cache").await {
+        let cause = format!("This browser gives the page no files of its own ({blocked}), so models lie in its cache");
+        let remedy = "Nothing needs to be done; the browser may throw them out when it wants room";
+        return Ok(Shelf { kind: "cache", shelf, notice: Some(Error::new("storage.cache", cause, remedy)) });
+    }
+    memory_shelf(library, &format!("This browser lets the page store nothing ({blocked})")).await
+}
+
+async fn memory_shelf(library: &Library, why: &str) -> Result<Shelf> {
+    let shelf = library.open("memory").await.map_err(|thrown| {
+        Error::new("storage.memory", format!("no place for a model: {}", js::thrown(&thrown)), "reload the page")
+    })?;
+    let notice = Error::new(
+        "storage.blocked",
+        format!("{why}, so the model lies in memory"),
+        "It is fetched again at the next visit. To keep models, allow this site to store data",
+    );
+    Ok(Shelf { kind: "memory", shelf, notice: Some(notice) })
+}
+
+/// What is stored under a key.
+pub struct Kept {
+    pub key: String,
+    /// `None` for bytes nobody vouches for.
+    pub journal: Option<Journal>,
+    pub bytes: u64,
+}
+
+impl Kept {
+    pub fn is_whole(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.whole && journal.stored == self.bytes)
+    }
+
+    /// Bytes that can be gone on with.
+    pub fn stored(&self) -> u64 {
+        self.journal.as_ref().map_or(0, |journal| journal.stored.min(self.bytes))
+    }
+}
+
+/// # Errors
+/// `storage.read`.
+pub async fn kept(shelf: &JsShelf) -> Result<Vec<Kept>> {
+    let listed = shelf.list().await.map_err(|thrown| {
+        let cause = format!("what is stored here could not be listed: {}", js::thrown(&thrown));
+        Error::new("storage.read", cause, "reload the page and try again")
+    })?;
+    let entries: js_sys::Array = listed.unchecked_into();
+    entries
+        .iter()
+        .map(|entry| {
+            let journal = Journal::read(&js::string(&entry, "journal")?);
+            Ok(Kept { key: js::string(&entry, "key")?, journal, bytes: js::number(&entry, "bytes")? as u64 })
+        })
+        .collect()
+}
+
+/// Tells the page what becomes of a model's bytes. `how`: see `Progress` in `www/lantern/protocol.js`.
+pub fn told(progress: &Function, done: u64, total: Option<u64>, how: &str) {
+    let total = total.unwrap_or(0) as f64;
+    let told = js::object(&[
+        ("stage", "weights".into()),
+        ("done", (done as f64).into()),
+        ("total", total.into()),
+        ("how", how.into()),
+    ]);
+    // What that function throws is its own affair.
+    let _ = progress.call1(&JsValue::NULL, &told);
+}
+
+fn how_name(how: How) -> &'static str {
+    match how {
+        How::Begun => "begun",
+        How::Resumed => "resumed",
+        How::Changed => "changed",
+        How::NoRange => "no-range",
+        How::Broken => "broken",
+        How::Checking => "checking",
+        How::Spilled => "spilled",
+    }
+}
+
+/// No other tab begins what this one is at; let go when dropped.
+struct Hold(JsValue);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.dyn_ref::<Function>() {
+            let _ = release.call0(&JsValue::UNDEFINED);
+        }
+    }
+}
+
+/// Waits for the other tabs that are at it, telling how far they are.
+async fn hold(library: &Library, key: &str, progress: &Function) -> Result<Hold> {
+    let heard = {
+        let progress = progress.clone();
+        Closure::<dyn FnMut(f64, f64)>::new(move |done: f64, total: f64| {
+            told(&progress, done as u64, (total > 0.0).then_some(total as u64), "other-tab");
+        })
+    };
+    let listening = library.hear(key, heard.as_ref().unchecked_ref());
+    let waits = {
+        let progress = progress.clone();
+        Closure::<dyn FnMut()>::new(move || told(&progress, 0, None, "other-tab"))
+    };
+    let release = library.hold(key, waits.as_ref().unchecked_ref()).await;
+    listening.close();
+    release.map(Hold).map_err(|thrown| js::error(&thrown))
+}
+
+/// What became of a model that was asked for.
+pub struct Obtained {
+    pub source: Source,
+    /// What the visitor should know of how it is kept.
+    pub notice: Option<Error>,
+}
+
+/// The model's file, from storage where it is whole, else from its server. Tabs that ask for the same one wait for the first.
+///
+/// # Errors
+/// As [`download`]; `storage.*`.
+pub async fn obtain(
+    library: &Library,
+    target: &Target,
+    look: &mut impl for<'a> Look<WebPart<'a>>,
+    cancel: &Cancel,
+    progress: &Function,
+) -> Result<Obtained> {
+    let key = target.key();
+    let mut shelf = open_shelf(library).await?;
+    cancel.check()?;
+    if let Some(source) = whole(&shelf, &key, progress).await? {
+        return Ok(Obtained { source, notice: shelf.notice });
+    }
+    let alone = shelf.kind == "memory";
+    let _hold = if alone { None } else { Some(hold(library, &key, progress).await?) };
+    cancel.check()?;
+    // The tab that was waited for has it now.
+    if !alone && let Some(source) = whole(&shelf, &key, progress).await? {
+        return Ok(Obtained { source, notice: shelf.notice });
+    }
+    let mut journal = kept(&shelf.shelf).await?.into_iter().find(|kept| kept.key == key).and_then(|kept| kept.journal);
+    let part = match shelf.shelf.part(&key, true).await {
+        Ok(part) => part,
+        Err(thrown) => {
+            // Where tabs cannot wait for each other, the second one finds the file taken; and where there is no room, none is made.
+            let why = format!("The model's file could not be opened ({})", js::thrown(&thrown));
+            (shelf, journal) = (memory_shelf(library, &why).await?, None);
+            if js::field(&thrown, "name").as_string().as_deref() == Some("QuotaExceededError") {
+                shelf.notice = Some(unkept(target));
+            }
+            shelf.shelf.part(&key, true).await.map_err(|thrown| js::error(&thrown))?
+        }
+    };
+    let in_memory = shelf.kind == "memory";
+    let memory = memory_for_files(library.memory_bytes());
+    let policy = match in_memory {
+        true => Policy { room_bytes: Some(memory), ..Policy::default() },
+        false => Policy { room_bytes: library.free_bytes().await, memory_bytes: memory, ..Policy::default() },
+    };
+    let part = WebPart::new(library, Held::new(part));
+    let net = WebNet { library, kept: !in_memory };
+    let channel = library.channel();
+    let (mut last, mut last_how) = (0.0, None);
+    let mut tell = |Tell { done, total, how }: Tell| {
+        if library.now() - last < TELL_MS && last_how == Some(how) {
+            return;
+        }
+        (last, last_how) = (library.now(), Some(how));
+        told(progress, done, total, how_name(how));
+        channel.say(&key, done as f64, total.unwrap_or(0) as f64);
+    };
+    let job = Job { net: &net, part: &part, target, policy: &policy, look, cancel, tell: &mut tell };
+    let done = download(job, journal).await;
+    channel.close();
+    if let (Ok(Done { bytes, .. }), Some(how)) = (&done, last_how) {
+        told(progress, *bytes, Some(*bytes), how_name(how));
+    }
+    let Done { bytes, kept } = match done {
+        Ok(done) => done,
+        Err(error) => {
+            drop(part);
+            forget_nothing(&shelf, &key).await;
+            return Err(error);
+        }
+    };
+    let notice = if kept { shelf.notice } else { Some(unkept(target)) };
+    // What memory keeps is kept in the hand.
+    if in_memory || !kept {
+        return Ok(Obtained { source: Source::File(part.into_file(bytes)), notice });
+    }
+    // Written by one, read by all: the handle that writes keeps every other tab out.
+    drop(part);
+    let part = shelf.shelf.part(&key, false).await.map_err(|thrown| js::error(&thrown))?;
+    Ok(Obtained { source: Source::of_shelf(part, bytes), notice })
+}
+
+/// Of a download that failed before its first byte nothing stays, not even its name.
+async fn forget_nothing(shelf: &Shelf, key: &str) {
+    let Ok(all) = kept(&shelf.shelf).await else { return };
+    if all.iter().any(|kept| kept.key == key && kept.stored() == 0) {
+        let _ = shelf.shelf.remove(key).await;
+    }
+}
+
+fn unkept(target: &Target) -> Error {
+    Error::new(
+        "storage.full",
+        format!("There is not enough room on this device to keep {}, so it lies in memory", target.name),
+        "It is fetched again at the next visit. Remove a model to make room",
+    )
+}
+
+async fn whole(shelf: &Shelf, key: &str, progress: &Function) -> Result<Option<Source>> {
+    if shelf.kind == "memory" {
+        return Ok(None);
+    }
+    let Some(kept) = kept(&shelf.shelf).await?.into_iter().find(|kept| kept.key == key && kept.is_whole()) else {
+        return Ok(None);
+    };
+    told(progress, kept.bytes, Some(kept.bytes), "stored");
+    let part = shelf.shelf.part(key, false).await.map_err(|thrown| js::error(&thrown))?;
+    Ok(Some(Source::of_shelf(part, kept.bytes)))
+}
+
+/// Removes what is stored under a key.
+#[wasm_bindgen]
+pub async fn remove_model(library: Library, key: String) -> crate::Answer {
+    let removed = async {
+        let shelf = open_shelf(&library).await?;
+        shelf.shelf.remove(&key).await.map_err(|thrown| match js::field(&thrown, "name").as_string().as_deref() {
+            Some("NoModificationAllowedError") => Error::new(
+                "storage.busy",
+                "it is being fetched or read just now, and was not removed",
+                "wait until it is loaded, or stop it, here and in other tabs of this site",
+            ),
+            _ => Error::new(
+                "storage.write",
+                format!("it could not be removed: {}", js::thrown(&thrown)),
+                "reload the page and try again",
+            ),
+        })
+    };
+    removed.await.map_err(|error| js::failure(&error))
+}
