@@ -1,6 +1,6 @@
 //! Whole models: rewrites that change nothing, and compressed files that this engine runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use lantern_compress::network::{
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perplexity};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Session, Value};
-use lantern_models::llama::{self, Config};
+use lantern_models::llama::{self, Config, Rope, Scaling};
 use lantern_weights::{GgmlType, Gguf, MemorySource};
 use nalgebra::DMatrix;
 use pollster::block_on;
@@ -29,10 +29,14 @@ const SMALL: Config = Config {
     heads: 4,
     kv_heads: 2,
     head_dim: 6,
-    rope_theta: 10_000.0,
+    rope: Rope { theta: 10_000.0, scaling: Scaling::None, factors: false },
+    attention_scale: None,
+    sliding_window: None,
     rms_eps: 1e-5,
     context_length: 16,
     tied: true,
+    biases: BTreeSet::new(),
+    kv_f16: false,
 };
 
 /// Of uneven scales, so that there is something to equalize.

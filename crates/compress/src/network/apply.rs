@@ -10,90 +10,12 @@ use lantern_models::llama::Config;
 use lantern_weights::{
     ByteSource, EncodedMetadata, GgmlType, Gguf, GgufStream, TensorHead, TensorInfo, Value, dequantize, quantize,
 };
-use nalgebra::DMatrix;
 
 use super::block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
 use super::calibrate::{Calibrator, Inputs};
-use crate::cost::{Charge, FULL_BITS};
-use crate::layerwise::{
-    Blocks, Factor, GptqOptions, Granularity, Order, Quantized, Quantizer, Rotation, Sparsity, better_of,
-    channel_errors, channels, gptq, joint, magnitude, magnitude_mask, one_opt, refit, round_to_nearest, sparsegpt,
-};
-use crate::quadratic::{Gram, Quadratic};
+use super::layer::{ApplyOptions, Known, compress};
+use crate::layerwise::{Blocks, Granularity, Quantized, Rotation, Sparsity, channels};
 use crate::snr_db;
-
-/// What is done to each linear layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Every weight to its nearest grid point.
-    RoundToNearest,
-    /// With compensation; channels that it makes worse are rounded.
-    Gptq,
-    /// GPTQ, then code by code until no single change is better.
-    OneOpt,
-    /// The least in magnitude zeroed, layer by layer.
-    Magnitude,
-    /// And what is kept refitted.
-    MagnitudeRefit,
-    SparseGpt,
-    /// SparseGPT with what is kept on a grid.
-    Joint,
-}
-
-impl Method {
-    /// Whether it needs a text.
-    pub fn is_calibrated(self) -> bool {
-        !matches!(self, Self::RoundToNearest | Self::Magnitude)
-    }
-
-    pub fn quantizes(self) -> bool {
-        matches!(self, Self::RoundToNearest | Self::Gptq | Self::OneOpt | Self::Joint)
-    }
-
-    pub fn prunes(self) -> bool {
-        matches!(self, Self::Magnitude | Self::MagnitudeRefit | Self::SparseGpt | Self::Joint)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RoundToNearest => "rtn",
-            Self::Gptq => "gptq",
-            Self::OneOpt => "one-opt",
-            Self::Magnitude => "magnitude",
-            Self::MagnitudeRefit => "magnitude-refit",
-            Self::SparseGpt => "sparsegpt",
-            Self::Joint => "joint",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApplyOptions {
-    pub method: Method,
-    pub quantizer: Quantizer,
-    pub sparsity: Sparsity,
-    /// What a mask is charged.
-    pub charge: Charge,
-    /// Of GPTQ and 1-opt.
-    pub order: Order,
-    /// Relative to the mean of H's diagonal.
-    pub damping: f64,
-    /// Equalize blocks first.
-    pub equalize: bool,
-    /// Rotate the residual stream first, with this seed.
-    pub rotate: Option<u64>,
-}
-
-impl ApplyOptions {
-    /// # Errors
-    /// `compress.bits`, `compress.group`, `compress.sparsity`.
-    pub fn check(&self) -> Result<()> {
-        if self.method.quantizes() {
-            self.quantizer.check()?;
-        }
-        self.sparsity.check()
-    }
-}
 
 /// One layer, before and after.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,12 +90,14 @@ pub async fn apply<E: Executor, W: Write>(
         head.iter().map(Other::head).chain(model.block_heads()?).chain(tail.iter().map(Other::head)).collect();
     let mut stream = GgufStream::start(out, &model.metadata().await?, &heads)?;
     let mut report = Report::new(&heads, gguf);
-    for other in head.iter() {
-        other.fill(calibrator).await?;
-        model.write_other(other, &mut stream).await?;
+    if let Some(calibrator) = calibrator {
+        calibrator.load(source, gguf).await?;
+        for other in head.iter().chain(&tail) {
+            other.fill(calibrator).await?;
+        }
     }
-    for other in tail.iter() {
-        other.fill(calibrator).await?;
+    for other in &head {
+        model.write_other(other, &mut stream).await?;
     }
     for i in 0..config.layers {
         cancel.check()?;
@@ -244,21 +168,26 @@ struct Other {
     name: String,
     shape: Vec<usize>,
     ggml: GgmlType,
-    /// As f32, for the calibrator and where rewriting changed them.
+    /// Where rewriting changed them.
     values: Vec<f32>,
     /// Bytes are copied from this tensor where rewriting did not change it.
     copied: Option<TensorInfo>,
 }
 
 impl Other {
+    fn copied(info: &TensorInfo) -> Self {
+        let TensorInfo { name, shape, ggml_type, .. } = info.clone();
+        Self { name, shape, ggml: ggml_type, values: Vec::new(), copied: Some(info.clone()) }
+    }
+
     fn head(&self) -> TensorHead {
         TensorHead { name: self.name.clone(), shape: self.shape.clone(), ggml_type: self.ggml }
     }
 
-    async fn fill<E: Executor>(&self, calibrator: Option<&Calibrator<E>>) -> Result<()> {
-        let Some(calibrator) = calibrator else { return Ok(()) };
-        // A tied model has no output of its own in its graph; what was untied is never run here.
-        if self.values.is_empty() || self.name == OUTPUT && calibrator.config().tied {
+    /// Where rewriting changed it.
+    async fn fill<E: Executor>(&self, calibrator: &Calibrator<E>) -> Result<()> {
+        // A tied model has no output of its own in its graph, and its head is never run here.
+        if self.copied.is_some() || self.name == OUTPUT && calibrator.config().tied {
             return Ok(());
         }
         calibrator.write(&self.name, &self.values, self.shape.last().copied().unwrap_or(1)).await
@@ -268,6 +197,8 @@ impl Other {
 const EMBEDDING: &str = "token_embd.weight";
 const OUTPUT: &str = "output.weight";
 const OUTPUT_NORM: &str = "output_norm.weight";
+/// Of positions, which no rewriting touches.
+const ROPE: &str = "rope_freqs.weight";
 
 struct Model<'a, S> {
     source: &'a S,
@@ -292,24 +223,12 @@ impl<S: ByteSource> Model<'_, S> {
         Ok(values)
     }
 
-    async fn other(&self, name: &str) -> Result<Other> {
-        let info = self.info(name)?;
-        let values = self.values(info).await?;
-        Ok(Other {
-            name: name.into(),
-            shape: info.shape.clone(),
-            ggml: info.ggml_type,
-            values,
-            copied: Some(info.clone()),
-        })
-    }
-
     /// Tensors that are none of those this module knows: copied, and nothing may be rewritten around them.
     fn strangers(&self) -> Result<Vec<Other>> {
         let known = |tensor: &str| {
             let part = tensor.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
             let part = part.and_then(|(_, part)| part.strip_suffix(".weight"));
-            [EMBEDDING, OUTPUT_NORM, OUTPUT].contains(&tensor)
+            [EMBEDDING, OUTPUT_NORM, OUTPUT, ROPE].contains(&tensor)
                 || part.is_some_and(|part| LINEAR.contains(&part) || NORMS.contains(&part))
         };
         let strangers: Vec<&TensorInfo> = self.gguf.tensors.iter().filter(|t| !known(&t.name)).collect();
@@ -322,37 +241,39 @@ impl<S: ByteSource> Model<'_, S> {
                 "leave --equalize and --rotate out for this model",
             ));
         }
-        let copied = |info: &TensorInfo| Other {
-            name: info.name.clone(),
-            shape: info.shape.clone(),
-            ggml: info.ggml_type,
-            values: Vec::new(),
-            copied: Some(info.clone()),
-        };
-        Ok(strangers.into_iter().map(copied).collect())
+        Ok(strangers.into_iter().map(Other::copied).collect())
     }
 
     /// What comes before the blocks, and behind them.
     async fn others(&self, rotation: Option<&Rotation>) -> Result<(Vec<Other>, Vec<Other>)> {
-        let strangers = self.strangers()?;
-        let mut embedding = self.other(EMBEDDING).await?;
-        let mut norm = self.other(OUTPUT_NORM).await?;
-        let mut output = if self.config.tied { None } else { Some(self.other(OUTPUT).await?) };
+        let mut embedding = Other::copied(self.info(EMBEDDING)?);
+        let mut norm = Other::copied(self.info(OUTPUT_NORM)?);
+        let mut output = if self.config.tied { None } else { Some(Other::copied(self.info(OUTPUT)?)) };
         if let Some(rotation) = rotation {
-            let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
-            let mut out = wide(&output.as_ref().unwrap_or(&embedding).values);
-            rotate_output(&mut out, &wide(&norm.values), rotation)?;
-            let mut rows = wide(&embedding.values);
-            rotate_embedding(&mut rows, self.config.hidden_size, rotation)?;
+            let gain = self.wide(OUTPUT_NORM).await?;
+            let mut rows = self.wide(EMBEDDING).await?;
             // A tied table cannot be both.
-            let shape = embedding.shape.clone();
-            let ggml = if embedding.ggml == GgmlType::F32 { GgmlType::F32 } else { GgmlType::F16 };
-            output = Some(Other { name: OUTPUT.into(), shape, ggml, values: floats(out.iter()), copied: None });
-            embedding = Other { ggml, values: floats(rows.iter()), copied: None, ..embedding };
-            let ones = vec![1.0; norm.values.len()];
-            norm = Other { ggml: GgmlType::F32, values: ones, copied: None, ..norm };
+            let mut out = if self.config.tied { rows.clone() } else { self.wide(OUTPUT).await? };
+            rotate_output(&mut out, &gain, rotation)?;
+            rotate_embedding(&mut rows, self.config.hidden_size, rotation)?;
+            let rewritten = |of: &Other, name: &str, ggml: GgmlType, values: &[f64]| Other {
+                name: name.into(),
+                shape: of.shape.clone(),
+                ggml: if of.ggml == GgmlType::F32 { GgmlType::F32 } else { ggml },
+                values: floats(values.iter()),
+                copied: None,
+            };
+            output = Some(rewritten(output.as_ref().unwrap_or(&embedding), OUTPUT, GgmlType::F16, &out));
+            embedding = rewritten(&embedding, EMBEDDING, GgmlType::F16, &rows);
+            norm = rewritten(&norm, OUTPUT_NORM, GgmlType::F32, &vec![1.0; gain.len()]);
         }
-        Ok((strangers.into_iter().chain([embedding]).collect(), [norm].into_iter().chain(output).collect()))
+        let rope = self.gguf.tensor(ROPE).map(Other::copied);
+        let head = self.strangers()?.into_iter().chain(rope).chain([embedding]).collect();
+        Ok((head, [norm].into_iter().chain(output).collect()))
+    }
+
+    async fn wide(&self, name: &str) -> Result<Vec<f64>> {
+        Ok(self.values(self.info(name)?).await?.iter().map(|v| f64::from(*v)).collect())
     }
 
     async fn write_other<W: Write>(&self, other: &Other, stream: &mut GgufStream<W>) -> Result<()> {
@@ -375,8 +296,7 @@ impl<S: ByteSource> Model<'_, S> {
         }
         let mut norms = Vec::new();
         for part in NORMS {
-            let values = self.values(self.info(&name(i, part))?).await?;
-            norms.push(values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+            norms.push(self.wide(&name(i, part)).await?);
         }
         let [q, k, v, output, gate, up, down] = matrices.try_into().expect("as many as there are parts");
         let [attn_norm, ffn_norm] = norms.try_into().expect("as many as there are norms");
@@ -489,104 +409,6 @@ impl<S: ByteSource> Model<'_, S> {
             *matrix = layer.values;
         }
         Ok(layers)
-    }
-}
-
-/// What is known of a layer's inputs.
-struct Known {
-    form: Quadratic,
-    factor: Factor,
-}
-
-impl Known {
-    fn new(gram: &Gram, options: &ApplyOptions) -> Result<Self> {
-        let h = gram.matrix()?;
-        let order = if options.method == Method::Joint { Order::Natural } else { options.order };
-        Ok(Self { factor: Factor::new(&h, options.damping, order)?, form: Quadratic::new(h, 0.0)? })
-    }
-
-    fn output_snr_db(&self, before: &DMatrix<f64>, after: &DMatrix<f64>) -> Result<f64> {
-        let zeros = DMatrix::zeros(before.nrows(), before.ncols());
-        let energy: f64 = channel_errors(&self.form, before, &zeros)?.iter().sum();
-        let error: f64 = channel_errors(&self.form, before, after)?.iter().sum();
-        Ok(snr_db(energy, error))
-    }
-}
-
-/// A compressed layer.
-struct Layer {
-    values: DMatrix<f64>,
-    blocks: Option<Blocks>,
-    bits: f64,
-    /// Rounded to the nearest, for comparison.
-    nearest: Option<DMatrix<f64>>,
-}
-
-fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &ApplyOptions) -> Result<Layer> {
-    let ApplyOptions { method, quantizer, sparsity, charge, .. } = *options;
-    let need = || {
-        let cause = format!("{} without a layer's inputs", method.name());
-        Error::new("compress.calibration", cause, "give a text to calibrate on")
-    };
-    let quantized = |q: Quantized, nearest: Option<DMatrix<f64>>| Layer {
-        bits: q.bits_per_weight(),
-        blocks: q.blocks(),
-        values: q.values(),
-        nearest,
-    };
-    let pruned = |values: DMatrix<f64>, zeroed: f64| Layer {
-        values,
-        blocks: None,
-        bits: (1.0 - zeroed) * FULL_BITS + mask_bits(sparsity, charge, zeroed),
-        nearest: None,
-    };
-    let zeroed = |mask: &[bool]| mask.iter().filter(|zero| **zero).count() as f64 / mask.len().max(1) as f64;
-    match method {
-        Method::RoundToNearest => {
-            let nearest = round_to_nearest(weights, quantizer)?;
-            let values = nearest.values();
-            Ok(quantized(nearest, known.map(|_| values)))
-        }
-        Method::Gptq | Method::OneOpt => {
-            let Known { form, factor } = known.ok_or_else(need)?;
-            let nearest = round_to_nearest(weights, quantizer)?;
-            let best = gptq(weights, factor, quantizer, GptqOptions::default())?;
-            let mut best = better_of(form, weights, best, &nearest)?;
-            if method == Method::OneOpt {
-                one_opt(form, weights, &mut best, false)?;
-            }
-            Ok(quantized(best, Some(nearest.values())))
-        }
-        Method::Magnitude => {
-            let mask = magnitude_mask(weights, sparsity)?;
-            Ok(pruned(magnitude(weights, sparsity)?, zeroed(&mask)))
-        }
-        Method::MagnitudeRefit => {
-            let form = &known.ok_or_else(need)?.form;
-            let mask = magnitude_mask(weights, sparsity)?;
-            Ok(pruned(refit(form, weights, &mask)?, zeroed(&mask)))
-        }
-        Method::SparseGpt => {
-            let values = sparsegpt(weights, &known.ok_or_else(need)?.factor, sparsity)?;
-            let zeros = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
-            Ok(pruned(values, zeros))
-        }
-        Method::Joint => {
-            let (q, mask) = joint(weights, &known.ok_or_else(need)?.factor, sparsity, quantizer)?;
-            let zeroed = zeroed(&mask);
-            let codes = f64::from(quantizer.bits);
-            let bits = q.bits_per_weight() - zeroed * codes + mask_bits(sparsity, charge, zeroed);
-            Ok(Layer { bits, ..quantized(q, Some(round_to_nearest(weights, quantizer)?.values())) })
-        }
-    }
-}
-
-/// A mask's bits a weight. N:m survivors say where they are, unless masks are free.
-fn mask_bits(sparsity: Sparsity, charge: Charge, zeroed: f64) -> f64 {
-    match sparsity {
-        Sparsity::Structured { zeros, of } if charge != Charge::Free => crate::cost::n_m_index_bits(of - zeros, of),
-        _ if zeroed == 0.0 => 0.0,
-        _ => charge.mask_bits(1.0 - zeroed),
     }
 }
 

@@ -49,7 +49,7 @@ impl<E: Executor> Calibrator<E> {
             ));
         }
         let context = context.min(config.context_length).max(2);
-        let config = Config { context_length: context, ..config.clone() };
+        let config = Config { context_length: context, kv_f16: false, ..config.clone() };
         let text = context - usize::from(bos.is_some());
         let pieces = ids.chunks(text).map(|piece| bos.iter().chain(piece).copied().collect()).collect();
         let specs = llama::decode(&config, &|_| DType::F32)?.weights;
@@ -104,7 +104,8 @@ impl<E: Executor> Calibrator<E> {
     /// The executor's own; `compress.calibration` where the model computes what is not finite; `run.cancelled`.
     pub async fn inputs(&self, block: usize, cancel: &Cancel) -> Result<Inputs> {
         let config = Config { layers: block + 1, ..self.config.clone() };
-        let mut graph = llama::prefill(&config, &|_| DType::F32, ROWS.min(config.context_length))?;
+        // Its head, like all that the outputs do not need, is left out below.
+        let mut graph = llama::score(&config, &|_| DType::F32, ROWS.min(config.context_length))?;
         let layers = linear_layers(&graph, &format!("blk.{block}."));
         let mut nodes: Vec<NodeId> = layers.iter().map(|(_, input)| *input).collect();
         nodes.sort();
@@ -121,8 +122,7 @@ impl<E: Executor> Calibrator<E> {
         for piece in &self.pieces {
             let mut past = 0;
             for rows in piece.chunks(ROWS) {
-                let symbols =
-                    [("past", past), ("kv_len", past + rows.len()), ("rows", rows.len()), ("last", rows.len() - 1)];
+                let symbols = [("past", past), ("kv_len", past + rows.len()), ("rows", rows.len())];
                 let bindings = Bindings::new(&graph, &symbols)?;
                 session.run(&plan, &bindings, &[("ids", Value::U32(rows.to_vec()))], cancel).await?;
                 for (name, gram) in names.iter().zip(&mut grams) {

@@ -3,7 +3,9 @@
 mod apply;
 mod block;
 mod calibrate;
+mod layer;
 
-pub use apply::{Applied, ApplyOptions, LayerReport, Method, Original, apply};
+pub use apply::{Applied, LayerReport, Original, apply};
 pub use block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
 pub use calibrate::{Calibrator, Inputs};
+pub use layer::{ApplyOptions, Method};
