@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lantern_weights::{GgmlType, GgufWriter, Value};
+use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, SafeDtype, SafetensorsWriter, Value};
 use serde_json::Value as Json;
 
 fn lantern(args: &[&str]) -> Output {
@@ -133,6 +133,31 @@ fn a_compressed_model_is_a_model() {
     assert!(said.contains("blk.0.ffn_down.weight") && said.contains("larger than the method charges"), "{said}");
 }
 
+/// Nothing is zeroed, so the file says what it said: but for halves, which are off by 2⁻¹² of a weight.
+#[test]
+fn a_rewritten_model_says_what_it_said() {
+    let file = write("rewrite.gguf", &model().finish().unwrap());
+    let letters: String = (0..300u32).map(|i| char::from(b'a' + (i * i % 26) as u8)).collect();
+    let text = write("rewrite.txt", letters.as_bytes());
+    let out = place("rewritten.gguf");
+    let perplexity = |model: &Path| {
+        let args = ["eval", "perplexity", "--model", path(model), "--text", path(&text), "--context", "32"];
+        json(&[&args[..], &["--device", "cpu", "--tier", "exact", "--json"]].concat())["perplexity"].as_f64().unwrap()
+    };
+    let before = perplexity(&file);
+    let base = ["compress", "apply", path(&file), path(&out), "--json", "--calibrate", path(&text), "--sparsity", "0"];
+    for extra in [&["--rotate", "5"][..], &["--equalize"], &["--equalize", "--rotate", "6"]] {
+        for method in ["magnitude", "sparsegpt"] {
+            let report = json(&[&base[..], &["--method", method], extra].concat());
+            assert_eq!(report["charged_bits_per_weight"], 16.0);
+            let after = perplexity(&out);
+            assert!((after / before - 1.0).abs() < 1e-3, "{extra:?}: {before} {after}");
+            let tensors = json(&["inspect", path(&out), "--json"])["tensors"].to_string();
+            assert_eq!(tensors.contains("\"output.weight\""), extra.contains(&"--rotate"), "a turned table is untied");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_compressed_is_one_clear_line() {
     let file = write("errors.gguf", &model().finish().unwrap());
@@ -158,6 +183,41 @@ fn what_cannot_be_compressed_is_one_clear_line() {
     fails(&["compress", "apply", path(&odd), path(&out), "--method", "rtn"], "llama.unsupported", "odd.weight");
 }
 
+/// The model with the first weights of one matrix replaced.
+fn spoilt(tensor: &str, count: usize, value: f32) -> Vec<u8> {
+    let mut bytes = model().finish().unwrap();
+    let gguf = pollster::block_on(Gguf::read(&MemorySource::new(bytes.clone()))).unwrap();
+    let start = gguf.tensor(tensor).unwrap().offset as usize;
+    let values: Vec<u8> = value.to_le_bytes().repeat(count);
+    bytes[start..start + values.len()].copy_from_slice(&values);
+    bytes
+}
+
+#[test]
+fn damaged_and_empty_matrices_are_refused_or_stay_what_they_are() {
+    const UP: &str = "blk.0.ffn_up.weight";
+    let text = write("damaged.txt", "a fox".repeat(40).as_bytes());
+    let out = place("damaged-out.gguf");
+    for value in [f32::NAN, f32::INFINITY] {
+        let file = write("damaged.gguf", &spoilt(UP, 1, value));
+        fails(&["compress", "apply", path(&file), path(&out), "--method", "rtn"], "compress.not_a_number", UP);
+        let bounds = ["compress", "bounds", path(&file), "--tensor", UP];
+        fails(&bounds, "weights.not_a_number", UP);
+    }
+    let file = write("zeros.gguf", &spoilt(UP, 64 * 32, 0.0));
+    for method in ["rtn", "gptq", "one-opt", "magnitude", "magnitude-refit", "sparsegpt", "joint"] {
+        let args = ["compress", "apply", path(&file), path(&out), "--method", method, "--calibrate", path(&text)];
+        let report = json(&[&args[..], &["--json"]].concat());
+        let up = report["layers"].as_array().unwrap().iter().find(|layer| layer["name"] == UP).unwrap();
+        assert_eq!((&up["zeros"], &up["weight_snr_db"]), (&1.0.into(), &Json::Null), "{method}");
+        // The layer behind it sees nothing but zeros: its weights count alike.
+        let down = report["layers"].as_array().unwrap().iter().find(|layer| layer["name"] == "blk.0.ffn_down.weight");
+        assert!(down.unwrap()["output_snr_db"].is_null() && down.unwrap()["weight_snr_db"].as_f64().unwrap() > 2.0);
+    }
+    let found = json(&["compress", "bounds", path(&file), "--tensor", UP, "--json"]);
+    assert_eq!(found["undecided"], found["pieces"].as_array().unwrap().len(), "nothing is lost by either");
+}
+
 #[test]
 fn bounds_of_a_tensor_hold_and_say_who_wins() {
     let file = write("bounds.gguf", &model().finish().unwrap());
@@ -180,6 +240,12 @@ fn bounds_of_a_tensor_hold_and_say_who_wins() {
     let text = write("bounds.txt", "the quick brown fox jumps over the lazy dog".repeat(8).as_bytes());
     let real = json(&[&base[..], &["--rows", "1", "--calibrate", path(&text)]].concat());
     assert_eq!((&real["inputs"], real["pieces"].as_array().unwrap().len()), (&"text".into(), 1));
+    let mut w = SafetensorsWriter::new();
+    let values: Vec<f32> = (0..128).map(|i| (i as f32 * 0.37).sin() + (i as f32 * 0.11).cos()).collect();
+    w.tensor_f32("w", &[4, 32], &SafeDtype::F32, &values).unwrap();
+    let safe = write("bounds.safetensors", &w.finish());
+    let found = json(&["compress", "bounds", path(&safe), "--tensor", "w", "--n", "24", "--bits", "3", "--json"]);
+    assert_eq!((&found["n"], found["pieces"].as_array().unwrap().len()), (&24.into(), 4));
     let plain = lantern(&base[..5]);
     assert!(String::from_utf8(plain.stdout).unwrap().contains("quantization provably wins"));
 

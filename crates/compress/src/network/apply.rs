@@ -31,7 +31,7 @@ pub struct LayerReport {
     pub bytes: u64,
     /// Of the weights.
     pub weight_snr_db: f64,
-    /// Of the layer's outputs on the text, where there is one.
+    /// Of the layer's outputs on the text, where there is one and they are not all zero.
     pub output_snr_db: Option<f64>,
     /// What rounding to the same kind of grid would have had, where the method quantizes.
     pub rtn_output_snr_db: Option<f64>,
@@ -398,9 +398,12 @@ impl<S: ByteSource> Model<'_, S> {
                     stored,
                     bytes: bytes.len() as u64,
                     weight_snr_db: snr_db(matrix.norm_squared(), error),
-                    output_snr_db: known.as_ref().map(|k| k.output_snr_db(matrix, &layer.values)).transpose()?,
+                    output_snr_db: match &known {
+                        Some(known) => known.output_snr_db(matrix, &layer.values)?,
+                        None => None,
+                    },
                     rtn_output_snr_db: match (&known, &layer.nearest) {
-                        (Some(known), Some(nearest)) => Some(known.output_snr_db(matrix, nearest)?),
+                        (Some(known), Some(nearest)) => known.output_snr_db(matrix, nearest)?,
                         _ => None,
                     },
                 },

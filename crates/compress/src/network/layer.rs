@@ -88,20 +88,31 @@ impl ApplyOptions {
 pub(super) struct Known {
     form: Quadratic,
     factor: Factor,
+    /// All inputs were zero.
+    dead: bool,
 }
 
 impl Known {
+    /// A layer behind a dead one sees nothing but zeros; then every weight counts alike.
     pub fn new(gram: &Gram, options: &ApplyOptions) -> Result<Self> {
-        let h = gram.matrix()?;
+        let mut h = gram.matrix()?;
+        let dead = h.trace() == 0.0;
+        if dead {
+            h.fill_with_identity();
+        }
         let order = if options.method == Method::Joint { Order::Natural } else { options.order };
-        Ok(Self { factor: Factor::new(&h, options.damping, order)?, form: Quadratic::new(h, 0.0)? })
+        Ok(Self { factor: Factor::new(&h, options.damping, order)?, form: Quadratic::new(h, 0.0)?, dead })
     }
 
-    pub fn output_snr_db(&self, before: &DMatrix<f64>, after: &DMatrix<f64>) -> Result<f64> {
+    /// `None` where there is no output.
+    pub fn output_snr_db(&self, before: &DMatrix<f64>, after: &DMatrix<f64>) -> Result<Option<f64>> {
+        if self.dead {
+            return Ok(None);
+        }
         let zeros = DMatrix::zeros(before.nrows(), before.ncols());
         let energy: f64 = channel_errors(&self.form, before, &zeros)?.iter().sum();
         let error: f64 = channel_errors(&self.form, before, after)?.iter().sum();
-        Ok(snr_db(energy, error))
+        Ok(Some(snr_db(energy, error)))
     }
 }
 
@@ -142,7 +153,7 @@ pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &
             Ok(quantized(nearest, known.map(|_| values)))
         }
         Method::Gptq | Method::OneOpt => {
-            let Known { form, factor } = known.ok_or_else(need)?;
+            let Known { form, factor, .. } = known.ok_or_else(need)?;
             let nearest = round_to_nearest(weights, quantizer)?;
             let best = gptq(weights, factor, quantizer, GptqOptions::default())?;
             let mut best = better_of(form, weights, best, &nearest)?;
