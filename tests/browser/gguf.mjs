@@ -182,8 +182,8 @@ export function randomLlama(t, shape, { type, tied }) {
 }
 
 /** A Llama that says "h" to everything, whose output layer lies `hole` bytes behind the rest. Gives the file's path.
- * @param {import('node:test').TestContext} t @param {bigint} hole */
-export function sparseLlama(t, hole) {
+ * @param {import('node:test').TestContext} t @param {bigint} hole @param {[string, any, any][]} [more] metadata */
+export function sparseLlama(t, hole, more = []) {
   const shape = { vocab: 40, hidden: 32, feedForward: 64, layers: 1, heads: 2, kvHeads: 2, context: 64 };
   // Token 11 is "h".
   const says = (index) => (Math.floor(index / shape.hidden) === 11 ? 1 : 0);
@@ -191,6 +191,6 @@ export function sparseLlama(t, hole) {
   const all = tensors(shape, F32, false, values);
   all.at(-1).hole = hole;
   const path = join(folder(t), 'sparse.gguf');
-  write(path, metadata(shape), all);
+  write(path, [...metadata(shape), ...more], all);
   return path;
 }

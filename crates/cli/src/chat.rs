@@ -41,6 +41,9 @@ async fn answer<E: Executor>(
 ) -> Result<()> {
     let cancel = Cancel::new();
     let model = Rc::new(ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &cancel).await?);
+    if let Some(notice) = model.tokenizer().notice() {
+        output::warn(notice);
+    }
     let (prompt, first) = match args.raw {
         true => (model.raw_prompt(&args.prompt)?, first_tokens(&model)),
         false => {

@@ -1,0 +1,89 @@
+// The finer controls: which tokens may be drawn, where an answer ends, what is forgotten when the model's memory is full, and
+// what a model that converses is told first.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sparseLlama } from './gguf.mjs';
+import { ask, assertAccessible, launch, options, state, visit } from './harness.mjs';
+
+let chromium;
+before(async () => (chromium = await launch()));
+after(() => chromium?.close());
+
+/** An answer from an empty page. */
+async function fresh(page, text, attributes) {
+  await page.evaluate(() => document.querySelector('lantern-chat').reset());
+  const result = await ask(page, text, attributes);
+  await page.evaluate((names) => names.forEach((name) => document.querySelector('lantern-chat').removeAttribute(name)), Object.keys(attributes));
+  return result;
+}
+
+test('candidates, repetition and stop texts do what they say', options, async () => {
+  const { page, close } = await visit(chromium, 'chat.html?device=cpu');
+  await state(page, 'ready');
+  const greedy = await fresh(page, 'Once upon a time', { temperature: '0', 'max-tokens': '40' });
+  const hot = { temperature: '1.5', seed: '5', 'max-tokens': '40' };
+  assert.notEqual((await fresh(page, 'Once upon a time', hot)).text, greedy.text);
+  // One candidate is the likeliest, however hot.
+  for (const cut of [{ 'top-k': '1' }, { 'top-p': '0.05' }]) {
+    assert.equal((await fresh(page, 'Once upon a time', { ...hot, ...cut })).text, greedy.text, JSON.stringify(cut));
+  }
+  const varied = await fresh(page, 'Once upon a time', { temperature: '0', 'repeat-penalty': '1.5', 'max-tokens': '40' });
+  assert.notEqual(varied.text, greedy.text);
+
+  const word = greedy.text.match(/[a-z]{4,}/g).at(-2);
+  const before = greedy.text.slice(0, greedy.text.indexOf(word));
+  const ended = await fresh(page, 'Once upon a time', { temperature: '0', stop: `${word}\nzzz`, 'max-tokens': '40' });
+  assert.deepEqual([ended.finish, ended.text], ['stop-string', before]);
+  const shown = await page.locator('lantern-chat [part=completion]').last().textContent();
+  assert.equal(shown, before, 'nothing of the stop text was ever shown');
+  await close();
+});
+
+test('a full memory ends the answer, or forgets the oldest and says so', options, async () => {
+  const { page, close } = await visit(chromium, 'chat.html?device=cpu');
+  await state(page, 'ready');
+  const long = { temperature: '0.8', seed: '3', 'max-tokens': '512' };
+  // The model holds 512 tokens; a story may end before that, and then goes on.
+  const tell = async (attributes) => {
+    const told = [];
+    let text = 'Once upon a time';
+    while (told.length < 700) {
+      const answer = await ask(page, text, attributes);
+      told.push(...answer.tokens);
+      if (answer.finish === 'context-full') return { told, finish: answer.finish };
+      text = 'and then';
+    }
+    return { told, finish: 'went on' };
+  };
+  const stopped = await tell(long);
+  assert.equal(stopped.finish, 'context-full');
+  assert.ok(stopped.told.length < 512);
+  assert.match(await page.locator('lantern-chat [part=note]').textContent(), /used up/);
+
+  await page.evaluate(() => document.querySelector('lantern-chat').reset());
+  assert.equal((await tell({ ...long, overflow: 'slide' })).finish, 'went on');
+  assert.match(await page.locator('lantern-chat [part=note]').textContent(), /The oldest [\d,]+ tokens are forgotten/);
+  await close();
+});
+
+test('what a model that converses is told first comes before the visitor’s words', options, async (t) => {
+  const template = '{% for m in messages %}{{ m.role[0] }}{{ m.content }}{% endfor %}';
+  const file = sparseLlama(t, 0n, [['tokenizer.chat_template', 'string', template]]);
+  const { page, close } = await visit(chromium, 'chat.html?device=cpu', { context: { bypassCSP: true } });
+  await state(page, 'ready');
+  const instructions = page.locator('lantern-chat [part=instructions]');
+  await page.locator('lantern-chat summary', { hasText: 'Finer control' }).click();
+  assert.equal(await instructions.isVisible(), false, 'a story is told nothing');
+  await page.locator('lantern-chat input[type=file]').setInputFiles(file);
+  await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor();
+  await state(page, 'ready');
+  const plain = await ask(page, 'abc', { 'max-tokens': '2' });
+  await page.evaluate(() => document.querySelector('lantern-chat').reset());
+  await instructions.fill('xyz');
+  const told = await ask(page, 'abc', { 'max-tokens': '2' });
+  // A letter for the role, three of the instructions.
+  assert.equal(told.promptTokens - plain.promptTokens, 4);
+  await assertAccessible(page, 'with the finer controls open');
+  await close();
+});
