@@ -269,7 +269,7 @@ export class AutoencodeView {
   /** @param {DeviceInfo | null} info @param {Failure | null} [kept] how the model's files are kept, if not for good */
   device(info, kept = null) {
     showDevice(this.where, info);
-    this.notice.show(info, kept);
+    this.notice.show(info, [kept]);
   }
 
   /** @param {string} chosen @param {number | null} auto the device's own, when it is known @param {(side: string) => number | null} estimate ms */
