@@ -1,6 +1,9 @@
-"""Checkpoint to GGUF: Q8_0 matrices and F32 norms (what ships), or `--type f16` as a master to requantize from.
+"""Checkpoint to GGUF: Q8_0 matrices and F32 norms (what ships), and beside the checkpoint an F16 master of the same weights.
 
     python export_gguf.py ../../www/models/lantern-stories.q8_0.gguf
+
+A quantized file says nothing about quantization: `lantern compress` is given the master. It stays in the run's folder, out of the
+repository and the site: twice the bytes of what ships, and no visitor needs it.
 """
 import argparse, hashlib
 from pathlib import Path
@@ -26,9 +29,16 @@ def main():
     options = arguments.parse_args()
 
     state = torch.load(options.run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    export(options.out, options.type, options.run, state)
+    if options.type == "q8_0":
+        name = options.out.name.removesuffix(".gguf").removesuffix(".q8_0")
+        export(options.run / f"{name}.f16.gguf", "f16", options.run, state)
+
+
+def export(out, kind, run, state):
     shape = state["shape"]
-    matrix_type, file_type = TYPES[options.type]
-    writer = gguf.GGUFWriter(options.out, "llama")
+    matrix_type, file_type = TYPES[kind]
+    writer = gguf.GGUFWriter(out, "llama")
     writer.add_name("Lantern Stories")
     writer.add_version("1")
     writer.add_description("Continues a children's story in plain English. First version, trained from scratch on a CPU.")
@@ -47,15 +57,15 @@ def main():
     writer.add_rope_freq_base(shape["rope_base"])
     writer.add_vocab_size(shape["vocab"])
 
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(options.run / "tokenizer.model"))
-    kind = lambda i: (gguf.TokenType.UNKNOWN if tokenizer.is_unknown(i) else gguf.TokenType.CONTROL if tokenizer.is_control(i)
-                      else gguf.TokenType.BYTE if tokenizer.is_byte(i) else gguf.TokenType.NORMAL)
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run / "tokenizer.model"))
+    piece_kind = lambda i: (gguf.TokenType.UNKNOWN if tokenizer.is_unknown(i) else gguf.TokenType.CONTROL if tokenizer.is_control(i)
+                            else gguf.TokenType.BYTE if tokenizer.is_byte(i) else gguf.TokenType.NORMAL)
     every = range(tokenizer.vocab_size())
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")
     writer.add_token_list([tokenizer.id_to_piece(i).encode() for i in every])
     writer.add_token_scores([tokenizer.get_score(i) for i in every])
-    writer.add_token_types([kind(i) for i in every])
+    writer.add_token_types([piece_kind(i) for i in every])
     writer.add_bos_token_id(BOS)
     writer.add_eos_token_id(EOS)
     writer.add_unk_token_id(0)
@@ -66,7 +76,7 @@ def main():
 
     for name, tensor in state["model"].items():
         values = tensor.float().numpy()
-        if values.ndim == 1 or options.type == "f32":
+        if values.ndim == 1 or kind == "f32":
             writer.add_tensor(name, values)
         else:
             writer.add_tensor(name, gguf.quantize(values, matrix_type), raw_dtype=matrix_type)
@@ -76,13 +86,13 @@ def main():
     writer.close()
 
     # The file's own vocabulary must cut text exactly as the tokenizer the model was trained with.
-    vocabulary = Vocabulary(gguf.GGUFReader(options.out).fields)
-    held = np.fromfile(options.run / "val.bin", "<u2")[:20000].tolist()
+    vocabulary = Vocabulary(gguf.GGUFReader(out).fields)
+    held = np.fromfile(run / "val.bin", "<u2")[:20000].tolist()
     for line in tokenizer.decode(held).split("\n") + ["", " two  spaces ", "Straße, 日本, \t tab", "1984"]:
         if vocabulary.encode(line) != tokenizer.encode(line):
             raise SystemExit(f"the vocabulary in the file cuts this text differently: {line!r}")
     loss = state["validation"]
-    print(f"{options.out.name}: {options.out.stat().st_size} bytes, sha256 {hashlib.sha256(options.out.read_bytes()).hexdigest()}, "
+    print(f"{out.name}: {out.stat().st_size} bytes, sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}, "
           f"step {state['step']}, {state['tokens']} tokens, last validation loss {loss if loss is None else round(loss, 4)}")
 
 

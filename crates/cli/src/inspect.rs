@@ -1,5 +1,7 @@
 //! `lantern inspect`.
 
+use std::path::Path;
+
 use lantern_demos::chat::{Checked, LoadOptions, check};
 use lantern_graph::Result;
 use lantern_tokenizer::Tokenizer;
@@ -14,7 +16,7 @@ const SHOWN: usize = 16;
 
 pub async fn run(args: &Inspect) -> Result<()> {
     let source = FileSource::open(&args.file)?;
-    if is_safetensors(args, &source).await? {
+    if is_safetensors(&args.file, &source).await? {
         let file = Safetensors::read(&source).await?;
         return if args.json.json { print_safetensors_json(&file) } else { print_safetensors(&file) };
     }
@@ -24,12 +26,12 @@ pub async fn run(args: &Inspect) -> Result<()> {
 }
 
 /// By name, or by the brace that opens the header: a downloaded file may have lost its name.
-async fn is_safetensors(args: &Inspect, source: &FileSource) -> Result<bool> {
+pub(crate) async fn is_safetensors(path: &Path, source: &FileSource) -> Result<bool> {
     let mut first = [0; 9];
     if source.len() >= 9 {
         source.read(0, &mut first).await?;
     }
-    let named = args.file.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+    let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
     Ok(!first.starts_with(b"GGUF") && (named || first[8] == b'{'))
 }
 

@@ -7,6 +7,7 @@ mod args;
 mod autoencode;
 mod bench;
 mod chat;
+mod compress;
 mod device;
 mod devices;
 mod diff;
@@ -75,6 +76,7 @@ async fn run(command: &Command) -> Result<()> {
         Command::Devices(args) => devices::run(args).await,
         Command::Diff(args) => diff::run(args).await,
         Command::Eval { what: Eval::Perplexity(args) } => eval::perplexity(args).await,
+        Command::Compress { what } => compress::run(what).await,
         Command::Bench { what: Bench::Kernels(args) } => bench::kernels(args).await,
         Command::Bench { what: Bench::Conv(args) } => bench::conv(args).await,
         Command::Shaders(args) => shaders::run(args),

@@ -81,7 +81,7 @@ fn print_text(args: &Quantize, plan: &QuantizePlan, bytes_in: u64, took: Duratio
 }
 
 /// Refuses what can be known to fail before hours of work, and an output that would destroy its input.
-fn check_output(input: &Path, output: &Path) -> Result<()> {
+pub fn check_output(input: &Path, output: &Path) -> Result<()> {
     let bad = |why: &str, remedy: &str| {
         Err(Error::new("quantize.output", format!("{}: {why}", output.display()), remedy.to_owned()))
     };
@@ -99,14 +99,14 @@ fn check_output(input: &Path, output: &Path) -> Result<()> {
 }
 
 /// The output while it is being written, beside its final place: what was there stays until the new one is whole.
-struct PartFile {
+pub struct PartFile {
     part: PathBuf,
     whole: PathBuf,
     kept: bool,
 }
 
 impl PartFile {
-    fn create(whole: &Path) -> Result<(Self, File)> {
+    pub fn create(whole: &Path) -> Result<(Self, File)> {
         let mut name = whole.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
         let part = Self { part: whole.with_file_name(name), whole: whole.to_owned(), kept: false };
@@ -115,7 +115,7 @@ impl PartFile {
     }
 
     /// Makes it the output.
-    fn keep(mut self) -> Result<()> {
+    pub fn keep(mut self) -> Result<()> {
         // Its bytes reach the disk before its name does: a power cut leaves the old file or the new one.
         let synced = File::options().write(true).open(&self.part).and_then(|file| file.sync_all());
         synced.and_then(|()| std::fs::rename(&self.part, &self.whole)).map_err(|error| self.failed(&error))?;

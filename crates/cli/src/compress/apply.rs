@@ -1,0 +1,261 @@
+//! `lantern compress apply`: a GGUF Llama compressed, and written as one.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use clap::{Args, ValueEnum};
+use lantern_compress::layerwise::{DAMPING, Granularity, Order, Quantizer, Range, Sparsity};
+use lantern_compress::network::{self, Applied, ApplyOptions, Calibrator, LayerReport, Original};
+use lantern_cpu::{Cpu, Mode};
+use lantern_demos::chat::{LoadOptions, check};
+use lantern_graph::{Cancel, Error, Result};
+use lantern_models::llama::Config;
+use lantern_tokenizer::Tokenizer;
+use lantern_weights::{FileSource, GgmlType, Gguf};
+use serde_json::{Value as Json, json};
+
+use crate::args::{self, ChargeKind};
+use crate::output;
+use crate::quantize::{PartFile, check_output};
+
+#[derive(Args)]
+pub struct Apply {
+    /// GGUF file of a Llama, best in F16 or F32: what a quantized file has lost is lost
+    pub input: PathBuf,
+    /// GGUF file; it appears when it is whole, and replaces what was there
+    pub output: PathBuf,
+    #[arg(long, value_enum)]
+    pub method: Method,
+    /// Bits a weight, 2 to 8. Of a pruner: the size at which it is to be compared, which keeps bits / 16 of the weights
+    #[arg(long, default_value_t = 4)]
+    pub bits: u32,
+    /// Neighbours in a row that share a scale: a number, `channel` or `tensor`
+    #[arg(long, default_value = "32", value_parser = group)]
+    pub group: Granularity,
+    /// How wide grids are
+    #[arg(long, value_enum, default_value_t = RangeKind::Mse)]
+    pub range: RangeKind,
+    /// Share of zeros, 0 to 1, or n:m zeros among neighbours, such as 2:4 [default: what equals --bits; for joint 0.5]
+    #[arg(long, value_parser = sparsity)]
+    pub sparsity: Option<Sparsity>,
+    /// What a mask is charged
+    #[arg(long, value_enum, default_value_t = ChargeKind::Free)]
+    pub charge: ChargeKind,
+    /// Text file, UTF-8, to see what layers see. rtn and magnitude need none; with one they report their output's error
+    #[arg(long, value_name = "TEXT")]
+    pub calibrate: Option<PathBuf>,
+    /// Most tokens of the text that are used
+    #[arg(long, default_value_t = 8192)]
+    pub calibration_tokens: usize,
+    /// Tokens of a piece of the text
+    #[arg(long, default_value_t = 512)]
+    pub context: usize,
+    /// GPTQ takes inputs of most energy first
+    #[arg(long)]
+    pub act_order: bool,
+    /// Added to the diagonal of the inputs' second moments, relative to its mean
+    #[arg(long, default_value_t = DAMPING)]
+    pub damping: f64,
+    /// First even out the ranges of weights that meet, which changes nothing the model computes
+    #[arg(long)]
+    pub equalize: bool,
+    /// First rotate the residual stream at random with this seed, which changes nothing the model computes; unties a tied output
+    #[arg(long, value_name = "SEED")]
+    pub rotate: Option<u64>,
+    #[command(flatten)]
+    pub json: args::Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// Round to nearest
+    Rtn,
+    /// What rounding loses, inputs not yet rounded make up for
+    Gptq,
+    /// GPTQ, then code by code while it gets better
+    OneOpt,
+    /// Zero the smallest weights of each layer
+    Magnitude,
+    /// And refit the others
+    MagnitudeRefit,
+    /// Zero what costs least, others make up for it
+    Sparsegpt,
+    /// SparseGPT, what is left on a grid
+    Joint,
+}
+
+impl Method {
+    fn method(self) -> network::Method {
+        match self {
+            Self::Rtn => network::Method::RoundToNearest,
+            Self::Gptq => network::Method::Gptq,
+            Self::OneOpt => network::Method::OneOpt,
+            Self::Magnitude => network::Method::Magnitude,
+            Self::MagnitudeRefit => network::Method::MagnitudeRefit,
+            Self::Sparsegpt => network::Method::SparseGpt,
+            Self::Joint => network::Method::Joint,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RangeKind {
+    /// The scale of the smallest squared error
+    Mse,
+    /// No weight is clipped
+    MinMax,
+}
+
+fn group(text: &str) -> Result<Granularity, String> {
+    match text {
+        "tensor" => Ok(Granularity::Tensor),
+        "channel" => Ok(Granularity::Channel),
+        number => number.parse().map(Granularity::Group).map_err(|_| "give a number, `channel` or `tensor`".into()),
+    }
+}
+
+fn sparsity(text: &str) -> Result<Sparsity, String> {
+    let wrong = |_| "give a share such as 0.5, or zeros:neighbours such as 2:4".to_owned();
+    if let Some((zeros, of)) = text.split_once(':') {
+        return Ok(Sparsity::Structured {
+            zeros: zeros.parse().map_err(|e: std::num::ParseIntError| wrong(e.to_string()))?,
+            of: of.parse().map_err(|e: std::num::ParseIntError| wrong(e.to_string()))?,
+        });
+    }
+    text.parse().map(Sparsity::Share).map_err(|e: std::num::ParseFloatError| wrong(e.to_string()))
+}
+
+impl Apply {
+    fn options(&self) -> Result<ApplyOptions> {
+        let method = self.method.method();
+        let range = match self.range {
+            RangeKind::Mse => Range::Mse,
+            RangeKind::MinMax => Range::MinMax,
+        };
+        let quantizer = Quantizer { bits: self.bits, granularity: self.group, range, either_sign: true };
+        quantizer.check()?;
+        let equal =
+            if method == network::Method::Joint { Sparsity::Share(0.5) } else { Sparsity::at_bits(self.bits.into()) };
+        Ok(ApplyOptions {
+            method,
+            quantizer,
+            sparsity: self.sparsity.unwrap_or(equal),
+            charge: super::charge(self.charge),
+            order: if self.act_order { Order::Activation } else { Order::Natural },
+            damping: self.damping,
+            equalize: self.equalize,
+            rotate: self.rotate,
+        })
+    }
+}
+
+pub async fn run(args: &Apply) -> Result<()> {
+    let options = args.options()?;
+    options.check()?;
+    check_output(&args.input, &args.output)?;
+    let source = FileSource::open(&args.input)?;
+    let gguf = Gguf::read(&source).await?;
+    let config = check(&gguf, &LoadOptions { context_length: args.context, ..LoadOptions::default() })?.config;
+    let calibrator = match &args.calibrate {
+        Some(text) => Some(calibrator(&gguf, &config, text, args.calibration_tokens)?),
+        None => None,
+    };
+    let (part, file) = PartFile::create(&args.output)?;
+    let mut meter = output::Meter::new("blocks");
+    let out = BufWriter::with_capacity(1 << 20, file);
+    let mut tell = |done, total| meter.tell(done, total);
+    let original = Original { source: &source, gguf: &gguf, config: &config };
+    let done = network::apply(&original, calibrator.as_ref(), &options, out, &mut tell, &Cancel::new()).await;
+    drop(meter);
+    let (out, applied) = done?;
+    // It is flushed. The input's handle is given back first: where OUT is open elsewhere, some systems refuse to replace it.
+    drop((out, source));
+    part.keep()?;
+    let quantized_before = gguf.tensors.iter().find(|t| t.ggml_type.block_len().is_some_and(|n| n > 1));
+    let note = quantized_before.map(|t| {
+        format!(
+            "{} was {} before: what that has lost is not counted here; compress an F16 or F32 file",
+            t.name, t.ggml_type
+        )
+    });
+    let tokens = calibrator.as_ref().map(Calibrator::tokens);
+    if args.json.json { print_json(&options, &applied, tokens, note) } else { print_text(args, &applied, note) }
+}
+
+/// An empty model, and the text it will be run on. Also for `bounds`.
+///
+/// # Errors
+/// `compress.calibration` for a text that cannot be read or is too short; the tokenizer's and the executor's own.
+pub fn calibrator(gguf: &Gguf, config: &Config, text: &Path, most_tokens: usize) -> Result<Calibrator<Cpu>> {
+    let cannot = |error: std::io::Error| {
+        let cause = format!("{}: {error}", text.display());
+        Error::new("compress.calibration", cause, "give the path of a UTF-8 text file")
+    };
+    let text = std::fs::read_to_string(text).map_err(cannot)?;
+    let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
+    // The text is text: a special token written in it stays letters.
+    let mut ids = tokenizer.encode(&text, false)?;
+    ids.truncate(most_tokens);
+    let bos = tokenizer.bos().filter(|_| tokenizer.add_bos());
+    Calibrator::new(&Rc::new(Cpu::new(Mode::Fast)), config, &ids, bos, config.context_length)
+}
+
+fn layer_json(layer: &LayerReport) -> Json {
+    // A ratio that is infinite, of a layer that lost nothing, is null.
+    json!({
+        "name": layer.name, "shape": layer.shape, "bits": layer.bits, "zeros": layer.zeros,
+        "type": layer.stored.name(), "bytes": layer.bytes, "weight_snr_db": layer.weight_snr_db,
+        "output_snr_db": layer.output_snr_db, "rtn_output_snr_db": layer.rtn_output_snr_db,
+    })
+}
+
+fn charged_bytes(applied: &Applied) -> u64 {
+    applied.other_bytes + (applied.bits * applied.compressed_weights as f64 / 8.0).ceil() as u64
+}
+
+fn print_json(options: &ApplyOptions, applied: &Applied, tokens: Option<usize>, note: Option<String>) -> Result<()> {
+    output::json(&json!({
+        "method": options.method.name(),
+        "bits": options.quantizer.bits,
+        "sparsity": options.method.prunes().then(|| options.sparsity.share()),
+        "calibration_tokens": tokens,
+        "charged_bits_per_weight": applied.bits,
+        "compressed_weights": applied.compressed_weights,
+        "charged_bytes": charged_bytes(applied),
+        "bytes": applied.bytes,
+        "bytes_before": applied.bytes_before,
+        "note": note,
+        "layers": applied.layers.iter().map(layer_json).collect::<Vec<_>>(),
+    }))
+}
+
+fn print_text(args: &Apply, applied: &Applied, note: Option<String>) -> Result<()> {
+    let mut text = format!("{:<28} {:>13} {:>5} {:>6} {:>6}", "layer", "shape", "type", "bits", "zeros");
+    text += &format!(" {:>9} {:>9} {:>9}\n", "weight dB", "output dB", "rtn dB");
+    let db = |value: Option<f64>| value.map_or(String::from("-"), |v| format!("{v:.2}"));
+    for layer in &applied.layers {
+        let LayerReport { name, shape: [channels, inputs], bits, zeros, stored, .. } = layer;
+        let shape = format!("{channels} × {inputs}");
+        text += &format!("{name:<28} {shape:>13} {:>5} {bits:>6.3} {zeros:>6.3}", stored.name());
+        let [a, b, c] = [Some(layer.weight_snr_db), layer.output_snr_db, layer.rtn_output_snr_db].map(db);
+        text += &format!(" {a:>9} {b:>9} {c:>9}\n");
+    }
+    let in_file = (applied.bytes - applied.other_bytes) as f64 * 8.0 / applied.compressed_weights.max(1) as f64;
+    text += &format!(
+        "{} weights at {:.3} bits as charged, {in_file:.3} as GGUF holds them\n",
+        applied.compressed_weights, applied.bits
+    );
+    text += &format!(
+        "{}: {} bytes of weights, {} if stored as charged, from {}\n",
+        args.output.display(),
+        applied.bytes,
+        charged_bytes(applied),
+        applied.bytes_before
+    );
+    if applied.layers.iter().any(|layer| layer.stored == GgmlType::F16) {
+        text += "GGUF has no type for what is F16 here: the file is larger than the method charges\n";
+    }
+    text += &note.map_or(String::new(), |note| format!("{note}\n"));
+    output::text(&text)
+}

@@ -1,0 +1,355 @@
+//! `lantern compress bounds`: what is provably best for pieces of a tensor's rows.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use lantern_compress::bounds::{Bounds, Draws, MAX_QUANTIZED, Options, Refit, bounds};
+use lantern_compress::network::Calibrator;
+use lantern_compress::{Quadratic, snr_db};
+use lantern_cpu::Cpu;
+use lantern_demos::chat::{LoadOptions, check};
+use lantern_graph::{Cancel, DType, Error, Result, WeightSpec};
+use lantern_weights::{FileSource, Gguf, Rows, Safetensors};
+use nalgebra::DMatrix;
+use serde_json::{Value as Json, json};
+
+use super::apply::calibrator;
+use crate::args;
+use crate::inspect::is_safetensors;
+use crate::output;
+
+#[derive(Args)]
+pub struct BoundsArgs {
+    /// GGUF or safetensors
+    pub file: PathBuf,
+    /// Name of a matrix in it
+    #[arg(long)]
+    pub tensor: String,
+    /// Rows, which are output channels: numbers and ranges, such as 0,7,16-19 [default: eight, spread evenly]
+    #[arg(long, value_parser = numbers)]
+    pub rows: Option<std::vec::Vec<usize>>,
+    /// Inputs of a piece: 16, 24 and 32 are usual. Up to 24 searches end
+    #[arg(long, default_value_t = 16)]
+    pub n: usize,
+    /// Pieces of each row, spread evenly
+    #[arg(long, default_value_t = 1)]
+    pub pieces: usize,
+    /// Of the grid; pruning keeps bits / 16 of the weights
+    #[arg(long, default_value_t = 4)]
+    pub bits: u32,
+    /// How exact pruning may move what it keeps
+    #[arg(long, value_enum, default_value_t = RefitKind::Free)]
+    pub refit: RefitKind,
+    /// Partial solutions that each search may look at
+    #[arg(long, default_value_t = 1_000_000)]
+    pub max_nodes: u64,
+    /// Of synthetic inputs: what comes out of a ReLU behind random weights
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Text file: real inputs, of a GGUF Llama's layers
+    #[arg(long, value_name = "TEXT")]
+    pub calibrate: Option<PathBuf>,
+    /// Most tokens of the text that are used
+    #[arg(long, default_value_t = 8192)]
+    pub calibration_tokens: usize,
+    #[command(flatten)]
+    pub json: args::Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RefitKind {
+    /// Not at all
+    None,
+    /// Freely
+    Free,
+    /// Within twice the range of the weights, as in the paper
+    Box,
+}
+
+fn numbers(text: &str) -> Result<Vec<usize>, String> {
+    let wrong = |part: &str| format!("{part:?} is no row number or range");
+    let mut rows = Vec::new();
+    for part in text.split(',') {
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong(part));
+        match part.split_once('-') {
+            Some((from, to)) => {
+                let (from, to) = (number(from)?, number(to)?);
+                if to < from || to - from >= MAX_ROWS {
+                    return Err(wrong(part));
+                }
+                rows.extend(from..=to);
+            }
+            None => rows.push(number(part)?),
+        }
+    }
+    Ok(rows)
+}
+
+/// Rows of one call.
+const MAX_ROWS: usize = 100_000;
+/// Rows where none are named.
+const ROWS: usize = 8;
+
+/// A piece of a row and what was found.
+struct Piece {
+    row: usize,
+    first_input: usize,
+    bounds: Bounds,
+}
+
+pub async fn run(args: &BoundsArgs) -> Result<()> {
+    let options = Options {
+        bits: args.bits,
+        refit: match args.refit {
+            RefitKind::None => Refit::None,
+            RefitKind::Free => Refit::Free,
+            RefitKind::Box => Refit::Box { factor: 2.0 },
+        },
+        max_nodes: args.max_nodes,
+    };
+    let source = FileSource::open(&args.file)?;
+    let mut matrix = Matrix::open(&source, args).await?;
+    let [rows, columns] = matrix.shape;
+    let n = args.n.min(columns);
+    if args.n == 0 || args.n > MAX_QUANTIZED || args.pieces == 0 {
+        return Err(Error::new(
+            "compress.size",
+            format!("{} pieces of {} inputs", args.pieces, args.n),
+            format!("take pieces of 1 to {MAX_QUANTIZED} inputs"),
+        ));
+    }
+    let chosen = args.rows.clone().unwrap_or_else(|| spread(rows, ROWS));
+    if let Some(row) = chosen.iter().find(|row| **row >= rows) {
+        let cause = format!("row {row} of {}, which has {rows}", args.tensor);
+        return Err(Error::new("compress.size", cause, "count rows from 0"));
+    }
+    let starts: Vec<usize> = spread(columns / n, args.pieces).iter().map(|piece| piece * n).collect();
+    let forms = starts.iter().enumerate().map(|(i, at)| matrix.form(*at, n, args.seed.wrapping_add(i as u64)));
+    let forms = forms.collect::<Result<Vec<_>>>()?;
+    let mut meter = output::Meter::new("pieces");
+    let total = (chosen.len() * starts.len()) as u64;
+    let mut pieces = Vec::new();
+    for row in chosen {
+        let weights = matrix.row(row).await?;
+        for (first_input, form) in starts.iter().zip(&forms) {
+            meter.tell(pieces.len() as u64, total);
+            let bounds = bounds(form, &weights[*first_input..first_input + n], &options)?;
+            pieces.push(Piece { row, first_input: *first_input, bounds });
+        }
+    }
+    drop(meter);
+    if args.json.json { print_json(args, n, &pieces) } else { print_text(args, n, &pieces) }
+}
+
+/// `count` of the numbers below `of`, evenly.
+fn spread(of: usize, count: usize) -> Vec<usize> {
+    let count = count.min(of);
+    (0..count).map(|i| i * of / count).collect()
+}
+
+/// The tensor, and what its inputs are.
+struct Matrix<'s> {
+    source: &'s FileSource,
+    file: File,
+    spec: WeightSpec,
+    /// Rows, and inputs.
+    shape: [usize; 2],
+    /// XᵀX of real inputs.
+    h: Option<DMatrix<f64>>,
+}
+
+enum File {
+    Gguf(Gguf),
+    Safetensors(Safetensors),
+}
+
+impl<'s> Matrix<'s> {
+    async fn open(source: &'s FileSource, args: &BoundsArgs) -> Result<Matrix<'s>> {
+        let missing = || {
+            let cause = format!("{} has no tensor {}", args.file.display(), args.tensor);
+            Error::new("compress.tensor", cause, "see `lantern inspect` for the names")
+        };
+        let file = if is_safetensors(&args.file, source).await? {
+            File::Safetensors(Safetensors::read(source).await?)
+        } else {
+            File::Gguf(Gguf::read(source).await?)
+        };
+        let shape = match &file {
+            File::Gguf(gguf) => gguf.tensor(&args.tensor).ok_or_else(missing)?.shape.clone(),
+            File::Safetensors(file) => file.tensor(&args.tensor).ok_or_else(missing)?.shape.clone(),
+        };
+        let elements: usize = shape.iter().product();
+        if shape.len() < 2 || elements == 0 {
+            let cause = format!("{} is {shape:?}: no matrix with rows of weights", args.tensor);
+            return Err(Error::new("compress.tensor", cause, "name a matrix"));
+        }
+        let rows = shape[0];
+        let spec = WeightSpec { name: args.tensor.clone(), shape, dtype: DType::F32 };
+        let h = match (&args.calibrate, &file) {
+            (None, _) => None,
+            (Some(text), File::Gguf(gguf)) => Some(inputs(source, gguf, text, args).await?),
+            (Some(_), File::Safetensors(_)) => {
+                let cause = "a safetensors file says nothing about how its tensors are used";
+                return Err(Error::new("compress.calibration", cause, "give a GGUF Llama, or leave --calibrate out"));
+            }
+        };
+        Ok(Matrix { source, file, spec, shape: [rows, elements / rows], h })
+    }
+
+    fn form(&self, at: usize, n: usize, seed: u64) -> Result<Quadratic> {
+        match &self.h {
+            Some(h) => Quadratic::new(h.view((at, at), (n, n)).into_owned(), 0.0),
+            None => Quadratic::from_inputs(&Draws::new(seed).relu_inputs(8 * n, n), n),
+        }
+    }
+
+    async fn row(&mut self, row: usize) -> Result<Vec<f64>> {
+        let mut rows = match &self.file {
+            File::Gguf(gguf) => {
+                let tensor = gguf.tensor(&self.spec.name).expect("it was there when the file was opened");
+                Rows::gguf(self.source, tensor, &self.spec)?
+            }
+            File::Safetensors(file) => {
+                let tensor = file.tensor(&self.spec.name).expect("it was there when the file was opened");
+                Rows::safetensors(self.source, tensor, &self.spec)?
+            }
+        };
+        let width = 4 * self.shape[1];
+        while let Some(chunk) = rows.next().await? {
+            if let Some(bytes) =
+                row.checked_sub(chunk.first_row).and_then(|i| chunk.bytes.get(i * width..(i + 1) * width))
+            {
+                return Ok(bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect());
+            }
+        }
+        Err(Error::new("compress.size", format!("no row {row} came out of the file"), "get the file again"))
+    }
+}
+
+/// XᵀX of the inputs that the layer sees on the text.
+async fn inputs(source: &FileSource, gguf: &Gguf, text: &std::path::Path, args: &BoundsArgs) -> Result<DMatrix<f64>> {
+    let config = check(gguf, &LoadOptions::default())?.config;
+    let block = args.tensor.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+    let Some(block) = block.filter(|block| *block < config.layers) else {
+        let cause = format!("{} is no linear layer of a block", args.tensor);
+        return Err(Error::new("compress.calibration", cause, "name one, such as blk.0.attn_q.weight"));
+    };
+    let calibrator: Calibrator<Cpu> = calibrator(gguf, &config, text, args.calibration_tokens)?;
+    calibrator.load(source, gguf).await?;
+    calibrator.inputs(block, &Cancel::new()).await?.of(&args.tensor)?.matrix()
+}
+
+/// What can be said of the two at their best.
+fn winner(bounds: &Bounds) -> &'static str {
+    let (q, p) = (&bounds.quantization, &bounds.pruning);
+    let best = [q.round_to_nearest, q.gptq, q.one_opt, q.scale_search].into_iter().fold(f64::INFINITY, f64::min);
+    let pruned = [p.magnitude, p.magnitude_refit, p.obs, p.exact].into_iter().fold(f64::INFINITY, f64::min);
+    match () {
+        () if best < p.lower => "quantization",
+        () if pruned < q.lower => "pruning",
+        () => "undecided",
+    }
+}
+
+type Column = (&'static str, fn(&Bounds) -> f64);
+
+/// Errors as columns, best known and proven.
+const QUANTIZATION: [Column; 8] = [
+    ("rtn", |b| b.quantization.round_to_nearest),
+    ("gptq", |b| b.quantization.gptq),
+    ("one_opt", |b| b.quantization.one_opt),
+    ("scale_search", |b| b.quantization.scale_search),
+    ("exact", |b| b.quantization.exact),
+    ("proven", |b| b.quantization.lower),
+    ("dual", |b| b.quantization.dual),
+    ("dual_integers", |b| b.quantization.dual_integers),
+];
+const PRUNING: [Column; 5] = [
+    ("magnitude", |b| b.pruning.magnitude),
+    ("magnitude_refit", |b| b.pruning.magnitude_refit),
+    ("obs", |b| b.pruning.obs),
+    ("exact", |b| b.pruning.exact),
+    ("proven", |b| b.pruning.lower),
+];
+
+fn decibels(bounds: &Bounds, error: f64) -> f64 {
+    snr_db(bounds.energy, error)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.retain(|v| v.is_finite());
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    (n > 0).then(|| (values[(n - 1) / 2] + values[n / 2]) / 2.0)
+}
+
+fn medians(pieces: &[Piece], columns: &[Column]) -> Vec<(&'static str, Option<f64>)> {
+    let of = |(name, error): &Column| {
+        (*name, median(pieces.iter().map(|p| decibels(&p.bounds, error(&p.bounds))).collect()))
+    };
+    columns.iter().map(of).collect()
+}
+
+fn wins(pieces: &[Piece], whose: &str) -> usize {
+    pieces.iter().filter(|piece| winner(&piece.bounds) == whose).count()
+}
+
+fn print_json(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
+    // A ratio that is infinite, or of nothing to nothing, is null.
+    let db = |bounds: &Bounds, columns: &[Column]| -> Json {
+        columns.iter().map(|(name, error)| (name.to_string(), json!(decibels(bounds, error(bounds))))).collect()
+    };
+    let each = pieces.iter().map(|Piece { row, first_input, bounds }| {
+        let (mut quantization, mut pruning) = (db(bounds, &QUANTIZATION), db(bounds, &PRUNING));
+        let (q, p) = (&bounds.quantization, &bounds.pruning);
+        (quantization["scale"], quantization["complete"], quantization["nodes"]) =
+            (json!(q.scale), json!(q.complete), json!(q.nodes));
+        (pruning["zeros"], pruning["complete"], pruning["nodes"]) = (json!(p.zeros), json!(p.complete), json!(p.nodes));
+        json!({
+            "row": row, "first_input": first_input, "energy": bounds.energy,
+            "quantization_snr_db": quantization, "pruning_snr_db": pruning, "winner": winner(bounds),
+        })
+    });
+    let medians = |columns: &[Column]| -> Json {
+        medians(pieces, columns).into_iter().map(|(name, value)| (name.to_string(), json!(value))).collect()
+    };
+    output::json(&json!({
+        "tensor": args.tensor, "bits": args.bits, "n": n,
+        "inputs": if args.calibrate.is_some() { "text" } else { "synthetic" },
+        "seed": args.calibrate.is_none().then_some(args.seed),
+        "pieces": each.collect::<Vec<_>>(),
+        "median_quantization_snr_db": medians(&QUANTIZATION),
+        "median_pruning_snr_db": medians(&PRUNING),
+        "quantization_wins": wins(pieces, "quantization"),
+        "pruning_wins": wins(pieces, "pruning"),
+        "undecided": wins(pieces, "undecided"),
+    }))
+}
+
+fn print_text(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
+    let inputs = match &args.calibrate {
+        Some(text) => format!("on inputs from {}", text.display()),
+        None => format!("on synthetic inputs, seed {}", args.seed),
+    };
+    let mut text = format!(
+        "{}, {} bits, pieces of {n} {inputs}; SNR in dB, medians of {}\n",
+        args.tensor,
+        args.bits,
+        pieces.len()
+    );
+    for (what, columns) in [("quantization", &QUANTIZATION[..]), ("pruning", &PRUNING)] {
+        text += &format!("  {what}\n");
+        for (name, value) in medians(pieces, columns) {
+            let value = value.map_or("-".into(), |v| format!("{v:.2}"));
+            text += &format!("    {name:<16} {value:>7}\n");
+        }
+    }
+    let cut = pieces.iter().filter(|p| !p.bounds.quantization.complete || !p.bounds.pruning.complete).count();
+    if cut > 0 {
+        text +=
+            &format!("{cut} searches met --max-nodes: `exact` is the best found, and `proven` what none can beat\n");
+    }
+    let [q, p, open] = ["quantization", "pruning", "undecided"].map(|whose| wins(pieces, whose));
+    text += &format!("quantization provably wins {q} of {}, pruning {p}, undecided {open}\n", pieces.len());
+    output::text(&text)
+}

@@ -1,0 +1,118 @@
+//! `lantern compress layers`: both methods on the tensors of a file.
+
+use lantern_compress::layers::{Entry, Layer, Report, Winner, compare_file};
+use lantern_compress::theory::{BITS, Comparison};
+use lantern_graph::{Cancel, Result};
+use lantern_weights::{FileSource, Gguf, Safetensors};
+use serde_json::{Value as Json, json};
+
+use crate::args::CompressLayers;
+use crate::inspect::is_safetensors;
+use crate::output;
+
+/// The width whose numbers stand first where all are asked for.
+const USUAL_BITS: u32 = 4;
+
+pub async fn run(args: &CompressLayers) -> Result<()> {
+    let source = FileSource::open(&args.file)?;
+    let entries = if is_safetensors(&args.file, &source).await? {
+        Entry::of_safetensors(&Safetensors::read(&source).await?)
+    } else {
+        Entry::of_gguf(&Gguf::read(&source).await?)
+    };
+    let bits: Vec<u32> = args.bits.map_or_else(|| BITS.collect(), |b| vec![b]);
+    let mut meter = output::Meter::new("weights");
+    let mut tell = |done, total| meter.tell(done, total);
+    let report = compare_file(&source, entries, &bits, super::terms(&args.terms), &mut tell, &Cancel::new()).await?;
+    drop(meter);
+    let first = args.bits.unwrap_or(USUAL_BITS);
+    if args.json.json { print_json(&report, first, &bits, args) } else { print_text(&report, first, &bits) }
+}
+
+fn at(layer: &Layer, bits: u32) -> Option<&Comparison> {
+    layer.comparisons.iter().find(|c| c.bits == bits)
+}
+
+fn print_json(report: &Report, first: u32, bits: &[u32], args: &CompressLayers) -> Result<()> {
+    let with_winner = |c: &Comparison| {
+        // An infinite ratio, of a tensor that lies on the grid, is null.
+        let mut json = json!(c);
+        json["winner"] = json!(Winner::of(c));
+        json
+    };
+    let tensor = |layer: &Layer| {
+        let mut json = at(layer, first).map_or_else(|| json!({}), with_winner);
+        json["name"] = json!(layer.entry.name);
+        json["shape"] = json!(layer.entry.shape);
+        json["type"] = json!(layer.entry.type_name);
+        json["quantized_already"] = json!(layer.was_quantized);
+        json["counted"] = json!(layer.entry.is_matrix());
+        json["mean"] = json!(layer.mean);
+        json["kurtosis"] = json!(layer.kurtosis);
+        if bits.len() > 1 {
+            json["widths"] = layer.comparisons.iter().map(with_winner).collect();
+        }
+        json
+    };
+    let skipped = report.skipped.iter().map(|(entry, error)| {
+        json!({
+            "name": entry.name, "shape": entry.shape, "type": entry.type_name,
+            "code": error.code, "cause": error.cause, "remedy": error.remedy,
+        })
+    });
+    let rates: Vec<Json> = bits.iter().map(|b| json!(report.win_rate(*b))).collect();
+    output::json(&json!({
+        "bits": first,
+        "charge": args.terms.charge.name(),
+        "natural_zeros": args.terms.natural_zeros,
+        "tensors": report.layers.iter().map(tensor).collect::<Vec<_>>(),
+        "skipped": skipped.collect::<Vec<_>>(),
+        // Of quantization, over tensors of two dimensions or more.
+        "win_rate": report.win_rate(first).rate,
+        "win_rates": rates,
+    }))
+}
+
+fn print_text(report: &Report, first: u32, bits: &[u32]) -> Result<()> {
+    let mut text = format!("at {first} bits, in dB\n");
+    for layer in &report.layers {
+        let Some(c) = at(layer, first) else { continue };
+        let winner = match Winner::of(c) {
+            Winner::Quantization => "quantization",
+            Winner::Pruning => "pruning",
+            Winner::Tie => "neither",
+        };
+        let mut notes = String::new();
+        if layer.was_quantized {
+            notes += ", quantized already: no evidence";
+        }
+        if !layer.entry.is_matrix() {
+            notes += ", not counted: one dimension";
+        }
+        text += &format!(
+            "  {:<40} {:<18} kurtosis {:>8.2}  quantized {:>6.2}  pruned {:>6.2}  {winner}{notes}\n",
+            layer.entry.name,
+            format!("{:?}", layer.entry.shape),
+            layer.kurtosis,
+            c.quant_snr_db,
+            c.prune_snr_db,
+        );
+    }
+    for (entry, error) in &report.skipped {
+        text += &format!("  {:<40} {:<18} not compared: {}\n", entry.name, format!("{:?}", entry.shape), error.cause);
+    }
+    text += "\n";
+    for b in bits {
+        let rate = report.win_rate(*b);
+        text += &match rate.rate {
+            Some(share) => format!(
+                "{b} bits: quantization wins {} of {} tensors, {:.1} %\n",
+                rate.quantization,
+                rate.compared,
+                100.0 * share
+            ),
+            None => format!("{b} bits: no tensor of two dimensions or more could be compared\n"),
+        };
+    }
+    output::text(&text)
+}

@@ -1,0 +1,169 @@
+//! What a model's linear layers see on a text: the model runs, block after block, and leaves XᵀX of each layer's inputs.
+//!
+//! Blocks already compressed run compressed: a layer is calibrated on the inputs it will have. The graph is cut behind the
+//! block in question, so that all blocks together cost half of as many runs of the whole model.
+
+use std::rc::Rc;
+
+use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, NodeId, Op, Result, Session, Value, WeightSpec};
+use lantern_models::llama::{self, Config};
+use lantern_weights::{ByteSource, Gguf, Rows};
+
+use crate::quadratic::Gram;
+
+/// Rows of the text that run at once.
+const ROWS: usize = 64;
+/// Most bytes handed to an executor at once.
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// A model with f32 weights, to be filled and run.
+pub struct Calibrator<E: Executor> {
+    executor: Rc<E>,
+    weights: Rc<E::Weights>,
+    specs: Vec<WeightSpec>,
+    config: Config,
+    /// Ids of each piece, which begins with BOS.
+    pieces: Vec<Vec<u32>>,
+}
+
+impl<E: Executor> Calibrator<E> {
+    /// `ids`: a text's, without BOS, which is put before each piece of `context` tokens where the model has one.
+    ///
+    /// # Errors
+    /// `compress.calibration` for a text of fewer tokens than the widest layer has inputs: its H would be singular;
+    /// the executor's own.
+    pub fn new(executor: &Rc<E>, config: &Config, ids: &[u32], bos: Option<u32>, context: usize) -> Result<Self> {
+        let widest = config.hidden_size.max(config.feed_forward_length).max(config.heads * config.head_dim);
+        if ids.len() < widest {
+            return Err(Error::new(
+                "compress.calibration",
+                format!("the text has {} tokens, and the widest layer {widest} inputs", ids.len()),
+                format!("give a text of at least {widest} tokens, better some thousands"),
+            ));
+        }
+        if let Some(id) = ids.iter().chain(&bos).find(|id| **id as usize >= config.vocab_size) {
+            return Err(Error::new(
+                "compress.calibration",
+                format!("token {id} of a vocabulary of {}", config.vocab_size),
+                "cut the text by the model's own vocabulary",
+            ));
+        }
+        let context = context.min(config.context_length).max(2);
+        let config = Config { context_length: context, kv_f16: false, ..config.clone() };
+        let text = context - usize::from(bos.is_some());
+        let pieces = ids.chunks(text).map(|piece| bos.iter().chain(piece).copied().collect()).collect();
+        let specs = llama::decode(&config, &|_| DType::F32)?.weights;
+        let weights = executor.allocate_weights(&specs)?;
+        Ok(Self { executor: executor.clone(), weights: Rc::new(weights), specs, config, pieces })
+    }
+
+    /// Tokens that every layer sees.
+    pub fn tokens(&self) -> usize {
+        self.pieces.iter().map(Vec::len).sum()
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Fills all weights from a file.
+    ///
+    /// # Errors
+    /// `compress.size` for a tensor that is missing; the source's and the executor's own.
+    pub async fn load(&self, source: &impl ByteSource, gguf: &Gguf) -> Result<()> {
+        for spec in &self.specs {
+            let tensor = gguf.tensor(&spec.name).ok_or_else(|| {
+                let cause = format!("the file has no tensor {}", spec.name);
+                Error::new("compress.size", cause, "get the whole file, or convert it again")
+            })?;
+            let mut rows = Rows::gguf(source, tensor, spec)?;
+            while let Some(chunk) = rows.next().await? {
+                self.executor.write_rows(&self.weights, &spec.name, chunk.first_row, chunk.bytes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills a weight whose rows are of `columns`.
+    ///
+    /// # Errors
+    /// The executor's own.
+    pub async fn write(&self, name: &str, values: &[f32], columns: usize) -> Result<()> {
+        let rows = (CHUNK_BYTES / 4 / columns.max(1)).max(1);
+        for (i, chunk) in values.chunks(rows * columns.max(1)).enumerate() {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
+            self.executor.write_rows(&self.weights, name, i * rows, &bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs the text through the blocks up to `block` and adds up the inputs of its linear layers. Layers that share their
+    /// input share the sums.
+    ///
+    /// # Errors
+    /// The executor's own; `compress.calibration` where the model computes what is not finite; `run.cancelled`.
+    pub async fn inputs(&self, block: usize, cancel: &Cancel) -> Result<Inputs> {
+        let config = Config { layers: block + 1, ..self.config.clone() };
+        // Its head, like all that the outputs do not need, is left out below.
+        let mut graph = llama::score(&config, &|_| DType::F32, ROWS.min(config.context_length))?;
+        let layers = linear_layers(&graph, &format!("blk.{block}."));
+        let mut nodes: Vec<NodeId> = layers.iter().map(|(_, input)| *input).collect();
+        nodes.sort();
+        nodes.dedup();
+        graph.outputs = nodes.iter().map(|node| (format!("inputs.{}", node.0), *node)).collect();
+        let mut grams = Vec::new();
+        for node in &nodes {
+            grams.push(Gram::new(graph.shape(*node).back(0).bound(&graph))?);
+        }
+        let names: Vec<String> = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
+        let (graph, _) = graph.without_dead_nodes();
+        let mut session = self.executor.session(&self.weights);
+        let plan = session.compile(&graph, cancel).await?;
+        for piece in &self.pieces {
+            let mut past = 0;
+            for rows in piece.chunks(ROWS) {
+                let symbols = [("past", past), ("kv_len", past + rows.len()), ("rows", rows.len())];
+                let bindings = Bindings::new(&graph, &symbols)?;
+                session.run(&plan, &bindings, &[("ids", Value::U32(rows.to_vec()))], cancel).await?;
+                for (name, gram) in names.iter().zip(&mut grams) {
+                    gram.add(&session.read(&plan, name).await?.into_f32()?)?;
+                }
+                past += rows.len();
+            }
+        }
+        let place = |node| nodes.binary_search(&node).unwrap_or_default();
+        let layers = layers.into_iter().map(|(name, node)| (name, place(node))).collect();
+        Ok(Inputs { layers, grams })
+    }
+}
+
+/// Of a block's linear layers.
+pub struct Inputs {
+    /// A weight's name, and which sums are those of its inputs.
+    layers: Vec<(String, usize)>,
+    grams: Vec<Gram>,
+}
+
+impl Inputs {
+    /// # Errors
+    /// `compress.calibration` for a weight that is none of the block's linear layers.
+    pub fn of(&self, weight: &str) -> Result<&Gram> {
+        let found = self.layers.iter().find(|(name, _)| name == weight);
+        found.map(|(_, i)| &self.grams[*i]).ok_or_else(|| {
+            let cause = format!("{weight} is no linear layer of the block that was run");
+            Error::new("compress.calibration", cause, "name one of its linear layers")
+        })
+    }
+}
+
+/// The products with weights whose names begin so: the weight's name and the node that it multiplies.
+fn linear_layers(graph: &Graph, prefix: &str) -> Vec<(String, NodeId)> {
+    let products = graph.ids().map(|id| graph.node(id)).filter(|node| matches!(node.op, Op::Linear { .. }));
+    products
+        .filter_map(|node| match graph.node(node.inputs[1]).op {
+            Op::Weight(id) => Some((graph.weights[id.0 as usize].name.clone(), node.inputs[0])),
+            _ => None,
+        })
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect()
+}

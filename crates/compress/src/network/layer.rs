@@ -1,0 +1,196 @@
+//! One layer of a model: which method, and what it makes of the layer.
+
+use lantern_graph::{Error, Result};
+use nalgebra::DMatrix;
+
+use crate::cost::{Charge, FULL_BITS};
+use crate::layerwise::{
+    Blocks, Factor, GptqOptions, Order, Quantized, Quantizer, Sparsity, better_of, channel_errors, gptq, joint,
+    magnitude, magnitude_mask, one_opt, refit, round_to_nearest, sparsegpt,
+};
+use crate::quadratic::{Gram, Quadratic};
+use crate::snr_db;
+
+/// What is done to each linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Every weight to its nearest grid point.
+    RoundToNearest,
+    /// With compensation; channels that it makes worse are rounded.
+    Gptq,
+    /// GPTQ, then code by code until no single change is better.
+    OneOpt,
+    /// The least in magnitude zeroed, layer by layer.
+    Magnitude,
+    /// And what is kept refitted.
+    MagnitudeRefit,
+    SparseGpt,
+    /// SparseGPT with what is kept on a grid.
+    Joint,
+}
+
+impl Method {
+    /// Whether it needs a text.
+    pub fn is_calibrated(self) -> bool {
+        !matches!(self, Self::RoundToNearest | Self::Magnitude)
+    }
+
+    pub fn quantizes(self) -> bool {
+        matches!(self, Self::RoundToNearest | Self::Gptq | Self::OneOpt | Self::Joint)
+    }
+
+    pub fn prunes(self) -> bool {
+        matches!(self, Self::Magnitude | Self::MagnitudeRefit | Self::SparseGpt | Self::Joint)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RoundToNearest => "rtn",
+            Self::Gptq => "gptq",
+            Self::OneOpt => "one-opt",
+            Self::Magnitude => "magnitude",
+            Self::MagnitudeRefit => "magnitude-refit",
+            Self::SparseGpt => "sparsegpt",
+            Self::Joint => "joint",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApplyOptions {
+    pub method: Method,
+    pub quantizer: Quantizer,
+    pub sparsity: Sparsity,
+    /// What a mask is charged.
+    pub charge: Charge,
+    /// Of GPTQ and 1-opt.
+    pub order: Order,
+    /// Relative to the mean of H's diagonal.
+    pub damping: f64,
+    /// Equalize blocks first.
+    pub equalize: bool,
+    /// Rotate the residual stream first, with this seed.
+    pub rotate: Option<u64>,
+}
+
+impl ApplyOptions {
+    /// # Errors
+    /// `compress.bits`, `compress.group`, `compress.sparsity`.
+    pub fn check(&self) -> Result<()> {
+        if self.method.quantizes() {
+            self.quantizer.check()?;
+        }
+        self.sparsity.check()
+    }
+}
+
+/// What is known of a layer's inputs.
+pub(super) struct Known {
+    form: Quadratic,
+    factor: Factor,
+    /// All inputs were zero.
+    dead: bool,
+}
+
+impl Known {
+    /// A layer behind a dead one sees nothing but zeros; then every weight counts alike.
+    pub fn new(gram: &Gram, options: &ApplyOptions) -> Result<Self> {
+        let mut h = gram.matrix()?;
+        let dead = h.trace() == 0.0;
+        if dead {
+            h.fill_with_identity();
+        }
+        let order = if options.method == Method::Joint { Order::Natural } else { options.order };
+        Ok(Self { factor: Factor::new(&h, options.damping, order)?, form: Quadratic::new(h, 0.0)?, dead })
+    }
+
+    /// `None` where there is no output.
+    pub fn output_snr_db(&self, before: &DMatrix<f64>, after: &DMatrix<f64>) -> Result<Option<f64>> {
+        if self.dead {
+            return Ok(None);
+        }
+        let zeros = DMatrix::zeros(before.nrows(), before.ncols());
+        let energy: f64 = channel_errors(&self.form, before, &zeros)?.iter().sum();
+        let error: f64 = channel_errors(&self.form, before, after)?.iter().sum();
+        Ok(Some(snr_db(energy, error)))
+    }
+}
+
+/// A compressed layer.
+pub(super) struct Layer {
+    pub values: DMatrix<f64>,
+    pub blocks: Option<Blocks>,
+    /// Charged, a weight.
+    pub bits: f64,
+    /// Rounded to the nearest, for comparison.
+    pub nearest: Option<DMatrix<f64>>,
+}
+
+/// `weights`: `[n, channels]`.
+pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &ApplyOptions) -> Result<Layer> {
+    let ApplyOptions { method, quantizer, sparsity, charge, .. } = *options;
+    let need = || {
+        let cause = format!("{} without a layer's inputs", method.name());
+        Error::new("compress.calibration", cause, "give a text to calibrate on")
+    };
+    let quantized = |q: Quantized, nearest: Option<DMatrix<f64>>| Layer {
+        bits: q.bits_per_weight(),
+        blocks: q.blocks(),
+        values: q.values(),
+        nearest,
+    };
+    let pruned = |values: DMatrix<f64>, zeroed: f64| Layer {
+        values,
+        blocks: None,
+        bits: (1.0 - zeroed) * FULL_BITS + mask_bits(sparsity, charge, zeroed),
+        nearest: None,
+    };
+    let zeroed = |mask: &[bool]| mask.iter().filter(|zero| **zero).count() as f64 / mask.len().max(1) as f64;
+    match method {
+        Method::RoundToNearest => {
+            let nearest = round_to_nearest(weights, quantizer)?;
+            let values = nearest.values();
+            Ok(quantized(nearest, known.map(|_| values)))
+        }
+        Method::Gptq | Method::OneOpt => {
+            let Known { form, factor, .. } = known.ok_or_else(need)?;
+            let nearest = round_to_nearest(weights, quantizer)?;
+            let best = gptq(weights, factor, quantizer, GptqOptions::default())?;
+            let mut best = better_of(form, weights, best, &nearest)?;
+            if method == Method::OneOpt {
+                one_opt(form, weights, &mut best, false)?;
+            }
+            Ok(quantized(best, Some(nearest.values())))
+        }
+        Method::Magnitude => {
+            let mask = magnitude_mask(weights, sparsity)?;
+            Ok(pruned(magnitude(weights, sparsity)?, zeroed(&mask)))
+        }
+        Method::MagnitudeRefit => {
+            let form = &known.ok_or_else(need)?.form;
+            let mask = magnitude_mask(weights, sparsity)?;
+            Ok(pruned(refit(form, weights, &mask)?, zeroed(&mask)))
+        }
+        Method::SparseGpt => {
+            let values = sparsegpt(weights, &known.ok_or_else(need)?.factor, sparsity)?;
+            let zeros = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
+            Ok(pruned(values, zeros))
+        }
+        Method::Joint => {
+            let (q, mask) = joint(weights, &known.ok_or_else(need)?.factor, sparsity, quantizer)?;
+            let zeroed = zeroed(&mask);
+            let codes = f64::from(quantizer.bits);
+            let bits = q.bits_per_weight() - zeroed * codes + mask_bits(sparsity, charge, zeroed);
+            Ok(Layer { bits, ..quantized(q, Some(round_to_nearest(weights, quantizer)?.values())) })
+        }
+    }
+}
+
+/// A mask's bits a weight. N:m survivors say where they are, unless masks are free.
+fn mask_bits(sparsity: Sparsity, charge: Charge, zeroed: f64) -> f64 {
+    match sparsity {
+        Sparsity::Structured { zeros, of } if charge != Charge::Free => crate::cost::n_m_index_bits(of - zeros, of),
+        _ if zeroed == 0.0 => 0.0,
+        _ => charge.mask_bits(1.0 - zeroed),
+    }
+}

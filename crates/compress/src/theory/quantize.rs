@@ -1,0 +1,121 @@
+//! The error of rounding to a grid.
+
+use super::search;
+use crate::distribution::{Distribution, Moments};
+
+/// Which integers a uniform quantizer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grid {
+    /// −2^(b−1) ..= 2^(b−1) − 1, two's complement: the paper's.
+    Integer,
+    /// −(2^(b−1) − 1) ..= 2^(b−1) − 1: an odd number of levels, the same on both sides.
+    Odd,
+}
+
+impl Grid {
+    /// The least and the greatest code. `bits` is one of [`super::BITS`].
+    pub fn codes(self, bits: u32) -> (i32, i32) {
+        let half = 1 << (bits - 1);
+        match self {
+            Self::Integer => (-half, half - 1),
+            Self::Odd => (1 - half, half - 1),
+        }
+    }
+}
+
+/// Points of mass that make a rough landscape.
+const FEW: usize = 4096;
+/// Of a scan over steps.
+const FINEST_RATIO: f64 = 1.008;
+
+/// The best step, and what it loses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantized {
+    pub step: f64,
+    /// E[(w − ŵ)²].
+    pub error: f64,
+}
+
+/// E[(w − ŵ)²] for ŵ = step · clip(round(w / step), low, high), low ≤ 0 ≤ high.
+///
+/// A cell \[a, b\] with level g costs ∫ (w − g)² p; cells reach to the middle between levels, the outermost on.
+pub fn quantization_error(distribution: &dyn Distribution, step: f64, low: i32, high: i32) -> f64 {
+    let up = |a| distribution.above(a);
+    if distribution.is_symmetric() {
+        let (short, long) = ((-low).min(high), (-low).max(high));
+        let (short, long) = side_error(&up, step, short, long, distribution.reach());
+        return short + long;
+    }
+    let down = |a| distribution.below(a);
+    side_error(&up, step, high, high, distribution.reach()).0
+        + side_error(&down, step, -low, -low, distribution.reach()).0
+}
+
+/// Errors on one side of zero of a grid that ends at level `short`, and of one that ends at `long` ≥ `short`.
+fn side_error(tail: &dyn Fn(f64) -> Moments, step: f64, short: i32, long: i32, reach: f64) -> (f64, f64) {
+    let mut rest = tail(0.0);
+    let mut error = 0.0;
+    let mut short_error = f64::NAN;
+    for code in 0..=long {
+        let level = f64::from(code) * step;
+        if code == short {
+            short_error = error + rest.error_from(level);
+        }
+        let edge = level + 0.5 * step;
+        if code == long || edge > reach || rest.second == 0.0 {
+            error += rest.error_from(level);
+            break;
+        }
+        let next = tail(edge);
+        error += (rest - next).error_from(level);
+        rest = next;
+    }
+    // Where the distribution ends before `short` does, both grids are the same.
+    (if short_error.is_nan() { error } else { short_error }, error)
+}
+
+/// The step of the least error.
+///
+/// Steps are tried at ratios of 6%, as far in both directions as bounds allow a better one, then the best of them are refined.
+/// The bounds: a grid that reaches to R loses at least (√E[w²] − R)²; one that rounds |w| < step/2 to 0 loses at least their
+/// energy.
+///
+/// Few weights, and weights whose magnitudes lie close together, as norms' do, have many narrow valleys, one for each way to
+/// put some of them on levels. Those are scanned more finely, but not all found: the step of a hundred weights may be a
+/// dB or so from the best at 8 bits. Densities, and large tensors, have no such valleys.
+pub fn best_step(distribution: &dyn Distribution, grid: Grid, bits: u32) -> Quantized {
+    let (low, high) = grid.codes(bits);
+    let longest = f64::from((-low).max(high));
+    let energy = distribution.energy();
+    let rms = energy.sqrt();
+    let error = |step: f64| quantization_error(distribution, step, low, high);
+    // Magnitudes that spread less than a third of their mean.
+    let is_narrow = distribution.beyond(0.0).first.powi(2) > 0.9 * energy;
+    let is_rough = is_narrow || distribution.points().is_some_and(|points| points <= FEW);
+    // Half a level at the grid's end, as far as that can be paid.
+    let ratio = if is_rough { (1.0 + 0.5 / longest).clamp(FINEST_RATIO, search::RATIO) } else { search::RATIO };
+    let found = search::minimize_log(
+        &error,
+        rms * (1.0 + 0.4 * f64::from(bits)) / longest,
+        ratio,
+        &|step, best| longest * step >= rms * (1.0 - (best / energy).sqrt()),
+        &|step, best| energy - distribution.beyond(0.5 * step).second <= best,
+    );
+    Quantized { step: found.at, error: found.value }
+}
+
+/// E[(w − ŵ)²] for ŵ the nearest of `levels`, which ascend: codebooks such as NF4, and grids with a zero point.
+pub fn codebook_error(distribution: &dyn Distribution, levels: &[f64]) -> f64 {
+    let (above, below) = (distribution.above(0.0), distribution.below(0.0).mirrored());
+    let from = |a: f64| {
+        if a >= 0.0 { distribution.above(a) } else { above + (below - distribution.below(-a).mirrored()) }
+    };
+    let mut rest = above + below;
+    let mut error = 0.0;
+    for (i, level) in levels.iter().enumerate() {
+        let next = levels.get(i + 1).map_or(Moments::ZERO, |next| from(0.5 * (level + next)));
+        error += (rest - next).error_from(*level);
+        rest = next;
+    }
+    error
+}
