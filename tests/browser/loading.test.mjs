@@ -406,7 +406,7 @@ for (const colorScheme of ['light', 'dark']) {
     const large = panel.getByRole('listitem').filter({ hasText: 'Llama 2 7B Chat' });
     assert.match(await large.innerText(), /needs \d\.\d GB, and without a GPU at most 1\.5 GB fit/);
     assert.equal(await large.getByRole('button').count(), 0);
-    assert.match(await panel.getByRole('listitem').filter({ hasText: 'SmolLM2 360M' }).innerText(), /About 386.MB to fetch · \d+.MB of memory/);
+    assert.match(await panel.getByRole('listitem').filter({ hasText: 'SmolLM2 360M' }).innerText(), /About 386.MB to fetch.· \d+.MB of memory/);
 
     // A part is gone on with.
     const mine = panel.getByRole('listitem').filter({ hasText: 'mine.gguf' });

@@ -93,7 +93,7 @@ export class ModelsPanel {
     const here = model.whole ? `On this device, ${format.bytes(model.stored)}`
       : model.stored > 0 ? `${model.bytes ? format.bytesOf(model.stored, model.bytes) : format.bytes(model.stored)} on this device`
       : size && `${size} to fetch`;
-    const facts = [here, model.needs ? `${format.bytes(model.needs)} of memory` : ''].filter(Boolean).join(' · ');
+    const facts = [here, model.needs ? `${format.bytes(model.needs)} of memory` : ''].filter(Boolean).join('\u00a0· ');
     const licence = model.licence
       && h('a', { href: model.licence.url, target: '_blank', rel: 'noreferrer', textContent: model.licence.name, 'aria-label': `${model.licence.name}: licence of ${model.name}` });
     // Where it is not offered, what to do instead is the rest of the list.
@@ -103,7 +103,7 @@ export class ModelsPanel {
       h('div', { class: 'what' },
         h('h3', { textContent: model.name }),
         model.about && h('p', { textContent: model.about }),
-        h('p', { class: 'facts' }, facts, licence && ' · ', licence),
+        h('p', { class: 'facts' }, facts, licence && '\u00a0· ', licence),
         reason),
       h('div', { class: 'acts' },
         used ? h('p', { class: 'used', textContent: this.ready ? 'In use' : 'On its way' }) : this.#choice(model, name),
