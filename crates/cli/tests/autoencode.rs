@@ -1,28 +1,24 @@
 //! `lantern autoencode`: what it prints and writes, and what it refuses.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use common::path as text;
 use lantern_weights::{SafeDtype, SafetensorsWriter};
 use serde_json::Value as Json;
 
 fn lantern(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lantern")).arg("autoencode").args(args).output().unwrap()
+    common::lantern(&[&["autoencode"], args].concat(), b"")
 }
 
 fn json(args: &[&str]) -> Json {
-    let output = lantern(&[args, &["--device", "cpu", "--json"]].concat());
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    common::json(&[&["autoencode"], args, &["--device", "cpu", "--json"]].concat(), b"")
 }
 
-/// One line on standard error, of the form `error: code: cause (remedy)`, and nothing on standard output.
 fn fails(args: &[&str], code: &str, about: &str) {
-    let output = lantern(args);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");
-    assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
-    assert!(said.starts_with(&format!("error: {code}: ")) && said.contains(about), "{args:?}: {said}");
+    common::fails(&[&["autoencode"], args].concat(), b"", code, about);
 }
 
 fn folder(name: &str) -> PathBuf {
@@ -33,10 +29,6 @@ fn folder(name: &str) -> PathBuf {
 
 fn picture(name: &str) -> String {
     format!("{}/../../tests/cases/pictures/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 /// A half of TAESD whose weights are all zero, and its last layer's bias `last`.

@@ -1,52 +1,12 @@
 //! The binary itself: what it prints, what it refuses, and how it ends.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod common;
 
+use std::process::{Command, Stdio};
+
+use common::{fails, json, lantern, path, write};
 use lantern_weights::{GgmlType, GgufWriter, SafeDtype, SafetensorsWriter, Value};
 use serde_json::Value as Json;
-
-fn lantern(args: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lantern"))
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that does not read its input may be gone by now.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
-}
-
-fn json(args: &[&str], input: &[u8]) -> Json {
-    let output = lantern(args, input);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// A failure is one line on standard error, of the form `error: code: cause (remedy)`, and nothing on standard output.
-fn fails(args: &[&str], input: &[u8], code: &str, cause: &str) {
-    let output = lantern(args, input);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success(), "{args:?} succeeded");
-    assert!(output.stdout.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
-    assert!(said.starts_with(&format!("error: {code}: ")) && said.contains(cause), "{args:?}: {said}");
-    assert!(said.trim_end().ends_with(')') && !said.contains("panicked"), "{args:?}: {said}");
-}
-
-/// A file of its own for each test.
-fn write(name: &str, bytes: &[u8]) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, bytes).unwrap();
-    path
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// A Llama whose every answer is the same token, over a vocabulary of single characters.
 fn tiny(matrices: GgmlType) -> GgufWriter {

@@ -1,37 +1,29 @@
 //! `lantern compress`, as typed.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::Path;
+use std::process::Output;
+
+use common::write;
 use lantern_weights::{GgmlType, GgufWriter, SafeDtype, SafetensorsWriter};
 use serde_json::Value as Json;
 
 fn lantern(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lantern")).arg("compress").args(args).output().unwrap()
+    common::lantern(&[&["compress"], args].concat(), b"")
 }
 
 fn json(args: &[&str]) -> Json {
-    let output = lantern(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    common::json(&[&["compress"], args].concat(), b"")
 }
 
 fn fails(args: &[&str], code: &str) {
-    let output = lantern(args);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && output.stdout.is_empty(), "{args:?} succeeded");
-    assert!(said.starts_with(&format!("error: {code}: ")) && said.lines().count() == 1, "{args:?}: {said}");
+    common::fails(&[&["compress"], args].concat(), b"", code, "");
 }
 
 fn near(json: &Json, key: &str, wanted: f64, tolerance: f64) {
     let found = json[key].as_f64().unwrap_or(f64::NAN);
     assert!((found - wanted).abs() <= tolerance, "{key}: {found}, not {wanted}");
-}
-
-fn write(name: &str, bytes: &[u8]) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, bytes).unwrap();
-    path
 }
 
 #[test]

@@ -1,28 +1,19 @@
 //! `lantern compress apply` and `bounds`: what they write, print and refuse.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::{Path, PathBuf};
+
+use common::path;
 use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, SafeDtype, SafetensorsWriter, Value};
 use serde_json::Value as Json;
 
-fn lantern(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lantern")).args(args).output().unwrap()
-}
-
 fn json(args: &[&str]) -> Json {
-    let output = lantern(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    common::json(args, b"")
 }
 
-/// One line on standard error, of the form `error: code: cause (remedy)`, and nothing on standard output.
 fn fails(args: &[&str], code: &str, cause: &str) {
-    let output = lantern(args);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");
-    assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
-    assert!(said.starts_with(&format!("error: {code}: ")) && said.contains(cause), "{args:?}: {said}");
+    common::fails(args, b"", code, cause);
 }
 
 /// A file of its own for each test.
@@ -35,10 +26,6 @@ fn write(name: &str, bytes: &[u8]) -> PathBuf {
 /// Where it is, and no other test's.
 fn place(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compress-{name}"))
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 /// A Llama of one block and random weights, over a vocabulary of letters.
@@ -128,7 +115,7 @@ fn a_compressed_model_is_a_model() {
         let eval = ["eval", "perplexity", "--model", path(&out), "--text", path(&text), "--device", "cpu", "--json"];
         assert!(json(&[&eval[..], &["--context", "32"]].concat())["perplexity"].as_f64().unwrap() > 1.0);
     }
-    let said = lantern(&["compress", "apply", path(&file), path(&out), "--method", "magnitude"]);
+    let said = common::lantern(&["compress", "apply", path(&file), path(&out), "--method", "magnitude"], b"");
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.contains("blk.0.ffn_down.weight") && said.contains("larger than the method charges"), "{said}");
 }
@@ -246,7 +233,7 @@ fn bounds_of_a_tensor_hold_and_say_who_wins() {
     let safe = write("bounds.safetensors", &w.finish());
     let found = json(&["compress", "bounds", path(&safe), "--tensor", "w", "--n", "24", "--bits", "3", "--json"]);
     assert_eq!((&found["n"], found["pieces"].as_array().unwrap().len()), (&24.into(), 4));
-    let plain = lantern(&base[..5]);
+    let plain = common::lantern(&base[..5], b"");
     assert!(String::from_utf8(plain.stdout).unwrap().contains("quantization provably wins"));
 
     let other = |extra: &[&'static str]| -> Vec<&str> { base.iter().copied().chain(extra.iter().copied()).collect() };

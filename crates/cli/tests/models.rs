@@ -1,15 +1,12 @@
 //! `lantern models`.
 
-use std::process::Command;
+mod common;
+
+use common::{json, lantern};
 
 #[test]
 fn the_catalogue_is_listed_as_text_and_as_json() {
-    let run = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_lantern")).args(args).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let json: serde_json::Value = serde_json::from_str(&run(&["models", "--json"])).unwrap();
+    let json = json(&["models", "--json"], b"");
     let embedded = &json[0];
     assert_eq!((embedded["id"].as_str(), embedded["bytes"].as_u64()), (Some("lantern-stories"), Some(2_983_360)));
     assert_eq!(embedded["sha256"].as_str().map(str::len), Some(64));
@@ -17,6 +14,6 @@ fn the_catalogue_is_listed_as_text_and_as_json() {
         let (gpu, cpu) = (model["needs"]["gpu"].as_u64().unwrap(), model["needs"]["cpu"].as_u64().unwrap());
         assert!(gpu.min(cpu) > model["bytes"].as_u64().unwrap() / 2, "{model}");
     }
-    let text = run(&["models"]);
+    let text = String::from_utf8(lantern(&["models"], b"").stdout).unwrap();
     assert!(text.contains("tinyllama-1.1b-chat\n") && text.contains("Apache 2.0"), "{text}");
 }

@@ -1,22 +1,20 @@
 //! `lantern quantize`: what it writes and prints, and that nothing is lost when it fails.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::path as text;
 use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource};
 use serde_json::{Value as Json, json};
 
 fn lantern(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lantern")).arg("quantize").args(args).output().unwrap()
+    common::lantern(&[&["quantize"], args].concat(), b"")
 }
 
-/// One line on standard error, of the form `error: code: cause (remedy)`, and nothing on standard output.
 fn fails(args: &[&str], code: &str, about: &str) {
-    let output = lantern(args);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");
-    assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
-    assert!(said.starts_with(&format!("error: {code}: ")) && said.contains(about), "{args:?}: {said}");
+    common::fails(&[&["quantize"], args].concat(), b"", code, about);
 }
 
 /// A folder of its own for each test, empty.
@@ -25,10 +23,6 @@ fn folder(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 fn files(folder: &Path) -> Vec<String> {
