@@ -4,6 +4,8 @@
 use half::f16;
 use lantern_graph::{Error, Result};
 
+pub use crate::quantize::Granularity;
+
 /// scale · k, k from `low` to `high`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Grid {
@@ -20,17 +22,6 @@ pub enum Range {
     MinMax,
     /// The scale of the smallest squared error, searched in shares of min-max: a hundred steps down to a quarter of it.
     Mse,
-}
-
-/// How many weights of a row share a scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
-    /// One scale for the whole matrix.
-    Tensor,
-    /// One scale a row.
-    Channel,
-    /// One scale for so many neighbours in a row; the last group of a row may be shorter.
-    Group(usize),
 }
 
 /// What is quantized to.
