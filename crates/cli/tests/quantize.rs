@@ -3,7 +3,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use common::path as text;
 use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource};
@@ -132,10 +132,7 @@ fn a_quantized_model_answers() {
     let tokens = |file: &str| -> Json {
         let args =
             ["--prompt", "Once upon a time", "--max-tokens", "8", "--device", "cpu", "--tier", "exact", "--json"];
-        let answer = Command::new(env!("CARGO_BIN_EXE_lantern")).args(["chat", "--model", file]).args(args).output();
-        let answer = answer.unwrap();
-        assert!(answer.status.success(), "{file}: {}", String::from_utf8_lossy(&answer.stderr));
-        serde_json::from_slice::<Json>(&answer.stdout).unwrap()["tokens"].clone()
+        common::json(&[&["chat", "--model", file], &args[..]].concat(), b"")["tokens"].clone()
     };
     let before = tokens(&model);
     for (name, same) in [("f32", true), ("q6_k", false), ("q4_k", false)] {

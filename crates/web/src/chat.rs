@@ -171,7 +171,10 @@ fn prompt<E: Executor>(model: &ChatModel<E>, request: &JsValue) -> Result<Prompt
             .iter()
             .map(|turn| Ok(Message::new(js::string(&turn, "role")?, js::string(&turn, "content")?)))
             .collect::<Result<_>>()?;
-        return Ok(Prompt { ids: model.chat_prompt(&messages)?, first: model.system_prefix(&messages)? });
+        // Finding its end writes the conversation down several times: only where something may be forgotten.
+        let slides = js::field(request, "overflow").as_string().is_some_and(|overflow| overflow == "slide");
+        let first = if slides { model.system_prefix(&messages)? } else { 0 };
+        return Ok(Prompt { ids: model.chat_prompt(&messages)?, first });
     }
     let held: Vec<u32> = js::array(&asked, "ids")?.iter().filter_map(|id| id.as_f64()).map(|id| id as u32).collect();
     let text = js::string(&asked, "text")?;
