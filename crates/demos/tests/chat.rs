@@ -5,9 +5,9 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{SMALL, Sizes, load, open, random_ids, random_model, relative_error};
+use common::{SMALL, Sizes, generate, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Overflow, Token, fit};
+use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit};
 use lantern_graph::{Bindings, Cancel, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
 use lantern_weights::{Gguf, MemorySource};
 use pollster::block_on;
@@ -18,14 +18,6 @@ fn cpu() -> Rc<Cpu> {
 
 fn options(max_tokens: usize) -> GenerateOptions {
     GenerateOptions { max_tokens, ..GenerateOptions::default() }
-}
-
-fn generate<E: Executor>(
-    session: &mut ChatSession<E>,
-    prompt: &[u32],
-    options: &GenerateOptions,
-) -> Result<Generation> {
-    block_on(session.generate(prompt, options, &Cancel::new(), &mut |_| {}))
 }
 
 #[test]

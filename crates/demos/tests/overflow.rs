@@ -4,26 +4,17 @@ mod common;
 
 use std::rc::Rc;
 
-use common::{SMALL, Sizes, open, random_ids, random_model};
+use common::{SMALL, Sizes, generate, open, random_ids, random_model};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{ChatSession, Finish, GenerateOptions, Generation, LoadOptions, Overflow, fit};
+use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, fit};
 use lantern_gpu::Tier;
-use lantern_graph::{Cancel, Executor, Result};
-use pollster::block_on;
+use lantern_graph::Executor;
 
 const CONTEXT: usize = 24;
 const KEEP: usize = 3;
 
 fn sliding(max_tokens: usize, keep: usize) -> GenerateOptions {
     GenerateOptions { max_tokens, overflow: Overflow::Slide { keep }, ..GenerateOptions::default() }
-}
-
-fn generate<E: Executor>(
-    session: &mut ChatSession<E>,
-    prompt: &[u32],
-    options: &GenerateOptions,
-) -> Result<Generation> {
-    block_on(session.generate(prompt, options, &Cancel::new(), &mut |_| {}))
 }
 
 fn file() -> (Vec<u8>, Vec<u32>) {

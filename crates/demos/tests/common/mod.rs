@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::{llama as dense, mistral};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{ChatModel, ChatSession, LoadOptions};
+use lantern_demos::chat::{ChatModel, ChatSession, GenerateOptions, Generation, LoadOptions};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
 use lantern_graph::{Cancel, Executor, Result};
 use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, Value, dequantize};
@@ -163,6 +163,14 @@ pub fn load<E: Executor>(executor: &Rc<E>, bytes: &[u8], options: &LoadOptions) 
 
 pub fn open<E: Executor>(executor: &Rc<E>, bytes: &[u8], options: &LoadOptions) -> Result<ChatSession<E>> {
     block_on(load(executor, bytes, options)?.session(&mut |_| {}, &Cancel::new()))
+}
+
+pub fn generate<E: Executor>(
+    session: &mut ChatSession<E>,
+    prompt: &[u32],
+    options: &GenerateOptions,
+) -> Result<Generation> {
+    block_on(session.generate(prompt, options, &Cancel::new(), &mut |_| {}))
 }
 
 /// The logits after each of `ids`, each token given whatever was predicted.
