@@ -43,9 +43,10 @@ def rotate(x, cos, sin):
 
 
 class Block(nn.Module):
-    def __init__(self, shape):
+    def __init__(self, shape, dropout):
         super().__init__()
         self.shape = shape
+        self.dropout = nn.Dropout(dropout)
         kv = shape.kv_heads * shape.head_dim
         self.attn_norm = nn.RMSNorm(shape.dim, eps=shape.norm_eps)
         self.attn_q = nn.Linear(shape.dim, shape.dim, bias=False)
@@ -67,17 +68,19 @@ class Block(nn.Module):
         share = self.shape.heads // self.shape.kv_heads
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
         a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.attn_output(a.transpose(1, 2).reshape(batch, time, -1))
+        x = x + self.dropout(self.attn_output(a.transpose(1, 2).reshape(batch, time, -1)))
         h = self.ffn_norm(x)
-        return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
+        return x + self.dropout(self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h)))
 
 
 class Llama(nn.Module):
-    def __init__(self, shape):
+    """`dropout` is of what each branch adds, while training."""
+
+    def __init__(self, shape, dropout=0.0):
         super().__init__()
         self.shape = shape
         self.token_embd = nn.Embedding(shape.vocab, shape.dim)
-        self.blk = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.blk = nn.ModuleList(Block(shape, dropout) for _ in range(shape.layers))
         self.output_norm = nn.RMSNorm(shape.dim, eps=shape.norm_eps)
         cos, sin = rotary_table(shape, shape.context)
         self.register_buffer("cos", cos, persistent=False)

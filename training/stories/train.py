@@ -107,7 +107,9 @@ def main():
     arguments.add_argument("--rows", type=int, default=16)
     arguments.add_argument("--length", type=int, default=256, help="window before the decay; in it twice this, with half the rows")
     arguments.add_argument("--lr", type=float, default=3e-3)
+    arguments.add_argument("--dropout", type=float, default=0.1, help="the texts are few and read many times")
     arguments.add_argument("--threads", type=int, default=0)
+    arguments.add_argument("--bf16", action="store_true", help="multiply in bfloat16; weights, optimisers and validation stay float32")
     arguments.add_argument("--compile", action="store_true")
     arguments.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = arguments.parse_args()
@@ -119,7 +121,7 @@ def main():
     train = np.fromfile(options.run / "train.bin", "<u2")
     held = np.fromfile(options.run / "val.bin", "<u2")
     shape = Shape()
-    model = Llama(shape).to(device)
+    model = Llama(shape, options.dropout).to(device)
     matrices = [p for n, p in model.named_parameters() if n.startswith("blk.") and p.dim() == 2]
     embedding = [model.token_embd.weight]
     norms = [p for p in model.parameters() if p.dim() == 1]
@@ -167,7 +169,8 @@ def main():
         # Twice the window and half the rows once the decay has begun. The windows of the two phases are numbered apart.
         rows, length = (max(1, options.rows // 2), options.length * 2) if decaying else (options.rows, options.length)
         x, y = batch(train, options.seed + decaying, step - (decay_from or 0) * decaying, rows, length, device)
-        loss = forward(x, y)
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
+            loss = forward(x, y)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:

@@ -236,9 +236,19 @@ fn bounds_of_a_tensor_hold_and_say_who_wins() {
     let plain = common::lantern(&base[..5], b"");
     assert!(String::from_utf8(plain.stdout).unwrap().contains("quantization provably wins"));
 
+    // No time to search: what is proven all the same, and how far it is from what was found.
+    let cut = common::lantern(&[&base[..5], &["--n", "32", "--max-seconds", "0"]].concat(), b"");
+    let cut = String::from_utf8(cut.stdout).unwrap();
+    assert!(cut.contains("8 of 8 searches for the best quantization met their limit"), "{cut}");
+    let cut = json(&[&base[..], &["--rows", "1", "--n", "32", "--max-seconds", "0"]].concat());
+    let q = &cut["pieces"][0]["quantization_snr_db"];
+    let gap = q["proven"].as_f64().unwrap() - q["exact"].as_f64().unwrap();
+    assert!(q["complete"] == false && gap > 0.0 && (q["gap_db"].as_f64().unwrap() - gap).abs() < 1e-6, "{q}");
+
     let other = |extra: &[&'static str]| -> Vec<&str> { base.iter().copied().chain(extra.iter().copied()).collect() };
     fails(&other(&["--rows", "32"]), "compress.size", "row 32");
     fails(&other(&["--rows", "a-b"]), "usage", "a-b");
+    fails(&other(&["--max-seconds", "soon"]), "usage", "soon");
     fails(&other(&["--n", "0"]), "compress.size", "0 inputs");
     fails(&other(&["--n", "65"]), "compress.size", "65 inputs");
     fails(&other(&["--bits", "1"]), "compress.bits", "1 bits");

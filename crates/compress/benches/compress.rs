@@ -5,8 +5,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use lantern_compress::distribution::{Distribution, Gaussian, Laplace, Scan, StudentT, Table};
-use lantern_compress::quantize::squared_error;
-use lantern_compress::theory::{BITS, Grid, Terms, curve, student_t_crossover};
+use lantern_compress::grid::Codes;
+use lantern_compress::theory::{BITS, Terms, curve, student_t_crossover};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::hint::black_box;
@@ -61,8 +61,7 @@ fn layers(c: &mut Criterion) {
     group.bench_function("second pass, 7 widths", |b| {
         b.iter(|| {
             let measure = |c: &lantern_compress::theory::Comparison| {
-                let (low, high) = Grid::Integer.codes(c.bits);
-                squared_error(black_box(&values), c.step, low, high)
+                Codes::Integer.grid(c.bits, c.step).squared_error(black_box(&values))
             };
             found.iter().map(measure).sum::<f64>()
         });

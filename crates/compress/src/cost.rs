@@ -56,16 +56,16 @@ pub fn binary_entropy(p: f64) -> f64 {
     [p, 1.0 - p].iter().filter(|p| **p > 0.0).map(|p| -p * p.log2()).sum()
 }
 
-/// Bits a weight for the indices of n:m sparsity: each of n survivors in m says its place, ⌈log₂ m⌉ bits. 1 for 2:4, 1.5
+/// Bits a weight for the indices of N:M sparsity: each of n survivors in m says its place, ⌈log₂ m⌉ bits. 1 for 2:4, 1.5
 /// for 4:8.
 pub fn n_m_index_bits(n: usize, m: usize) -> f64 {
     let place = m.next_power_of_two().trailing_zeros();
     n as f64 * f64::from(place) / m as f64
 }
 
-/// Bits a weight for scales and zero points that `group` weights share, on average.
-pub fn parameter_bits(group: f64, scale_bits: f64, zero_point_bits: f64) -> f64 {
-    (scale_bits + zero_point_bits) / group
+/// Bits a weight for what `group` weights share on average: `bits` of scale and zero point.
+pub fn parameter_bits(group: f64, bits: f64) -> f64 {
+    bits / group
 }
 
 #[cfg(test)]
@@ -104,7 +104,7 @@ mod tests {
     fn indices_scales_and_zero_points() {
         assert_eq!((n_m_index_bits(2, 4), n_m_index_bits(4, 8), n_m_index_bits(1, 1)), (1.0, 1.5, 0.0));
         // Q4_0: an f16 for 32 weights. Q4_K's 6-bit scales and minima of 32 under two f16 of 256 make half a bit as well.
-        assert_eq!(parameter_bits(32.0, 16.0, 0.0), 0.5);
-        assert_eq!(parameter_bits(32.0, 6.0, 6.0) + parameter_bits(256.0, 16.0, 16.0), 0.5);
+        assert_eq!(parameter_bits(32.0, 16.0), 0.5);
+        assert_eq!(parameter_bits(32.0, 6.0 + 6.0) + parameter_bits(256.0, 16.0 + 16.0), 0.5);
     }
 }

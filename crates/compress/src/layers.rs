@@ -6,7 +6,6 @@
 //! histogram's answer stands.
 
 use crate::distribution::{Scan, Summary};
-use crate::quantize::squared_error;
 use crate::snr_db;
 use crate::theory::{Comparison, Terms, check_bits, curve};
 use lantern_graph::{Cancel, Error, Result};
@@ -217,8 +216,8 @@ async fn read_again(
         // Halves are exact in the first pass.
         if let Chunk::Values(values) = chunk {
             for (comparison, error) in comparisons.iter().zip(errors.iter_mut()) {
-                let (low, high) = terms.grid.codes(comparison.bits);
-                *error += squared_error(values, comparison.step, low, high);
+                let grid = terms.codes.grid(comparison.bits, comparison.step);
+                *error += grid.squared_error(values);
             }
         }
     })

@@ -13,6 +13,7 @@
 pub mod bounds;
 pub mod cost;
 pub mod distribution;
+pub mod grid;
 pub mod layers;
 pub mod layerwise;
 pub mod network;

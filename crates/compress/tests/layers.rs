@@ -7,9 +7,10 @@ use std::cell::Cell;
 use common::{gaussian, seeded, truncated_t};
 use lantern_compress::cost::Charge;
 use lantern_compress::distribution::Scan;
+use lantern_compress::grid::Codes;
 use lantern_compress::layers::{Entry, Report, Winner, compare_file};
-use lantern_compress::quantize::squared_error;
-use lantern_compress::theory::{BITS, Grid, Terms};
+use lantern_compress::prune::{Sparsity, magnitude};
+use lantern_compress::theory::{BITS, Terms};
 use lantern_graph::{Cancel, Result};
 use lantern_weights::{
     ByteSource, GgmlType, Gguf, GgufWriter, MemorySource, SafeDtype, Safetensors, SafetensorsWriter, quantize,
@@ -54,15 +55,15 @@ fn every_type_of_a_file_is_compared_like_its_values() {
         let n = decoded.len() as f64;
         let energy = decoded.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / n;
         for c in &layer.comparisons {
-            let (low, high) = Grid::Integer.codes(c.bits);
-            let exact = 10.0 * (energy / (squared_error(&decoded, c.step, low, high) / n)).log10();
+            let error = |step| Codes::Integer.grid(c.bits, step).squared_error(&decoded) / n;
+            let exact = 10.0 * (energy / error(c.step)).log10();
             assert!((c.quant_snr_db - exact).abs() < 1e-3, "{name}, {} bits: {} or {exact}", c.bits, c.quant_snr_db);
             // No step nearby is better on the very values, by more than the histogram blurs.
             for factor in [0.9, 0.97, 1.03, 1.1] {
-                let other = 10.0 * (energy / (squared_error(&decoded, c.step * factor, low, high) / n)).log10();
+                let other = 10.0 * (energy / error(c.step * factor)).log10();
                 assert!(other < c.quant_snr_db + 0.01, "{name}, {} bits: {other} dB at {factor} of the step", c.bits);
             }
-            let pruned = lantern_compress::prune::magnitude(&decoded, c.sparsity).unwrap().snr_db(&decoded);
+            let pruned = magnitude(&decoded, 1, Sparsity::Share(c.sparsity)).unwrap().snr_db(&decoded);
             assert!((c.prune_snr_db - pruned).abs() < 5e-3, "{name}: {} or {pruned}", c.prune_snr_db);
         }
     }

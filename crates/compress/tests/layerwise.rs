@@ -2,9 +2,11 @@
 
 use lantern_compress::bounds::Draws;
 use lantern_compress::layerwise::{
-    Blocks, DAMPING, Factor, GptqOptions, Granularity, Order, Quantizer, Range, Sparsity, better_of, bias_correction,
-    channel_errors, gptq, joint, magnitude, magnitude_mask, one_opt, refit, round_to_nearest, sparsegpt,
+    Blocks, DAMPING, Factor, GptqOptions, Order, better_of, bias_correction, channel_errors, gptq, joint, magnitude,
+    masked, one_opt, refit, round_to_nearest, sparsegpt,
 };
+use lantern_compress::prune::{Mask, Sparsity};
+use lantern_compress::quantize::{Granularity, Range, Uniform};
 use lantern_compress::{Gram, Quadratic};
 use nalgebra::DMatrix;
 
@@ -37,8 +39,13 @@ impl Layer {
     }
 }
 
-fn quantizer(bits: u32, granularity: Granularity) -> Quantizer {
-    Quantizer { bits, granularity, range: Range::Mse, either_sign: true }
+fn quantizer(bits: u32, granularity: Granularity) -> Uniform {
+    Uniform::gguf(bits, granularity, Range::Mse)
+}
+
+/// The least in magnitude at zero.
+fn zeroed(weights: &DMatrix<f64>, sparsity: Sparsity) -> DMatrix<f64> {
+    masked(weights, &magnitude(weights, sparsity).unwrap())
 }
 
 const GRANULARITIES: [Granularity; 4] =
@@ -64,13 +71,35 @@ fn compensation_beats_rounding_and_single_changes_improve_it() {
                 let mut other = improved.clone();
                 let (grid, code) = (other.grid(0, i), i32::from(other.codes[i]) + step);
                 if (grid.low..=grid.high).contains(&code) {
-                    other.codes[i] = code as i8;
+                    other.codes[i] = code as i16;
                     let error = channel_errors(&layer.form, &layer.weights, &other.values()).unwrap()[0];
                     assert!(error >= best[0] * (1.0 - 1e-9), "input {i}, step {step}");
                 }
             }
         }
     }
+}
+
+/// Weights of one sign: a zero point is worth a bit, to every method.
+#[test]
+fn methods_work_on_grids_with_a_zero_point() {
+    let mut layer = Layer::new(11);
+    layer.weights.iter_mut().for_each(|w| *w = w.abs() + 0.5);
+    let factor = layer.factor(Order::Natural);
+    let with = Uniform::asymmetric(4, Granularity::Group(32), Range::Mse);
+    let without = Uniform::symmetric(4, Granularity::Group(32), Range::Mse);
+    let nearest = round_to_nearest(&layer.weights, with).unwrap();
+    let mut best = gptq(&layer.weights, &factor, with, GptqOptions::default()).unwrap();
+    let compensated = layer.error(&best.values());
+    one_opt(&layer.form, &layer.weights, &mut best, false).unwrap();
+    let plain = gptq(&layer.weights, &factor, without, GptqOptions::default()).unwrap();
+    let errors = [layer.error(&best.values()), compensated, layer.error(&nearest.values())];
+    assert!(errors[0] <= errors[1] && errors[1] < 0.9 * errors[2], "{errors:?}");
+    assert!(errors[1] < 0.5 * layer.error(&plain.values()));
+    assert!(best.codes.iter().all(|code| (0..16).contains(code)));
+    assert_eq!((best.blocks(), best.bits_per_weight()), (None, 4.0 + 36.0 / 32.0));
+    let (both, mask) = joint(&layer.weights, &factor, Sparsity::Share(0.5), with).unwrap();
+    assert!(both.values().iter().zip(&mask.0).all(|(value, keep)| *keep || *value == 0.0));
 }
 
 #[test]
@@ -106,7 +135,7 @@ fn act_order_puts_every_weight_in_its_place() {
         let [a, b, c] = [&ordered, &natural, &nearest].map(|q| layer.error(&q.values()));
         assert!(a < 0.8 * b && a < 0.8 * c, "{granularity:?}: act-order {a}, natural {b}, nearest {c}");
         // What is decided first is decided by itself.
-        let last: Vec<i8> = (0..CHANNELS).map(|c| ordered.codes[c * N + N - 1]).collect();
+        let last: Vec<i16> = (0..CHANNELS).map(|c| ordered.codes[c * N + N - 1]).collect();
         assert_eq!(last, (0..CHANNELS).map(|c| nearest.codes[c * N + N - 1]).collect::<Vec<_>>());
     }
 }
@@ -143,22 +172,20 @@ fn zeros_are_as_many_as_asked_for_and_where_structure_allows() {
     for share in [0.0, 0.3, 0.5, 0.75, 0.875, 1.0] {
         let wanted = (share * (N * CHANNELS) as f64).round() as usize;
         for pruned in [
-            magnitude(&layer.weights, Sparsity::Share(share)).unwrap(),
+            zeroed(&layer.weights, Sparsity::Share(share)),
             sparsegpt(&layer.weights, &factor, Sparsity::Share(share)).unwrap(),
         ] {
             assert_eq!(pruned.iter().filter(|v| **v == 0.0).count(), wanted, "{share}");
         }
     }
-    for (zeros, of) in [(2, 4), (4, 8), (1, 4)] {
-        let sparsity = Sparsity::Structured { zeros, of };
-        for pruned in
-            [magnitude(&layer.weights, sparsity).unwrap(), sparsegpt(&layer.weights, &factor, sparsity).unwrap()]
-        {
-            let groups = pruned.as_slice().chunks(of).map(|group| group.iter().filter(|v| **v == 0.0).count());
-            assert!(groups.into_iter().all(|count| count == zeros), "{zeros}:{of}");
+    for (n, m) in [(2, 4), (4, 8), (3, 4)] {
+        let sparsity = Sparsity::NOfM { n, m };
+        for pruned in [zeroed(&layer.weights, sparsity), sparsegpt(&layer.weights, &factor, sparsity).unwrap()] {
+            let groups = pruned.as_slice().chunks(m).map(|group| group.iter().filter(|v| **v == 0.0).count());
+            assert!(groups.into_iter().all(|count| count == m - n), "{n}:{m}");
         }
     }
-    for wrong in [Sparsity::Share(-0.1), Sparsity::Share(f64::NAN), Sparsity::Structured { zeros: 5, of: 4 }] {
+    for wrong in [Sparsity::Share(-0.1), Sparsity::Share(f64::NAN), Sparsity::NOfM { n: 5, m: 4 }] {
         assert_eq!(magnitude(&layer.weights, wrong).unwrap_err().code, "compress.sparsity");
     }
 }
@@ -167,21 +194,21 @@ fn zeros_are_as_many_as_asked_for_and_where_structure_allows() {
 fn compensated_pruning_beats_magnitude_and_a_refit_is_the_best_for_its_zeros() {
     let layer = Layer::new(7);
     let factor = layer.factor(Order::Natural);
-    for sparsity in [Sparsity::Share(0.5), Sparsity::Share(0.75), Sparsity::Structured { zeros: 2, of: 4 }] {
-        let plain = magnitude(&layer.weights, sparsity).unwrap();
+    for sparsity in [Sparsity::Share(0.5), Sparsity::Share(0.75), Sparsity::NOfM { n: 2, m: 4 }] {
+        let plain = zeroed(&layer.weights, sparsity);
         let swept = sparsegpt(&layer.weights, &factor, sparsity).unwrap();
-        let mask = magnitude_mask(&layer.weights, sparsity).unwrap();
+        let mask = magnitude(&layer.weights, sparsity).unwrap();
         let refitted = refit(&layer.form, &layer.weights, &mask).unwrap();
         let [a, b, c] = [&plain, &swept, &refitted].map(|v| layer.error(v));
         println!("{sparsity:?}: magnitude {a:.3e}, SparseGPT {b:.3e}, magnitude with refit {c:.3e}");
         assert!(b < 0.8 * a && c < 0.8 * a, "{a} {b} {c}");
         // The gradient is zero where weights were kept.
         let gradient = layer.form.h() * (&layer.weights - &refitted);
-        for (slope, zero) in gradient.iter().zip(&mask) {
-            assert!(*zero || slope.abs() < 1e-9 * layer.form.h().trace(), "{slope}");
+        for (slope, keep) in gradient.iter().zip(&mask.0) {
+            assert!(!*keep || slope.abs() < 1e-9 * layer.form.h().trace(), "{slope}");
         }
         // And the sweep's zeros, refitted, are better still.
-        let zeros: Vec<bool> = swept.iter().map(|v| *v == 0.0).collect();
+        let zeros = Mask(swept.iter().map(|v| *v != 0.0).collect());
         assert!(layer.error(&refit(&layer.form, &layer.weights, &zeros).unwrap()) <= b);
     }
 }
@@ -190,12 +217,12 @@ fn compensated_pruning_beats_magnitude_and_a_refit_is_the_best_for_its_zeros() {
 fn one_sweep_for_both_beats_pruning_and_then_rounding() {
     let layer = Layer::new(8);
     let factor = layer.factor(Order::Natural);
-    for sparsity in [Sparsity::Share(0.5), Sparsity::Structured { zeros: 2, of: 4 }] {
+    for sparsity in [Sparsity::Share(0.5), Sparsity::NOfM { n: 2, m: 4 }] {
         for granularity in GRANULARITIES {
             let quantizer = quantizer(3, granularity);
             let (both, mask) = joint(&layer.weights, &factor, sparsity, quantizer).unwrap();
-            assert_eq!(mask.iter().filter(|zero| **zero).count(), N * CHANNELS / 2);
-            assert!(mask.iter().zip(&both.codes).all(|(zero, code)| !zero || *code == 0));
+            assert_eq!(mask.0.iter().filter(|keep| !**keep).count(), N * CHANNELS / 2);
+            assert!(mask.0.iter().zip(&both.codes).all(|(keep, code)| *keep || *code == 0));
             let pruned = sparsegpt(&layer.weights, &factor, sparsity).unwrap();
             let apart = layer.error(&round_to_nearest(&pruned, quantizer).unwrap().values());
             let together = layer.error(&both.values());

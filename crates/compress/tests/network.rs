@@ -6,10 +6,12 @@ use std::rc::Rc;
 
 use lantern_compress::bounds::Draws;
 use lantern_compress::cost::Charge;
-use lantern_compress::layerwise::{DAMPING, Granularity, Order, Quantizer, Range, Rotation, Sparsity};
+use lantern_compress::layerwise::{DAMPING, Order, Rotation};
 use lantern_compress::network::{
     Applied, ApplyOptions, Block, Calibrator, LINEAR, Method, NORMS, Original, apply, rotate_embedding, rotate_output,
 };
+use lantern_compress::prune::Sparsity;
+use lantern_compress::quantize::{Granularity, Range, Uniform};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perplexity};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Session, Value};
@@ -211,7 +213,7 @@ fn load(bytes: &[u8]) -> Rc<ChatModel<Cpu>> {
 fn options(method: Method, bits: u32) -> ApplyOptions {
     ApplyOptions {
         method,
-        quantizer: Quantizer { bits, granularity: Granularity::Group(32), range: Range::Mse, either_sign: true },
+        quantizer: Uniform::gguf(bits, Granularity::Group(32), Range::Mse),
         sparsity: Sparsity::at_bits(bits.into()),
         charge: Charge::Free,
         order: Order::Natural,

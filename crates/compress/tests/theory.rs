@@ -5,10 +5,11 @@ mod common;
 use common::loss_by_integration;
 use lantern_compress::cost::Charge;
 use lantern_compress::distribution::{Distribution, Gaussian, Laplace, Mixture, StudentT, Table, Uniform};
+use lantern_compress::grid::Codes;
 use lantern_compress::quantize::NF4;
 use lantern_compress::theory::{
-    BITS, Grid, Terms, best_joint, best_step, codebook_error, compare, curve, differential_entropy_bits,
-    gaussian_bound_db, joint, loss_densities, quantization_error, shannon_lower_bound_db, student_t_crossover,
+    BITS, Terms, best_joint, best_step, codebook_error, compare, curve, differential_entropy_bits, gaussian_bound_db,
+    joint, loss_densities, quantization_error, shannon_lower_bound_db, student_t_crossover,
 };
 
 /// What the reference values are rounded to, and what is promised.
@@ -31,7 +32,7 @@ fn gaussian_values_of_the_table() {
         assert!(c.quant_snr_db >= c.prune_snr_db + 5.0, "{c:?}");
         assert!(c.quant_snr_db < gaussian_bound_db(f64::from(c.bits)), "{c:?}");
     }
-    let odd = compare(&Gaussian, 4, Terms { grid: Grid::Odd, ..Terms::default() }).unwrap();
+    let odd = compare(&Gaussian, 4, Terms { codes: Codes::Odd, ..Terms::default() }).unwrap();
     near(odd.quant_snr_db, 18.90, DB, "15 levels");
     // Table values of the uniform quantizer with 15 and 16 levels end there (Max 1960); the entropy is of the 16.
     let four = compare(&Gaussian, 4, Terms::default()).unwrap();
@@ -96,14 +97,13 @@ fn steps_are_the_best_ones_for_any_distribution() {
     ];
     for (i, (d, end)) in all.iter().enumerate() {
         for bits in [2, 3, 5, 8] {
-            for grid in [Grid::Integer, Grid::Odd] {
-                let (low, high) = grid.codes(bits);
-                let best = best_step(*d, grid, bits);
-                let slow = loss_by_integration(*d, 2, best.step, low, high, *end);
-                near(best.error / slow, 1.0, 1e-6, &format!("error of {i} at {bits} bits, {grid:?}"));
+            for codes in [Codes::Integer, Codes::Odd] {
+                let best = best_step(*d, codes, bits);
+                let slow = loss_by_integration(*d, 2, &codes.grid(bits, best.step), *end);
+                near(best.error / slow, 1.0, 1e-6, &format!("error of {i} at {bits} bits, {codes:?}"));
                 let mut step = d.energy().sqrt() * 1e-3;
                 while step < 4.0 * end.min(50.0 * d.energy().sqrt()) {
-                    let error = quantization_error(*d, step, low, high);
+                    let error = quantization_error(*d, &codes.grid(bits, step));
                     assert!(error >= best.error * (1.0 - 1e-9), "{i} at {bits} bits: {step} beats {}", best.step);
                     step *= 1.007;
                 }
@@ -135,13 +135,12 @@ fn one_side_of_a_symmetric_distribution_is_enough() {
     }
     let t = StudentT::new(3.0, 30.0).unwrap();
     for bits in BITS {
-        for grid in [Grid::Integer, Grid::Odd] {
-            let (low, high) = grid.codes(bits);
+        for codes in [Codes::Integer, Codes::Odd] {
             for step in [0.01, 0.2, 3.0, 90.0] {
-                let (a, b) =
-                    (quantization_error(&t, step, low, high), quantization_error(&BothSides(t), step, low, high));
+                let grid = codes.grid(bits, step);
+                let (a, b) = (quantization_error(&t, &grid), quantization_error(&BothSides(t), &grid));
                 near(a / b, 1.0, 1e-12, &format!("{bits} bits, step {step}"));
-                let levels: Vec<f64> = (low..=high).map(|code| step * f64::from(code)).collect();
+                let levels: Vec<f64> = (grid.low..=grid.high).map(|code| grid.value(code)).collect();
                 near(codebook_error(&t, &levels) / a, 1.0, 1e-9, "as a codebook");
             }
         }
@@ -240,7 +239,7 @@ fn the_areas_under_the_curves_are_the_errors() {
     let terms = Terms::default();
     let c = compare(&Laplace, 3, terms).unwrap();
     let h = 1e-3;
-    let curves = loss_densities(&Laplace, &c, terms.grid, (-40_000..=40_000).map(|i| h * f64::from(i)));
+    let curves = loss_densities(&Laplace, &c, terms.codes, (-40_000..=40_000).map(|i| h * f64::from(i)));
     let area = |f: fn(&lantern_compress::theory::LossDensity) -> f64| h * curves.iter().map(f).sum::<f64>();
     near(area(|p| p.density), 1.0, 1e-6, "density");
     near(area(|p| p.quantization) / 2.0 * 10f64.powf(c.quant_snr_db / 10.0), 1.0, 1e-3, "quantization");

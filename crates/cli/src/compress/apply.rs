@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
-use lantern_compress::layerwise::{DAMPING, Granularity, Order, Quantizer, Range, Sparsity};
+use lantern_compress::layerwise::{DAMPING, Order};
 use lantern_compress::network::{self, Applied, ApplyOptions, Calibrator, LayerReport, Original};
+use lantern_compress::prune::Sparsity;
+use lantern_compress::quantize::{Granularity, Range, Uniform};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{LoadOptions, check};
 use lantern_graph::{Cancel, Error, Result};
@@ -36,7 +38,7 @@ pub struct Apply {
     /// How wide grids are
     #[arg(long, value_enum, default_value_t = RangeKind::Mse)]
     pub range: RangeKind,
-    /// Share of zeros, 0 to 1, or n:m zeros among neighbours, such as 2:4 [default: what equals --bits; for joint 0.5]
+    /// Share of zeros, 0 to 1, or N:M, such as 2:4: of every M neighbours N stay [default: what equals --bits; for joint 0.5]
     #[arg(long, value_parser = sparsity)]
     pub sparsity: Option<Sparsity>,
     /// What a mask is charged
@@ -116,14 +118,11 @@ fn group(text: &str) -> Result<Granularity, String> {
 }
 
 fn sparsity(text: &str) -> Result<Sparsity, String> {
-    let wrong = |_| "give a share such as 0.5, or zeros:neighbours such as 2:4".to_owned();
-    if let Some((zeros, of)) = text.split_once(':') {
-        return Ok(Sparsity::Structured {
-            zeros: zeros.parse().map_err(|e: std::num::ParseIntError| wrong(e.to_string()))?,
-            of: of.parse().map_err(|e: std::num::ParseIntError| wrong(e.to_string()))?,
-        });
-    }
-    text.parse().map(Sparsity::Share).map_err(|e: std::num::ParseFloatError| wrong(e.to_string()))
+    let parsed = match text.split_once(':') {
+        Some((n, m)) => n.parse().ok().zip(m.parse().ok()).map(|(n, m)| Sparsity::NOfM { n, m }),
+        None => text.parse().ok().map(Sparsity::Share),
+    };
+    parsed.ok_or_else(|| "give a share such as 0.5, or N:M such as 2:4".into())
 }
 
 impl Apply {
@@ -133,7 +132,7 @@ impl Apply {
             RangeKind::Mse => Range::Mse,
             RangeKind::MinMax => Range::MinMax,
         };
-        let quantizer = Quantizer { bits: self.bits, granularity: self.group, range, either_sign: true };
+        let quantizer = Uniform::gguf(self.bits, self.group, range);
         quantizer.check()?;
         let equal =
             if method == network::Method::Joint { Sparsity::Share(0.5) } else { Sparsity::at_bits(self.bits.into()) };

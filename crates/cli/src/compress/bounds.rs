@@ -1,9 +1,10 @@
 //! `lantern compress bounds`: what is provably best for pieces of a tensor's rows.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use lantern_compress::bounds::{Bounds, Draws, MAX_QUANTIZED, Options, Refit, bounds};
+use lantern_compress::bounds::{Bounds, Draws, Limit, MAX_QUANTIZED, Options, Refit, bounds, gap_db};
 use lantern_compress::network::Calibrator;
 use lantern_compress::{Quadratic, snr_db};
 use lantern_cpu::Cpu;
@@ -40,9 +41,12 @@ pub struct BoundsArgs {
     /// How exact pruning may move what it keeps
     #[arg(long, value_enum, default_value_t = RefitKind::Free)]
     pub refit: RefitKind,
-    /// Partial solutions that each search may look at
+    /// Partial solutions that each exact search may look at
     #[arg(long, default_value_t = 1_000_000)]
     pub max_nodes: u64,
+    /// Seconds that each exact search may take: what it has found and proven by then is told
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    pub max_seconds: f64,
     /// Of synthetic inputs: what comes out of a ReLU behind random weights
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -64,6 +68,11 @@ pub enum RefitKind {
     Free,
     /// Within twice the range of the weights, as in the paper
     Box,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|s| (0.0..=1e9).contains(s));
+    seconds.ok_or_else(|| "give seconds, from 0 on".into())
 }
 
 fn numbers(text: &str) -> Result<Vec<usize>, String> {
@@ -105,7 +114,6 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
             RefitKind::Free => Refit::Free,
             RefitKind::Box => Refit::Box { factor: 2.0 },
         },
-        max_nodes: args.max_nodes,
     };
     let source = FileSource::open(&args.file)?;
     let mut matrix = Matrix::open(&source, args).await?;
@@ -128,12 +136,14 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
     let forms = forms.collect::<Result<Vec<_>>>()?;
     let mut meter = output::Meter::new("pieces");
     let total = (chosen.len() * starts.len()) as u64;
+    let start = Instant::now();
+    let limit = Limit { nodes: args.max_nodes, seconds: args.max_seconds, clock: &|| start.elapsed().as_secs_f64() };
     let mut pieces = Vec::new();
     for row in chosen {
         let weights = matrix.row(row).await?;
         for (first_input, form) in starts.iter().zip(&forms) {
             meter.tell(pieces.len() as u64, total);
-            let bounds = bounds(form, &weights[*first_input..first_input + n], &options)?;
+            let bounds = bounds(form, &weights[*first_input..first_input + n], &options, limit)?;
             pieces.push(Piece { row, first_input: *first_input, bounds });
         }
     }
@@ -242,7 +252,8 @@ async fn inputs(source: &FileSource, gguf: &Gguf, text: &std::path::Path, args: 
 /// What can be said of the two at their best.
 fn winner(bounds: &Bounds) -> &'static str {
     let (q, p) = (&bounds.quantization, &bounds.pruning);
-    let best = [q.round_to_nearest, q.gptq, q.one_opt, q.scale_search].into_iter().fold(f64::INFINITY, f64::min);
+    let best =
+        [q.round_to_nearest, q.gptq, q.one_opt, q.sampled, q.scale_search].into_iter().fold(f64::INFINITY, f64::min);
     let pruned = [p.magnitude, p.magnitude_refit, p.obs, p.exact].into_iter().fold(f64::INFINITY, f64::min);
     match () {
         () if best < p.lower => "quantization",
@@ -254,10 +265,11 @@ fn winner(bounds: &Bounds) -> &'static str {
 type Column = (&'static str, fn(&Bounds) -> f64);
 
 /// Errors as columns, best known and proven.
-const QUANTIZATION: [Column; 8] = [
+const QUANTIZATION: [Column; 9] = [
     ("rtn", |b| b.quantization.round_to_nearest),
     ("gptq", |b| b.quantization.gptq),
     ("one_opt", |b| b.quantization.one_opt),
+    ("sampled", |b| b.quantization.sampled),
     ("scale_search", |b| b.quantization.scale_search),
     ("exact", |b| b.quantization.exact),
     ("proven", |b| b.quantization.lower),
@@ -302,9 +314,12 @@ fn print_json(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
     let each = pieces.iter().map(|Piece { row, first_input, bounds }| {
         let (mut quantization, mut pruning) = (db(bounds, &QUANTIZATION), db(bounds, &PRUNING));
         let (q, p) = (&bounds.quantization, &bounds.pruning);
-        (quantization["scale"], quantization["complete"], quantization["nodes"]) =
-            (json!(q.scale), json!(q.complete), json!(q.nodes));
-        (pruning["zeros"], pruning["complete"], pruning["nodes"]) = (json!(p.zeros), json!(p.complete), json!(p.nodes));
+        let search = |json: &mut Json, complete: bool, nodes: u64, gap: f64| {
+            (json["complete"], json["nodes"], json["gap_db"]) = (json!(complete), json!(nodes), json!(gap));
+        };
+        search(&mut quantization, q.complete, q.nodes, gap_db(q.exact, q.lower));
+        search(&mut pruning, p.complete, p.nodes, gap_db(p.exact, p.lower));
+        (quantization["scale"], pruning["zeros"]) = (json!(q.scale), json!(p.zeros));
         json!({
             "row": row, "first_input": first_input, "energy": bounds.energy,
             "quantization_snr_db": quantization, "pruning_snr_db": pruning, "winner": winner(bounds),
@@ -344,10 +359,19 @@ fn print_text(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
             text += &format!("    {name:<16} {value:>7}\n");
         }
     }
-    let cut = pieces.iter().filter(|p| !p.bounds.quantization.complete || !p.bounds.pruning.complete).count();
-    if cut > 0 {
-        text +=
-            &format!("{cut} searches met --max-nodes: `exact` is the best found, and `proven` what none can beat\n");
+    let gaps: [fn(&Bounds) -> f64; 2] =
+        [|b| gap_db(b.quantization.exact, b.quantization.lower), |b| gap_db(b.pruning.exact, b.pruning.lower)];
+    for (what, gap) in ["quantization", "pruning"].into_iter().zip(gaps) {
+        let cut: Vec<f64> = pieces.iter().map(|p| gap(&p.bounds)).filter(|gap| *gap > 0.0).collect();
+        if !cut.is_empty() {
+            let widest = cut.iter().copied().fold(0.0, f64::max);
+            text += &format!(
+                "{} of {} searches for the best {what} met their limit: `exact` is the best found, and none is better \
+                 than `proven`, {widest:.2} dB above at most\n",
+                cut.len(),
+                pieces.len()
+            );
+        }
     }
     let [q, p, open] = ["quantization", "pruning", "undecided"].map(|whose| wins(pieces, whose));
     text += &format!("quantization provably wins {q} of {}, pruning {p}, undecided {open}\n", pieces.len());

@@ -7,7 +7,8 @@ mod layers;
 mod theory;
 
 use lantern_compress::cost::Charge;
-use lantern_compress::theory::{Grid, Terms};
+use lantern_compress::grid::Codes;
+use lantern_compress::theory::Terms;
 use lantern_graph::Result;
 
 use crate::args::{ChargeKind, Compress, CompressTerms, GridKind};
@@ -23,11 +24,11 @@ pub async fn run(what: &Compress) -> Result<()> {
 }
 
 fn terms(args: &CompressTerms) -> Terms {
-    let grid = match args.grid {
-        GridKind::Integer => Grid::Integer,
-        GridKind::Odd => Grid::Odd,
+    let codes = match args.grid {
+        GridKind::Integer => Codes::Integer,
+        GridKind::Odd => Codes::Odd,
     };
-    Terms { grid, charge: charge(args.charge), natural_zeros: args.natural_zeros }
+    Terms { codes, charge: charge(args.charge), natural_zeros: args.natural_zeros }
 }
 
 fn charge(kind: ChargeKind) -> Charge {

@@ -10,7 +10,8 @@
 use lantern_graph::Result;
 use nalgebra::{Cholesky, DMatrix, DVector};
 
-use crate::layerwise::Grid;
+use super::synthetic::Draws;
+use crate::grid::Grid;
 use crate::quadratic::Quadratic;
 
 /// Newton steps in all; 30 to 40 are common.
@@ -29,17 +30,34 @@ pub enum Relaxation {
     Clipped,
 }
 
-/// No ŵ on `grid` has an error (w − ŵ)ᵀH(w − ŵ) below this number, which is at least 0.
-///
+/// The relaxation's answer.
+pub struct Relaxed {
+    /// No ŵ on the grid has an error (w − ŵ)ᵀH(w − ŵ) below this number, which is at least 0.
+    pub bound: f64,
+    /// In units of the grid's scale: the relaxed solution's mean, and a factor of its covariance.
+    mean: DVector<f64>,
+    factor: DMatrix<f64>,
+}
+
+impl Relaxed {
+    /// A guess at ŵ in units of the grid's scale, to be rounded: a draw of the Gaussian whose moments are the relaxed solution,
+    /// which in the mean has the relaxation's error (Park and Boyd 2018, section 4).
+    pub fn sample(&self, draws: &mut Draws) -> Vec<f64> {
+        let noise = DVector::from_fn(self.mean.len(), |_, _| draws.gaussian());
+        (&self.mean + &self.factor * noise).as_slice().to_vec()
+    }
+}
+
 /// # Errors
 /// `compress.size`, `compress.not_a_number`, as [`Quadratic::check`].
-pub fn dual_bound(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxation) -> Result<f64> {
+pub fn relax(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxation) -> Result<Relaxed> {
     form.check(w)?;
     let n = w.len();
     let q = form.h() * grid.scale.powi(2);
-    let (low, high) = (f64::from(grid.low), f64::from(grid.high));
+    let (low, high) = grid.ends();
+    let (low, high) = (f64::from(low), f64::from(high));
     let mut constraints = Vec::new();
-    let mut a = DVector::zeros(n);
+    let (mut a, mut origin) = (DVector::zeros(n), DVector::zeros(n));
     for (i, w) in w.iter().enumerate() {
         let u = w / grid.scale;
         let floor = match relaxation {
@@ -47,6 +65,7 @@ pub fn dual_bound(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxati
             Relaxation::Clipped => u.floor().clamp(low, high - 1.0),
         };
         a[i] = u - floor;
+        origin[i] = floor;
         constraints.push(Constraint { at: i, alpha: 1.0, beta: -1.0, gamma: 0.0 });
         if relaxation == Relaxation::Clipped {
             let (l, h) = (low - floor, high - floor);
@@ -56,7 +75,7 @@ pub fn dual_bound(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxati
     let qa = &q * &a;
     let constant = a.dot(&qa);
     let dual = Dual { q, qa, constant, constraints };
-    Ok(dual.ascend())
+    Ok(dual.ascend(origin))
 }
 
 /// αz² + βz + γ ≥ 0 of one coordinate.
@@ -114,7 +133,10 @@ impl Dual {
 
     /// Interior-point ascent: Newton steps on value + μ · barrier, with μ falling. At the centre for a μ the value is at most
     /// μ for each multiplier and each dimension of A below its maximum (Boyd and Vandenberghe 2004, §11.2 and §11.6).
-    fn ascend(&self) -> f64 {
+    ///
+    /// And there xxᵀ + μA⁻¹ keeps the constraints of the semidefinite relaxation that this is the dual of: z at `origin` + x with
+    /// that covariance.
+    fn ascend(&self, origin: DVector<f64>) -> Relaxed {
         let (m, n) = (self.constraints.len(), self.q.nrows());
         let unit = self.q.trace() / n as f64;
         // Small enough that A stays definite.
@@ -123,7 +145,9 @@ impl Dual {
             match self.at(DVector::from_element(m, start)) {
                 Some(point) => break point,
                 // With all weights free the bound is 0.
-                None if start < 1e-14 * unit => return 0.0,
+                None if start < 1e-14 * unit => {
+                    return Relaxed { bound: 0.0, mean: origin, factor: DMatrix::zeros(n, n) };
+                }
                 None => start *= 0.3,
             }
         };
@@ -144,7 +168,8 @@ impl Dual {
                 }
             }
         }
-        best.max(0.0)
+        let spread = Cholesky::new(&point.inverse * mu).map_or_else(|| DMatrix::zeros(n, n), |c| c.unpack());
+        Relaxed { bound: best.max(0.0), mean: origin + &point.x, factor: spread }
     }
 
     /// One damped Newton step, and half the gain it promised. `None` where rounding leaves nothing to gain.

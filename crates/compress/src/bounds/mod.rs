@@ -4,38 +4,40 @@
 //! result is held against the others: dual bound ≤ exact ≤ every heuristic, or `compress.duality`.
 
 mod dual;
+mod limit;
 mod prune;
 mod sphere;
 mod synthetic;
 
-pub use dual::{Relaxation, dual_bound};
+pub use dual::{Relaxation, Relaxed, relax};
+pub use limit::Limit;
 pub use prune::{MAX_PRUNED, Refit, prune_exact};
-pub use sphere::{Found, MAX_QUANTIZED, quantize_exact};
+pub use sphere::{Found, MAX_QUANTIZED, gap_db, quantize_exact};
 pub use synthetic::Draws;
 
 use lantern_graph::{Error, Result};
 use nalgebra::DMatrix;
 
+use crate::grid::Grid;
 use crate::layerwise::{
-    DAMPING, Factor, GptqOptions, Granularity, Grid, Order, Quantizer, Range, Sparsity, gptq, magnitude,
-    magnitude_mask, obs, one_opt, refit, round_to_nearest,
+    DAMPING, Factor, GptqOptions, Order, Quantized, gptq, magnitude, masked, obs, one_opt, refit, round_to_nearest,
 };
+use crate::prune::Sparsity;
 use crate::quadratic::Quadratic;
+use crate::quantize::{Granularity, Range, Uniform};
 
-/// What to bound, and how long to look.
+/// What to bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
     /// Of the grid; pruning zeroes the share 1 − bits / 16.
     pub bits: u32,
     /// How the exact pruner may move what it keeps.
     pub refit: Refit,
-    /// Partial solutions each exact search may look at.
-    pub max_nodes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bits: 4, refit: Refit::Free, max_nodes: 1_000_000 }
+        Self { bits: 4, refit: Refit::Free }
     }
 }
 
@@ -54,6 +56,8 @@ pub struct Quantization {
     pub round_to_nearest: f64,
     pub gptq: f64,
     pub one_opt: f64,
+    /// The best of 3n draws around the dual's relaxed solution, each improved by 1-opt: Park and Boyd's upper bound.
+    pub sampled: f64,
     /// 1-opt on the best of some forty scales of either sign: another grid, which the bounds below say nothing about.
     pub scale_search: f64,
     /// The best that was found; the optimum where `complete`.
@@ -84,64 +88,73 @@ pub struct Pruning {
     pub lower: f64,
 }
 
-/// All heuristics, exact solutions and bounds of one channel's weights.
+/// All heuristics, exact solutions and bounds of one channel's weights. Each of the two exact searches has `limit` for itself.
 ///
 /// # Errors
 /// `compress.bits`, `compress.size`, `compress.not_a_number`; `compress.duality` when the results contradict each other,
 /// which would be a defect here.
-pub fn bounds(form: &Quadratic, w: &[f64], options: &Options) -> Result<Bounds> {
+pub fn bounds(form: &Quadratic, w: &[f64], options: &Options, limit: Limit) -> Result<Bounds> {
     form.check(w)?;
     let bounds = Bounds {
         energy: form.energy(w),
-        quantization: quantization(form, w, options)?,
-        pruning: pruning(form, w, options)?,
+        quantization: quantization(form, w, options.bits, limit)?,
+        pruning: pruning(form, w, options, limit)?,
     };
     bounds.check()?;
     Ok(bounds)
 }
 
-fn quantization(form: &Quadratic, w: &[f64], options: &Options) -> Result<Quantization> {
-    let quantizer =
-        Quantizer { bits: options.bits, granularity: Granularity::Channel, range: Range::Mse, either_sign: false };
+fn quantization(form: &Quadratic, w: &[f64], bits: u32, limit: Limit) -> Result<Quantization> {
+    let quantizer = Uniform::symmetric(bits, Granularity::Channel, Range::Mse);
     let column = DMatrix::from_column_slice(w.len(), 1, w);
-    let error = |values: DMatrix<f64>| form.error(w, values.as_slice());
+    let error = |q: &Quantized| form.error(w, q.values().as_slice());
     let nearest = round_to_nearest(&column, quantizer)?;
     let factor = Factor::new(form.h(), DAMPING, Order::Natural)?;
     let compensated = gptq(&column, &factor, quantizer, GptqOptions::default())?;
-    // From both, the better.
-    let mut improved = [nearest.clone(), compensated.clone()];
-    for start in &mut improved {
-        one_opt(form, &column, start, false)?;
-    }
-    let [a, b] = improved.map(|q| (error(q.values()), q));
-    let (best, improved) = if a.0 <= b.0 { a } else { b };
     let grid = nearest.grid(0, 0);
-    let mut scale_search = best;
-    for scale in scales(w, &grid) {
-        let mut other = nearest.clone();
-        let grid = Grid { scale, ..grid };
-        other.grids = vec![grid];
-        other.codes = w.iter().map(|v| grid.code(*v) as i8).collect();
-        one_opt(form, &column, &mut other, false)?;
-        scale_search = scale_search.min(error(other.values()));
+    let improve = |mut start: Quantized| -> Result<(f64, Quantized)> {
+        one_opt(form, &column, &mut start, false)?;
+        Ok((error(&start), start))
+    };
+    let better = |a: (f64, Quantized), b: (f64, Quantized)| if b.0 < a.0 { b } else { a };
+    let single = better(improve(nearest.clone())?, improve(compensated.clone())?);
+    // Other points of the same grid, and of others.
+    let on = |grid: Grid, values: &[f64]| {
+        let codes = values.iter().map(|v| grid.code(*v) as i16).collect();
+        Quantized { grids: vec![grid], codes, ..nearest.clone() }
+    };
+    let clipped = relax(form, w, &grid, Relaxation::Clipped)?;
+    let mut draws = Draws::new(0);
+    let mut sampled = (f64::INFINITY, nearest.clone());
+    for _ in 0..SAMPLES * w.len() {
+        let guess: Vec<f64> = clipped.sample(&mut draws).iter().map(|k| k * grid.scale).collect();
+        sampled = better(sampled, improve(on(grid, &guess))?);
     }
-    let codes: Vec<i32> = improved.codes.iter().map(|k| i32::from(*k)).collect();
-    let found = quantize_exact(form, w, &grid, Some(&codes), options.max_nodes)?;
-    let dual = dual_bound(form, w, &grid, Relaxation::Clipped)?;
+    let mut scale_search = single.0;
+    for scale in scales(w, &grid) {
+        scale_search = scale_search.min(improve(on(Grid { scale, ..grid }, w))?.0);
+    }
+    let start = better(single.clone(), sampled.clone()).1;
+    let codes: Vec<i32> = start.codes.iter().map(|k| i32::from(*k)).collect();
+    let found = quantize_exact(form, w, &grid, Some(&codes), limit)?;
     Ok(Quantization {
         scale: grid.scale,
-        round_to_nearest: error(nearest.values()),
-        gptq: error(compensated.values()),
-        one_opt: best,
+        round_to_nearest: error(&nearest),
+        gptq: error(&compensated),
+        one_opt: single.0,
+        sampled: sampled.0,
         scale_search,
         exact: found.error,
         complete: found.complete,
         nodes: found.nodes,
-        lower: found.lower.max(if found.complete { 0.0 } else { dual }),
-        dual,
-        dual_integers: dual_bound(form, w, &grid, Relaxation::Integers)?,
+        lower: found.lower.max(if found.complete { 0.0 } else { clipped.bound }),
+        dual: clipped.bound,
+        dual_integers: relax(form, w, &grid, Relaxation::Integers)?.bound,
     })
 }
+
+/// Draws for each input.
+const SAMPLES: usize = 3;
 
 /// From min-max down to a third of it, with either sign.
 fn scales(w: &[f64], grid: &Grid) -> impl Iterator<Item = f64> + use<> {
@@ -150,18 +163,18 @@ fn scales(w: &[f64], grid: &Grid) -> impl Iterator<Item = f64> + use<> {
     steps.flat_map(|scale| [scale, -scale]).filter(|scale| *scale != 0.0)
 }
 
-fn pruning(form: &Quadratic, w: &[f64], options: &Options) -> Result<Pruning> {
+fn pruning(form: &Quadratic, w: &[f64], options: &Options, limit: Limit) -> Result<Pruning> {
     let sparsity = Sparsity::at_bits(options.bits.into());
-    let zeros = sparsity.zeros(w.len());
+    let zeros = sparsity.dropped(w.len());
     let column = DMatrix::from_column_slice(w.len(), 1, w);
     let error = |values: &[f64]| form.error(w, values);
-    let found = prune_exact(form, w, zeros, options.refit, options.max_nodes)?;
-    let refitted = refit(form, &column, &magnitude_mask(&column, sparsity)?)?;
+    let found = prune_exact(form, w, zeros, options.refit, limit)?;
+    let mask = magnitude(&column, sparsity)?;
     Ok(Pruning {
         refit: options.refit,
         zeros,
-        magnitude: error(magnitude(&column, sparsity)?.as_slice()),
-        magnitude_refit: error(refitted.as_slice()),
+        magnitude: error(masked(&column, &mask).as_slice()),
+        magnitude_refit: error(refit(form, &column, &mask)?.as_slice()),
         obs: error(&obs(form, w, zeros)),
         exact: found.error,
         complete: found.complete,
@@ -182,11 +195,12 @@ impl Bounds {
             ("the integers' dual bound", q.dual_integers, "the exact quantization", q.exact),
             ("the dual bound", q.dual, "the exact quantization", q.exact),
             ("the search's lower bound", q.lower, "the exact quantization", q.exact),
-            ("the exact quantization", q.lower, "round-to-nearest", q.round_to_nearest),
-            ("the exact quantization", q.lower, "GPTQ", q.gptq),
+            ("the least that quantization can lose", q.lower, "round-to-nearest", q.round_to_nearest),
+            ("the least that quantization can lose", q.lower, "GPTQ", q.gptq),
             ("the exact quantization", q.exact, "1-opt", q.one_opt),
+            ("the exact quantization", q.exact, "the sampled one", q.sampled),
             ("the search's lower bound", p.lower, "the exact pruning", p.exact),
-            ("the exact pruning", p.lower, "magnitude", p.magnitude),
+            ("the least that pruning can lose", p.lower, "magnitude", p.magnitude),
         ];
         if q.complete {
             order.push(("the exact quantization", q.exact, "GPTQ", q.gptq));

@@ -7,6 +7,7 @@
 use lantern_graph::{Error, Result};
 use nalgebra::{DMatrix, SymmetricEigen};
 
+use super::limit::{Limit, Meter};
 use super::sphere::Found;
 use crate::layerwise::obs::{Conditional, obs};
 use crate::quadratic::Quadratic;
@@ -26,18 +27,12 @@ pub enum Refit {
     Box { factor: f64 },
 }
 
-/// min (w − ŵ)ᵀH(w − ŵ) over ŵ with `pruned` zeros; `best` is ŵ. After `max_nodes` the best so far and what is proven come
+/// min (w − ŵ)ᵀH(w − ŵ) over ŵ with `pruned` zeros; `best` is ŵ. At the limit the best so far and what is proven come
 /// back.
 ///
 /// # Errors
 /// `compress.size` for other than 1 to 64 weights, or more zeros than weights; `compress.not_a_number`.
-pub fn prune_exact(
-    form: &Quadratic,
-    w: &[f64],
-    pruned: usize,
-    refit: Refit,
-    max_nodes: u64,
-) -> Result<Found<Vec<f64>>> {
+pub fn prune_exact(form: &Quadratic, w: &[f64], pruned: usize, refit: Refit, limit: Limit) -> Result<Found<Vec<f64>>> {
     form.check(w)?;
     let n = w.len();
     if n > MAX_PRUNED || pruned > n {
@@ -48,7 +43,7 @@ pub fn prune_exact(
         ));
     }
     if refit == Refit::None {
-        return Ok(without_refit(form, w, pruned, max_nodes));
+        return Ok(without_refit(form, w, pruned, limit));
     }
     let root = Conditional::new(form, w);
     // Largest eigenvalue of the inverse in units of its diagonal: the inverses of what is left later are smaller.
@@ -61,8 +56,7 @@ pub fn prune_exact(
         refit,
         denominators: diagonal.iter().map(|d| d * largest).collect(),
         best: (f64::INFINITY, Vec::new()),
-        nodes: 0,
-        max_nodes,
+        meter: Meter::new(limit),
         open: f64::INFINITY,
     };
     let mut values = obs(form, w, pruned);
@@ -74,7 +68,7 @@ pub fn prune_exact(
     search.visit(root, (0..n).collect(), pruned);
     let (error, best) = search.best;
     let complete = search.open == f64::INFINITY;
-    Ok(Found { best, error, lower: search.open.min(error), nodes: search.nodes, complete })
+    Ok(Found { best, error, lower: search.open.min(error), nodes: search.meter.nodes, complete })
 }
 
 struct Search<'a> {
@@ -84,8 +78,7 @@ struct Search<'a> {
     /// w²/this, summed over a set, is below what zeroing the set adds.
     denominators: Vec<f64>,
     best: (f64, Vec<f64>),
-    nodes: u64,
-    max_nodes: u64,
+    meter: Meter<'a>,
     /// The lowest bound among branches that were given up.
     open: f64,
 }
@@ -137,11 +130,10 @@ impl Search<'_> {
             if bound >= self.best.0 {
                 return;
             }
-            if self.nodes >= self.max_nodes {
+            if !self.meter.spend() {
                 self.open = self.open.min(bound);
                 return;
             }
-            self.nodes += 1;
             // Zeroing this one alone costs too much: it is kept in all that follows.
             let affordable = |i: &usize| state.error + state.cost(*i) < self.best.0;
             let before = free.len();
@@ -207,7 +199,7 @@ fn boxed(form: &Quadratic, w: &[f64], start: &[f64], zeros: &[bool], factor: f64
 }
 
 /// Kept weights stay: min ‖Lᵀ(w · m)‖² over masks m with `pruned` ones, coordinate by coordinate from the last.
-fn without_refit(form: &Quadratic, w: &[f64], pruned: usize, max_nodes: u64) -> Found<Vec<f64>> {
+fn without_refit(form: &Quadratic, w: &[f64], pruned: usize, limit: Limit) -> Found<Vec<f64>> {
     let n = w.len();
     let l = form.cholesky().l();
     // Columns scaled by the weight: what zeroing it does to each row.
@@ -217,23 +209,23 @@ fn without_refit(form: &Quadratic, w: &[f64], pruned: usize, max_nodes: u64) -> 
     let mut mask = vec![false; n];
     by_size[..pruned].iter().for_each(|i| mask[*i] = true);
     let apply = |mask: &[bool]| -> Vec<f64> { w.iter().zip(mask).map(|(v, m)| if *m { 0.0 } else { *v }).collect() };
-    let mut search = Masks { r, best: (form.error(w, &apply(&mask)), mask), nodes: 0, max_nodes, open: f64::INFINITY };
+    let best = (form.error(w, &apply(&mask)), mask);
+    let mut search = Masks { r, best, meter: Meter::new(limit), open: f64::INFINITY };
     search.visit(n, pruned, 0.0, &mut vec![false; n]);
     let best = apply(&search.best.1);
     let error = form.error(w, &best);
     let complete = search.open == f64::INFINITY;
-    Found { best, error, lower: search.open.min(error), nodes: search.nodes, complete }
+    Found { best, error, lower: search.open.min(error), nodes: search.meter.nodes, complete }
 }
 
-struct Masks {
+struct Masks<'a> {
     r: DMatrix<f64>,
     best: (f64, Vec<bool>),
-    nodes: u64,
-    max_nodes: u64,
+    meter: Meter<'a>,
     open: f64,
 }
 
-impl Masks {
+impl Masks<'_> {
     /// Coordinates `at ..` are decided at a cost of `error`, and `left` of the others are to be zeroed.
     fn visit(&mut self, at: usize, left: usize, error: f64, mask: &mut Vec<bool>) {
         if error >= self.best.0 {
@@ -243,11 +235,10 @@ impl Masks {
             self.best = (error, mask.clone());
             return;
         }
-        if self.nodes >= self.max_nodes {
+        if !self.meter.spend() {
             self.open = self.open.min(error);
             return;
         }
-        self.nodes += 1;
         let i = at - 1;
         let rest: f64 = (at..mask.len()).filter(|j| mask[*j]).map(|j| self.r[(i, j)]).sum();
         let keep = error + rest * rest;

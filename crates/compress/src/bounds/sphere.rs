@@ -4,7 +4,8 @@
 use lantern_graph::{Error, Result};
 use nalgebra::{Cholesky, DMatrix};
 
-use crate::layerwise::Grid;
+use super::limit::{Limit, Meter};
+use crate::grid::Grid;
 use crate::quadratic::Quadratic;
 
 /// Inputs beyond which no search ends.
@@ -24,8 +25,20 @@ pub struct Found<T> {
     pub complete: bool,
 }
 
-/// min (w − ŵ)ᵀH(w − ŵ) over ŵ on `grid`; `best` are its codes. `start`: codes to be beaten, if any are known. After
-/// `max_nodes` the best so far and what is proven come back.
+impl<T> Found<T> {
+    /// How far `best` may be from the optimum: 0 where the search came to its end, infinite where nothing is proven.
+    pub fn gap_db(&self) -> f64 {
+        gap_db(self.error, self.lower)
+    }
+}
+
+/// Of an error that was found over one that none is below, in dB.
+pub fn gap_db(found: f64, lower: f64) -> f64 {
+    if found <= lower { 0.0 } else { 10.0 * (found / lower).log10() }
+}
+
+/// min (w − ŵ)ᵀH(w − ŵ) over ŵ on `grid`; `best` are its codes. `start`: codes to be beaten, if any are known. At the limit
+/// the best so far and what is proven come back.
 ///
 /// # Errors
 /// `compress.size` for other than 1 to 64 weights; `compress.not_a_number`.
@@ -34,7 +47,7 @@ pub fn quantize_exact(
     w: &[f64],
     grid: &Grid,
     start: Option<&[i32]>,
-    max_nodes: u64,
+    limit: Limit,
 ) -> Result<Found<Vec<i32>>> {
     form.check(w)?;
     let n = w.len();
@@ -56,14 +69,15 @@ pub fn quantize_exact(
     };
     // H = RᵀR in units of the grid.
     let r = cholesky.l().transpose() * grid.scale;
-    let target: Vec<f64> = order.iter().map(|i| w[*i] / grid.scale).collect();
-    let mut search = Search { r, target, low: grid.low, high: grid.high, nodes: 0, codes: vec![0; n] };
+    let target: Vec<f64> = order.iter().map(|i| w[*i] / grid.scale + f64::from(grid.zero_point)).collect();
+    let (low, high) = (grid.low, grid.high);
+    let mut search = Search { r, target, low, high, meter: Meter::new(limit), codes: vec![0; n] };
     let start = match start.filter(|codes| codes.len() == n) {
         Some(codes) => codes.iter().map(|k| (*k).clamp(grid.low, grid.high)).collect(),
         None => w.iter().map(|v| grid.code(*v)).collect::<Vec<_>>(),
     };
     let start: Vec<i32> = order.iter().map(|i| start[*i]).collect();
-    let (codes, lower) = search.run(start, max_nodes);
+    let (codes, lower) = search.run(start);
     let mut best = vec![0; n];
     for (i, code) in order.iter().zip(&codes) {
         best[*i] = *code;
@@ -71,7 +85,7 @@ pub fn quantize_exact(
     let values: Vec<f64> = best.iter().map(|k| grid.value(*k)).collect();
     let error = form.error(w, &values);
     let complete = lower.is_none();
-    Ok(Found { best, error, lower: lower.map_or(error, |l| l.min(error)), nodes: search.nodes, complete })
+    Ok(Found { best, error, lower: lower.map_or(error, |l| l.min(error)), nodes: search.meter.nodes, complete })
 }
 
 /// Decided first (that is: last in the order) is what its neighbours can make up for least: the smallest diagonal of the
@@ -97,13 +111,13 @@ fn order(form: &Quadratic) -> Vec<usize> {
     order
 }
 
-struct Search {
+struct Search<'a> {
     /// Upper triangular.
     r: DMatrix<f64>,
     target: Vec<f64>,
     low: i32,
     high: i32,
-    nodes: u64,
+    meter: Meter<'a>,
     codes: Vec<i32>,
 }
 
@@ -139,7 +153,7 @@ impl Level {
     }
 }
 
-impl Search {
+impl Search<'_> {
     fn enter(&self, i: usize, above: f64) -> Level {
         let pull: f64 =
             (i + 1..self.codes.len()).map(|j| self.r[(i, j)] * (self.target[j] - f64::from(self.codes[j]))).sum();
@@ -157,7 +171,7 @@ impl Search {
     }
 
     /// The best codes, and where the search was cut short a lower bound.
-    fn run(&mut self, start: Vec<i32>, max_nodes: u64) -> (Vec<i32>, Option<f64>) {
+    fn run(&mut self, start: Vec<i32>) -> (Vec<i32>, Option<f64>) {
         let n = self.codes.len();
         let mut best = (self.error(&start), start);
         let mut levels = vec![Level::default(); n];
@@ -166,7 +180,7 @@ impl Search {
         loop {
             let next = levels[i].next(self.low, self.high).filter(|(_, error)| *error < best.0);
             if let Some((code, error)) = next {
-                if self.nodes == max_nodes {
+                if !self.meter.spend() {
                     // What is open: this node, and the next brother of each of its ancestors, none better than its
                     // brothers to come.
                     let brothers = levels[i + 1..].iter().filter_map(|level| {
@@ -176,7 +190,6 @@ impl Search {
                     let open = brothers.fold(error, f64::min);
                     return (best.1, Some(open.min(best.0)));
                 }
-                self.nodes += 1;
                 self.codes[i] = code;
                 if i == 0 {
                     best = (error, self.codes.clone());

@@ -3,8 +3,8 @@
 //! A layer here is a matrix `[n, channels]`, a column a channel: what a file stores as `[channels, n]` row by row.
 
 mod bias;
-mod grid;
 mod hadamard;
+mod matrix;
 pub(crate) mod obs;
 mod prune;
 mod quantize;
@@ -12,10 +12,10 @@ mod quantized;
 mod sweep;
 
 pub use bias::bias_correction;
-pub use grid::{Granularity, Grid, Quantizer, Range};
 pub use hadamard::Rotation;
+pub use matrix::{channels, floats, magnitude, masked};
 pub use obs::obs;
-pub use prune::{Sparsity, joint, magnitude, magnitude_mask, refit, sparsegpt};
+pub use prune::{joint, refit, sparsegpt};
 pub use quantize::{GptqOptions, better_of, channel_errors, gptq, one_opt, round_to_nearest};
-pub use quantized::{Blocks, Quantized, channels};
+pub use quantized::{Blocks, Quantized};
 pub use sweep::{DAMPING, Factor, Order};

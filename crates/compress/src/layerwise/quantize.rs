@@ -3,22 +3,22 @@
 use lantern_graph::Result;
 use nalgebra::DMatrix;
 
-use super::grid::{Granularity, Quantizer};
 use super::quantized::{Quantized, fit_all};
 use super::sweep::{Decide, Factor, sweep};
 use crate::quadratic::Quadratic;
+use crate::quantize::{Granularity, Uniform};
 
 /// Every weight to the nearest point of its group's grid. `weights`: `[n, channels]`, a column a channel.
 ///
 /// # Errors
-/// `compress.bits`, `compress.group`.
-pub fn round_to_nearest(weights: &DMatrix<f64>, quantizer: Quantizer) -> Result<Quantized> {
+/// `compress.bits`, `compress.group`, `compress.range`.
+pub fn round_to_nearest(weights: &DMatrix<f64>, quantizer: Uniform) -> Result<Quantized> {
     quantizer.check()?;
     let mut out = Quantized::new(quantizer, weights.nrows(), weights.ncols());
     fit_all(&mut out, weights);
     for (c, channel) in weights.column_iter().enumerate() {
         for (i, value) in channel.iter().enumerate() {
-            out.codes[c * out.n + i] = out.grid(c, i).code(*value) as i8;
+            out.put(c, i, *value);
         }
     }
     Ok(out)
@@ -42,14 +42,14 @@ impl Default for GptqOptions {
 /// Frantar et al. 2022, "GPTQ", arXiv 2210.17323. `weights`: `[n, channels]`, a column a channel.
 ///
 /// # Errors
-/// `compress.bits`, `compress.group`.
-pub fn gptq(weights: &DMatrix<f64>, factor: &Factor, quantizer: Quantizer, options: GptqOptions) -> Result<Quantized> {
+/// `compress.bits`, `compress.group`, `compress.range`.
+pub fn gptq(weights: &DMatrix<f64>, factor: &Factor, quantizer: Uniform, options: GptqOptions) -> Result<Quantized> {
     quantizer.check()?;
     let n = weights.nrows();
     let mut out = Quantized::new(quantizer, n, weights.ncols());
     fit_all(&mut out, weights);
     // Compensation reaches a group's weights before its scale is chosen only where blocks end with groups.
-    let group = quantizer.group(n);
+    let group = quantizer.granularity.group(n);
     let block = options.block.max(1).next_multiple_of(group).min(n.max(1));
     let dynamic =
         matches!(quantizer.granularity, Granularity::Group(_)) && !options.static_groups && factor.is_natural();
@@ -70,19 +70,15 @@ impl Decide for Nearest<'_> {
     fn put(&mut self, c: usize, place: usize, channel: &[f64]) -> f64 {
         let i = self.order[place];
         if self.dynamic && i.is_multiple_of(self.group) {
-            let groups = self.out.groups();
             let end = (i + self.group).min(channel.len());
-            self.out.grids[c * groups + i / self.group] = self.out.quantizer.fit(&channel[i..end]);
+            self.out.fit_group(c, i, &channel[i..end]);
         }
-        let grid = self.out.grid(c, i);
-        let code = grid.code(channel[place]);
-        self.out.codes[c * self.out.n + i] = code as i8;
-        grid.value(code)
+        self.out.put(c, i, channel[place])
     }
 }
 
 /// Moves one code at a time to where the channel's error is least, until none is better: a point that no single change
-/// improves ("1-opt"; Park and Boyd 2018). Codes of 0 stay where `keep_zeros`. Never worse than what it was given.
+/// improves ("1-opt"; Park and Boyd 2018). Zeros stay where `keep_zeros`. Never worse than what it was given.
 ///
 /// # Errors
 /// `compress.size`, as [`Quadratic::check`].
@@ -99,7 +95,7 @@ pub fn one_opt(form: &Quadratic, weights: &DMatrix<f64>, quantized: &mut Quantiz
             for i in 0..n {
                 let (grid, at) = (quantized.grid(c, i), c * n + i);
                 let old: i32 = quantized.codes[at].into();
-                if keep_zeros && old == 0 {
+                if keep_zeros && old == grid.zero_point {
                     continue;
                 }
                 let best = grid.value(old) + pull[i] / form.h()[(i, i)];
@@ -108,7 +104,7 @@ pub fn one_opt(form: &Quadratic, weights: &DMatrix<f64>, quantized: &mut Quantiz
                 if new == old || gain <= 1e-12 * grid.scale.powi(2) {
                     continue;
                 }
-                quantized.codes[at] = new as i8;
+                quantized.codes[at] = new as i16;
                 pull.axpy(grid.value(old) - grid.value(new), &form.h().column(i), 1.0);
                 moved = true;
             }

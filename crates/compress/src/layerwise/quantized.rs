@@ -1,37 +1,39 @@
 //! A layer put on grids: codes and scales, as a file holds them.
 
 use half::f16;
-use lantern_graph::{Error, Result};
 use nalgebra::DMatrix;
 
-use super::grid::{Granularity, Grid, Quantizer};
+use super::matrix::floats;
+use crate::cost::parameter_bits;
+use crate::grid::Grid;
+use crate::quantize::{Granularity, Scale, Symmetry, Uniform};
 
 /// A layer of `channels` outputs over `n` inputs, each weight on its group's grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantized {
     pub n: usize,
     pub channels: usize,
-    pub quantizer: Quantizer,
+    pub quantizer: Uniform,
     /// `[channels, n]`.
-    pub codes: Vec<i8>,
+    pub codes: Vec<i16>,
     /// `[channels, groups of a row]`.
     pub grids: Vec<Grid>,
 }
 
 impl Quantized {
-    pub(crate) fn new(quantizer: Quantizer, n: usize, channels: usize) -> Self {
-        let (low, high) = (-(1 << (quantizer.bits - 1)), (1 << (quantizer.bits - 1)) - 1);
-        let grid = Grid { scale: 1.0, low, high };
-        let groups = n.div_ceil(quantizer.group(n));
+    pub(crate) fn new(quantizer: Uniform, n: usize, channels: usize) -> Self {
+        let groups = n.div_ceil(quantizer.granularity.group(n));
+        // Of no weights: to be fitted.
+        let grid = quantizer.fit(&[]);
         Self { n, channels, quantizer, codes: vec![0; n * channels], grids: vec![grid; groups * channels] }
     }
 
     pub fn groups(&self) -> usize {
-        self.n.div_ceil(self.quantizer.group(self.n))
+        self.n.div_ceil(self.quantizer.granularity.group(self.n))
     }
 
     pub fn grid(&self, channel: usize, i: usize) -> Grid {
-        self.grids[channel * self.groups() + i / self.quantizer.group(self.n)]
+        self.grids[channel * self.groups() + i / self.quantizer.granularity.group(self.n)]
     }
 
     pub fn value(&self, channel: usize, i: usize) -> f64 {
@@ -51,22 +53,39 @@ impl Quantized {
         self.grids[grids.clone()].copy_from_slice(&from.grids[grids]);
     }
 
-    /// Bits a weight: its code and its part of an f16 scale.
-    pub fn bits_per_weight(&self) -> f64 {
-        let scales = match self.quantizer.granularity {
-            Granularity::Tensor => 1,
-            _ => self.grids.len(),
-        };
-        f64::from(self.quantizer.bits) + 16.0 * scales as f64 / (self.n * self.channels).max(1) as f64
+    /// Puts the nearest code to `value` there; what it stands for.
+    pub(crate) fn put(&mut self, channel: usize, i: usize, value: f64) -> f64 {
+        let grid = self.grid(channel, i);
+        let code = grid.code(value);
+        // Of 8 bits at most, with a sign or without.
+        self.codes[channel * self.n + i] = code as i16;
+        grid.value(code)
     }
 
-    /// Blocks of 32 that hold exactly these values, where groups do not end inside a block: 4 bits a weight and an f16 scale
-    /// for up to 4 bits (ggml's Q4_0), else 8 (Q8_0).
+    /// Fits the grid of the group that begins at `i` to `values`.
+    pub(crate) fn fit_group(&mut self, channel: usize, i: usize, values: &[f64]) {
+        let group = channel * self.groups() + i / self.quantizer.granularity.group(self.n);
+        self.grids[group] = self.quantizer.fit(&floats(values));
+    }
+
+    /// Bits a weight: its code and its part of a scale and a zero point.
+    pub fn bits_per_weight(&self) -> f64 {
+        let groups = match self.quantizer.granularity {
+            Granularity::Tensor => 1,
+            _ => self.grids.len().max(1),
+        };
+        let size = (self.n * self.channels).max(1) as f64 / groups as f64;
+        f64::from(self.quantizer.bits) + parameter_bits(size, self.quantizer.group_bits())
+    }
+
+    /// Blocks of 32 that hold exactly these values, where scales are f16 without a zero point and groups do not end inside a
+    /// block: 4 bits a weight and the scale for up to 4 bits (ggml's Q4_0), else 8 (Q8_0).
     pub fn blocks(&self) -> Option<Blocks> {
         const BLOCK: usize = 32;
-        let group = self.quantizer.group(self.n);
-        let whole = group.is_multiple_of(BLOCK) || group == self.n;
-        if self.n == 0 || !self.n.is_multiple_of(BLOCK) || !whole {
+        let group = self.quantizer.granularity.group(self.n);
+        let is_whole = group.is_multiple_of(BLOCK) || group == self.n;
+        let is_held = self.quantizer.scale == Scale::F16 && self.quantizer.symmetry != Symmetry::Asymmetric;
+        if self.n == 0 || !self.n.is_multiple_of(BLOCK) || !is_whole || !is_held {
             return None;
         }
         let four = self.quantizer.bits <= 4;
@@ -79,7 +98,7 @@ impl Quantized {
                 let (first, second) = codes.split_at(BLOCK / 2);
                 bytes.extend(first.iter().zip(second).map(|(a, b)| (a + 8) as u8 | ((b + 8) as u8) << 4));
             } else {
-                bytes.extend(codes.iter().map(|code| *code as u8));
+                bytes.extend(codes.iter().map(|code| *code as i8 as u8));
             }
         }
         Some(if four { Blocks::Q4_0(bytes) } else { Blocks::Q8_0(bytes) })
@@ -96,37 +115,11 @@ pub enum Blocks {
 /// Fits a grid to every group of `weights` `[n, channels]` as they stand.
 pub(crate) fn fit_all(quantized: &mut Quantized, weights: &DMatrix<f64>) {
     let Quantized { n, quantizer, .. } = *quantized;
+    let weights = floats(weights.as_slice());
     if quantizer.granularity == Granularity::Tensor {
-        let grid = quantizer.fit(weights.as_slice());
-        quantized.grids.fill(grid);
+        quantized.grids.fill(quantizer.fit(&weights));
         return;
     }
-    let (group, groups) = (quantizer.group(n), quantized.groups());
-    for (c, channel) in weights.as_slice().chunks_exact(n.max(1)).enumerate() {
-        for (g, values) in channel.chunks(group).enumerate() {
-            quantized.grids[c * groups + g] = quantizer.fit(values);
-        }
-    }
-}
-
-/// Weights as matrices have them here: from row-major `[channels, n]` to `[n, channels]`, a column a channel.
-///
-/// # Errors
-/// `compress.size` when rows are broken; `compress.not_a_number`.
-pub fn channels(values: &[f32], n: usize) -> Result<DMatrix<f64>> {
-    if n == 0 || values.is_empty() || !values.len().is_multiple_of(n) {
-        return Err(Error::new(
-            "compress.size",
-            format!("{} weights do not make channels of {n}", values.len()),
-            "give whole rows, one an output channel",
-        ));
-    }
-    if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-        return Err(Error::new(
-            "compress.not_a_number",
-            format!("weight {} of channel {} is {}", i % n, i / n, values[i]),
-            "the file is damaged, or training diverged: get it again",
-        ));
-    }
-    Ok(DMatrix::from_iterator(n, values.len() / n, values.iter().map(|v| f64::from(*v))))
+    let groups = weights.chunks_exact(n.max(1)).flat_map(|channel| channel.chunks(quantizer.granularity.group(n)));
+    quantized.grids.iter_mut().zip(groups).for_each(|(grid, values)| *grid = quantizer.fit(values));
 }

@@ -14,7 +14,9 @@ use lantern_weights::{
 use super::block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
 use super::calibrate::{Calibrator, Inputs};
 use super::layer::{ApplyOptions, Known, compress};
-use crate::layerwise::{Blocks, Granularity, Quantized, Rotation, Sparsity, channels};
+use crate::layerwise::{Blocks, Quantized, Rotation, channels, floats};
+use crate::prune::Sparsity;
+use crate::quantize::Granularity;
 use crate::snr_db;
 
 /// One layer, before and after.
@@ -121,7 +123,7 @@ pub async fn apply<E: Executor, W: Write>(
             fill(calibrator, i, &block).await?;
         }
         for (part, norm) in NORMS.iter().zip(block.norms()) {
-            stream.write(&encode(&name(i, part), GgmlType::F32, norm.iter())?)?;
+            stream.write(&encode(&name(i, part), GgmlType::F32, norm)?)?;
         }
         for (layer, bytes) in layers {
             stream.write(&bytes)?;
@@ -139,12 +141,7 @@ fn name(block: usize, part: &str) -> String {
     format!("blk.{block}.{part}.weight")
 }
 
-/// Row-major `[channels, n]` of a matrix `[n, channels]`.
-fn floats<'a>(values: impl Iterator<Item = &'a f64>) -> Vec<f32> {
-    values.map(|v| *v as f32).collect()
-}
-
-fn encode<'a>(name: &str, ggml: GgmlType, values: impl Iterator<Item = &'a f64>) -> Result<Vec<u8>> {
+fn encode(name: &str, ggml: GgmlType, values: &[f64]) -> Result<Vec<u8>> {
     named(name, quantize(ggml, &floats(values)))
 }
 
@@ -155,10 +152,10 @@ fn named<T>(name: &str, result: Result<T>) -> Result<T> {
 
 async fn fill<E: Executor>(calibrator: &Calibrator<E>, i: usize, block: &Block) -> Result<()> {
     for (part, matrix) in LINEAR.iter().zip(block.linear()) {
-        calibrator.write(&name(i, part), &floats(matrix.iter()), matrix.nrows()).await?;
+        calibrator.write(&name(i, part), &floats(matrix.as_slice()), matrix.nrows()).await?;
     }
     for (part, norm) in NORMS.iter().zip(block.norms()) {
-        calibrator.write(&name(i, part), &floats(norm.iter()), norm.len()).await?;
+        calibrator.write(&name(i, part), &floats(norm), norm.len()).await?;
     }
     Ok(())
 }
@@ -260,7 +257,7 @@ impl<S: ByteSource> Model<'_, S> {
                 name: name.into(),
                 shape: of.shape.clone(),
                 ggml: if of.ggml == GgmlType::F32 { GgmlType::F32 } else { ggml },
-                values: floats(values.iter()),
+                values: floats(values),
                 copied: None,
             };
             output = Some(rewritten(output.as_ref().unwrap_or(&embedding), OUTPUT, GgmlType::F16, &out));
@@ -358,7 +355,7 @@ impl<S: ByteSource> Model<'_, S> {
         if method.prunes() {
             let said = match sparsity {
                 Sparsity::Share(share) => format!("{share}"),
-                Sparsity::Structured { zeros, of } => format!("{zeros}:{of}"),
+                Sparsity::NOfM { n, m } => format!("{n}:{m}"),
             };
             changed.push(("lantern.compress.sparsity", Value::String(said)));
         }
@@ -385,7 +382,7 @@ impl<S: ByteSource> Model<'_, S> {
             let bytes = match layer.blocks {
                 Some(Blocks::Q4_0(bytes)) if stored == GgmlType::Q4_0 => bytes,
                 Some(Blocks::Q8_0(bytes)) if stored == GgmlType::Q8_0 => bytes,
-                _ => encode(&name, stored, layer.values.iter())?,
+                _ => encode(&name, stored, layer.values.as_slice())?,
             };
             let count = matrix.len() as f64;
             let error = (&*matrix - &layer.values).norm_squared();

@@ -5,10 +5,12 @@ use nalgebra::DMatrix;
 
 use crate::cost::{Charge, FULL_BITS};
 use crate::layerwise::{
-    Blocks, Factor, GptqOptions, Order, Quantized, Quantizer, Sparsity, better_of, channel_errors, gptq, joint,
-    magnitude, magnitude_mask, one_opt, refit, round_to_nearest, sparsegpt,
+    Blocks, Factor, GptqOptions, Order, Quantized, better_of, channel_errors, gptq, joint, magnitude, masked, one_opt,
+    refit, round_to_nearest, sparsegpt,
 };
+use crate::prune::Sparsity;
 use crate::quadratic::{Gram, Quadratic};
+use crate::quantize::Uniform;
 use crate::snr_db;
 
 /// What is done to each linear layer.
@@ -59,7 +61,7 @@ impl Method {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApplyOptions {
     pub method: Method,
-    pub quantizer: Quantizer,
+    pub quantizer: Uniform,
     pub sparsity: Sparsity,
     /// What a mask is charged.
     pub charge: Charge,
@@ -75,7 +77,7 @@ pub struct ApplyOptions {
 
 impl ApplyOptions {
     /// # Errors
-    /// `compress.bits`, `compress.group`, `compress.sparsity`.
+    /// `compress.bits`, `compress.group`, `compress.range`, `compress.sparsity`.
     pub fn check(&self) -> Result<()> {
         if self.method.quantizes() {
             self.quantizer.check()?;
@@ -139,13 +141,12 @@ pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &
         values: q.values(),
         nearest,
     };
-    let pruned = |values: DMatrix<f64>, zeroed: f64| Layer {
+    let pruned = |values: DMatrix<f64>, dropped: f64| Layer {
         values,
         blocks: None,
-        bits: (1.0 - zeroed) * FULL_BITS + mask_bits(sparsity, charge, zeroed),
+        bits: (1.0 - dropped) * FULL_BITS + mask_bits(sparsity, charge, dropped),
         nearest: None,
     };
-    let zeroed = |mask: &[bool]| mask.iter().filter(|zero| **zero).count() as f64 / mask.len().max(1) as f64;
     match method {
         Method::RoundToNearest => {
             let nearest = round_to_nearest(weights, quantizer)?;
@@ -163,13 +164,13 @@ pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &
             Ok(quantized(best, Some(nearest.values())))
         }
         Method::Magnitude => {
-            let mask = magnitude_mask(weights, sparsity)?;
-            Ok(pruned(magnitude(weights, sparsity)?, zeroed(&mask)))
+            let mask = magnitude(weights, sparsity)?;
+            Ok(pruned(masked(weights, &mask), mask.sparsity()))
         }
         Method::MagnitudeRefit => {
             let form = &known.ok_or_else(need)?.form;
-            let mask = magnitude_mask(weights, sparsity)?;
-            Ok(pruned(refit(form, weights, &mask)?, zeroed(&mask)))
+            let mask = magnitude(weights, sparsity)?;
+            Ok(pruned(refit(form, weights, &mask)?, mask.sparsity()))
         }
         Method::SparseGpt => {
             let values = sparsegpt(weights, &known.ok_or_else(need)?.factor, sparsity)?;
@@ -178,19 +179,19 @@ pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &
         }
         Method::Joint => {
             let (q, mask) = joint(weights, &known.ok_or_else(need)?.factor, sparsity, quantizer)?;
-            let zeroed = zeroed(&mask);
+            let dropped = mask.sparsity();
             let codes = f64::from(quantizer.bits);
-            let bits = q.bits_per_weight() - zeroed * codes + mask_bits(sparsity, charge, zeroed);
+            let bits = q.bits_per_weight() - dropped * codes + mask_bits(sparsity, charge, dropped);
             Ok(Layer { bits, ..quantized(q, Some(round_to_nearest(weights, quantizer)?.values())) })
         }
     }
 }
 
-/// A mask's bits a weight. N:m survivors say where they are, unless masks are free.
-fn mask_bits(sparsity: Sparsity, charge: Charge, zeroed: f64) -> f64 {
+/// A mask's bits a weight. N:M survivors say where they are, unless masks are free.
+fn mask_bits(sparsity: Sparsity, charge: Charge, dropped: f64) -> f64 {
     match sparsity {
-        Sparsity::Structured { zeros, of } if charge != Charge::Free => crate::cost::n_m_index_bits(of - zeros, of),
-        _ if zeroed == 0.0 => 0.0,
-        _ => charge.mask_bits(1.0 - zeroed),
+        Sparsity::NOfM { n, m } if charge != Charge::Free => crate::cost::n_m_index_bits(n, m),
+        _ if dropped == 0.0 => 0.0,
+        _ => charge.mask_bits(1.0 - dropped),
     }
 }

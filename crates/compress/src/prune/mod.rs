@@ -1,24 +1,26 @@
-//! Which weights to drop.
+//! Which weights to drop, by magnitude; what looks at activations is in `layerwise`.
 //!
-//! All of it by magnitude; what looks at activations is in `layerwise`. Where magnitudes are equal, those that come first
-//! are kept, so that a share of n weights is always exactly that many.
+//! Where magnitudes are equal, those that come first are kept, so that a share of n weights is always exactly that many.
 
 mod rank;
+mod sparsity;
 
 pub use rank::RankSelect;
+pub use sparsity::Sparsity;
+pub(crate) use sparsity::least;
 
 use crate::quantize::check;
 use crate::snr_db;
-use lantern_graph::{Error, Result};
+use lantern_graph::Result;
 
-/// Which weights stay.
+/// Which weights stay, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mask(pub Vec<bool>);
 
 impl Mask {
     /// The share that is dropped.
     pub fn sparsity(&self) -> f64 {
-        self.0.iter().filter(|keep| !**keep).count() as f64 / self.0.len() as f64
+        self.0.iter().filter(|keep| !**keep).count() as f64 / self.0.len().max(1) as f64
     }
 
     pub fn apply(&self, values: &[f32]) -> Vec<f32> {
@@ -33,33 +35,41 @@ impl Mask {
     }
 }
 
-/// The ⌊sparsity · n⌉ smallest of a tensor.
+/// Drops the smallest of a tensor, or of every few neighbours. `values`: rows of `columns`.
 ///
 /// # Errors
-/// `compress.sparsity`, `compress.empty`, `compress.not_a_number`.
-pub fn magnitude(values: &[f32], sparsity: f64) -> Result<Mask> {
-    Ok(global(&[values], sparsity)?.pop().unwrap_or(Mask(Vec::new())))
+/// `compress.sparsity`, `compress.empty`, `compress.shape`, `compress.not_a_number`.
+pub fn magnitude(values: &[f32], columns: usize, sparsity: Sparsity) -> Result<Mask> {
+    sparsity.check()?;
+    check(values, columns)?;
+    match sparsity {
+        Sparsity::Share(share) => Ok(global(&[values], share)?.pop().expect("one went in")),
+        Sparsity::NOfM { m, .. } => {
+            let mut keep = vec![true; values.len()];
+            let groups = values.chunks(columns).flat_map(|row| row.chunks(m));
+            let mut at = 0;
+            for group in groups {
+                let scores: Vec<f64> = group.iter().map(|v| f64::from(v.abs())).collect();
+                least(&scores, sparsity.dropped(group.len())).into_iter().for_each(|i| keep[at + i] = false);
+                at += group.len();
+            }
+            Ok(Mask(keep))
+        }
+    }
 }
 
-/// The smallest of all tensors together: some lose more than others.
+/// Drops the smallest of all tensors together: some lose more than others.
 ///
 /// # Errors
 /// `compress.sparsity`, `compress.empty`, `compress.not_a_number`.
-pub fn global(tensors: &[&[f32]], sparsity: f64) -> Result<Vec<Mask>> {
-    check_sparsity(sparsity)?;
+pub fn global(tensors: &[&[f32]], share: f64) -> Result<Vec<Mask>> {
+    Sparsity::Share(share).check()?;
+    tensors.iter().try_for_each(|tensor| check(tensor, 1))?;
     let total: usize = tensors.iter().map(|t| t.len()).sum();
-    for tensor in tensors {
-        check(tensor, 1)?;
-    }
-    let drop = (sparsity * total as f64).round() as u64;
-    let mut select = RankSelect::new(drop);
-    for tensor in tensors {
-        select.add(tensor);
-    }
+    let mut select = RankSelect::new(Sparsity::Share(share).dropped(total) as u64);
+    tensors.iter().for_each(|tensor| select.add(tensor));
     let mut select = select.refine();
-    for tensor in tensors {
-        select.add(tensor);
-    }
+    tensors.iter().for_each(|tensor| select.add(tensor));
     let cut = select.finish();
     // Of those at the cut, the last ones are dropped.
     let mut keep_at_cut = cut.keep;
@@ -78,27 +88,6 @@ pub fn global(tensors: &[&[f32]], sparsity: f64) -> Result<Vec<Mask>> {
     Ok(masks.collect())
 }
 
-/// Of every m neighbours in a row the n largest stay; of a shorter rest of a row as many as fit, at most n.
-///
-/// # Errors
-/// `compress.n_m` unless 0 < n ≤ m, `compress.empty`, `compress.shape`, `compress.not_a_number`.
-pub fn n_of_m(values: &[f32], columns: usize, n: usize, m: usize) -> Result<Mask> {
-    check(values, columns)?;
-    if n == 0 || n > m {
-        let cause = format!("{n} of every {m} weights were to stay");
-        return Err(Error::new("compress.n_m", cause, "ask for such as 2:4 or 4:8"));
-    }
-    let mut keep = vec![false; values.len()];
-    for (keep, row) in keep.chunks_mut(columns).zip(values.chunks(columns)) {
-        for (keep, group) in keep.chunks_mut(m).zip(row.chunks(m)) {
-            for i in largest(group.iter().map(|v| f64::from(v.abs())), n) {
-                keep[i] = true;
-            }
-        }
-    }
-    Ok(Mask(keep))
-}
-
 /// What is dropped whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Structure {
@@ -108,40 +97,23 @@ pub enum Structure {
     Columns,
 }
 
-/// The ⌊sparsity · count⌉ rows or columns with the least energy.
+/// Drops a share of the rows or columns, those with the least energy.
 ///
 /// # Errors
 /// `compress.sparsity`, `compress.empty`, `compress.shape`, `compress.not_a_number`.
-pub fn structured(values: &[f32], columns: usize, structure: Structure, sparsity: f64) -> Result<Mask> {
-    check_sparsity(sparsity)?;
+pub fn structured(values: &[f32], columns: usize, structure: Structure, share: f64) -> Result<Mask> {
+    let sparsity = Sparsity::Share(share);
+    sparsity.check()?;
     check(values, columns)?;
-    let rows = values.len() / columns;
-    let (count, of) = match structure {
-        Structure::Rows => (rows, (|i, columns| i / columns) as fn(usize, usize) -> usize),
-        Structure::Columns => (columns, (|i, columns| i % columns) as fn(usize, usize) -> usize),
+    let (count, of): (usize, fn(usize, usize) -> usize) = match structure {
+        Structure::Rows => (values.len() / columns, |i, columns| i / columns),
+        Structure::Columns => (columns, |i, columns| i % columns),
     };
     let mut energy = vec![0f64; count];
     for (i, value) in values.iter().enumerate() {
         energy[of(i, columns)] += f64::from(*value).powi(2);
     }
-    let stay = count - (sparsity * count as f64).round() as usize;
-    let mut keep = vec![false; count];
-    for i in largest(energy.iter().copied(), stay) {
-        keep[i] = true;
-    }
+    let mut keep = vec![true; count];
+    least(&energy, sparsity.dropped(count)).into_iter().for_each(|i| keep[i] = false);
     Ok(Mask((0..values.len()).map(|i| keep[of(i, columns)]).collect()))
-}
-
-/// Places of the n largest, the first of equals.
-fn largest(values: impl Iterator<Item = f64>, n: usize) -> Vec<usize> {
-    let mut order: Vec<(usize, f64)> = values.enumerate().collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1));
-    order.into_iter().take(n).map(|(i, _)| i).collect()
-}
-
-fn check_sparsity(sparsity: f64) -> Result<()> {
-    if (0.0..=1.0).contains(&sparsity) {
-        return Ok(());
-    }
-    Err(Error::new("compress.sparsity", format!("a share of {sparsity} was to be pruned"), "ask for 0 to 1"))
 }

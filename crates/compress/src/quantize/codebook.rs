@@ -84,7 +84,7 @@ impl Codebook {
                 with(f64::from(percentile(&mut magnitudes, p)))
             }
             Range::Mse | Range::Sqnr { .. } => {
-                with(end * best_share(|share| self.error(values, with(end * share), range)))
+                with(end * best_share(|share| self.error(values, with(end * share), range)).of)
             }
         }
     }

@@ -14,8 +14,10 @@ pub enum Range {
     Sqnr { clipped_weight: f64 },
 }
 
-/// Ranges tried, evenly spaced: 1/100, 2/100, … of min-max.
-const CANDIDATES: u32 = 100;
+/// Ranges that are told apart: 1/100, 2/100, … of min-max.
+const CANDIDATES: i32 = 100;
+/// Every fourth is tried first, then the three on either side of the best.
+const COARSE: usize = 4;
 
 impl Range {
     /// # Errors
@@ -40,28 +42,34 @@ impl Range {
             _ => 1.0,
         }
     }
-
-    /// Whether candidates are compared at all.
-    pub(super) fn is_searched(self) -> bool {
-        matches!(self, Self::Mse | Self::Sqnr { .. })
-    }
 }
 
-/// The share of min-max, in 0..=1, with the least `error`.
-pub(super) fn best_share(error: impl FnMut(f64) -> f64) -> f64 {
-    best_of((1..=CANDIDATES).rev().map(|i| f64::from(i) / f64::from(CANDIDATES)), error)
+/// What was tried, and its error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate<T> {
+    pub error: f64,
+    pub of: T,
 }
 
 /// The candidate of the least `error`, the first of equals.
-pub(super) fn best_of(candidates: impl Iterator<Item = f64>, mut error: impl FnMut(f64) -> f64) -> f64 {
-    let mut best = (f64::INFINITY, 1.0);
-    for candidate in candidates {
-        let value = error(candidate);
-        if value < best.0 {
-            best = (value, candidate);
-        }
-    }
-    best.1
+pub(super) fn best_of<T>(
+    candidates: impl IntoIterator<Item = T>,
+    mut error: impl FnMut(&T) -> f64,
+) -> Option<Candidate<T>> {
+    let each = candidates.into_iter().map(|of| Candidate { error: error(&of), of });
+    each.reduce(|best, other| if other.error < best.error { other } else { best })
+}
+
+/// The share of min-max, in 0..=1, with the least `error`: never a greater one than min-max itself.
+pub(super) fn best_share(mut error: impl FnMut(f64) -> f64) -> Candidate<f64> {
+    let share = |i: i32| f64::from(i) / f64::from(CANDIDATES);
+    let mut best = |candidates: &mut dyn Iterator<Item = i32>| best_of(candidates, |i| error(share(*i)));
+    let coarse = best(&mut (1..=CANDIDATES).rev().step_by(COARSE)).expect("min-max is one");
+    let near = (COARSE as i32 - 1).min(coarse.of - 1);
+    let (from, to) = (coarse.of - near, (coarse.of + COARSE as i32 - 1).min(CANDIDATES));
+    let fine = best(&mut (from..=to).filter(|i| *i != coarse.of));
+    let found = fine.filter(|fine| fine.error < coarse.error).unwrap_or(coarse);
+    Candidate { error: found.error, of: share(found.of) }
 }
 
 /// The value that a share `percentile`/100 of `values` does not exceed; values need no order.

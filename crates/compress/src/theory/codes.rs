@@ -1,15 +1,17 @@
 //! How often each code occurs.
 
 use crate::distribution::Distribution;
+use crate::grid::Grid;
 
-/// The share of weights at each code from `low` to `high`, low ≤ 0 ≤ high, in that order.
-pub fn code_masses(distribution: &dyn Distribution, step: f64, low: i32, high: i32) -> Vec<f64> {
+/// The share of weights at each code of a grid that holds 0, in their order.
+pub fn code_masses(distribution: &dyn Distribution, grid: &Grid) -> Vec<f64> {
+    let (low, high) = grid.ends();
     let total = distribution.beyond(0.0).mass;
     let side = |tail: &dyn Fn(f64) -> f64, codes: i32| {
         let mut rest = tail(0.0);
         let mut masses = Vec::new();
         for code in 0..=codes {
-            let next = if code == codes { 0.0 } else { tail((f64::from(code) + 0.5) * step) };
+            let next = if code == codes { 0.0 } else { tail((f64::from(code) + 0.5) * grid.scale) };
             masses.push((rest - next).max(0.0) / total);
             rest = next;
         }

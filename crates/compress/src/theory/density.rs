@@ -1,7 +1,8 @@
 //! Where the error comes from: p(w) · (w − ŵ)², the curves whose areas are the errors.
 
-use super::{Comparison, Grid};
+use super::Comparison;
 use crate::distribution::Distribution;
+use crate::grid::Codes;
 
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct LossDensity {
@@ -18,17 +19,16 @@ pub struct LossDensity {
 pub fn loss_densities(
     distribution: &dyn Distribution,
     comparison: &Comparison,
-    grid: Grid,
+    codes: Codes,
     points: impl IntoIterator<Item = f64>,
 ) -> Vec<LossDensity> {
-    let (low, high) = grid.codes(comparison.bits);
+    let grid = codes.grid(comparison.bits, comparison.step);
     let at = |w: f64| {
         let density = distribution.density(w);
-        let code = (w / comparison.step).round().clamp(f64::from(low), f64::from(high));
         LossDensity {
             w,
             density,
-            quantization: density * (w - comparison.step * code).powi(2),
+            quantization: density * (w - grid.round(w)).powi(2),
             pruning: if w.abs() < comparison.threshold { density * w * w } else { 0.0 },
         }
     };

@@ -18,11 +18,12 @@ pub use crossover::{Crossover, student_t_crossover};
 pub use density::{LossDensity, loss_densities};
 pub use joint::{Joint, best_joint, joint};
 pub use prune::{Pruned, pruning};
-pub use quantize::{Grid, Quantized, best_step, codebook_error, quantization_error};
+pub use quantize::{Quantized, best_step, codebook_error, quantization_error};
 pub use search::minimize;
 
 use crate::cost::Charge;
 use crate::distribution::Distribution;
+use crate::grid::Codes;
 use crate::snr_db;
 use lantern_graph::{Error, Result};
 
@@ -52,7 +53,7 @@ pub struct Comparison {
 /// What is compared with what.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Terms {
-    pub grid: Grid,
+    pub codes: Codes,
     pub charge: Charge,
     /// Whether pruning is held to the size that is left when the quantizer's own zeros are not stored either: the paper's
     /// "corrected" comparison, keep = (1 − z) · b/16.
@@ -61,7 +62,7 @@ pub struct Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { grid: Grid::Integer, charge: Charge::Free, natural_zeros: false }
+        Self { codes: Codes::Integer, charge: Charge::Free, natural_zeros: false }
     }
 }
 
@@ -73,10 +74,10 @@ impl Default for Terms {
 pub fn compare(distribution: &dyn Distribution, bits: u32, terms: Terms) -> Result<Comparison> {
     check_bits(bits)?;
     let energy = distribution.energy();
-    let best = best_step(distribution, terms.grid, bits);
-    let (low, high) = terms.grid.codes(bits);
-    let masses = code_masses(distribution, best.step, low, high);
-    let natural_zeros = masses[(-low) as usize];
+    let best = best_step(distribution, terms.codes, bits);
+    let grid = terms.codes.grid(bits, best.step);
+    let masses = code_masses(distribution, &grid);
+    let natural_zeros = masses[(-grid.low) as usize];
     let mut keep = terms.charge.keep(f64::from(bits), 16.0);
     if terms.natural_zeros {
         keep *= 1.0 - natural_zeros;
@@ -87,7 +88,7 @@ pub fn compare(distribution: &dyn Distribution, bits: u32, terms: Terms) -> Resu
         quant_snr_db: snr_db(energy, best.error),
         prune_snr_db: snr_db(energy, pruned.error),
         step: best.step,
-        clip: best.step * f64::from(high),
+        clip: grid.value(grid.high),
         threshold: pruned.threshold,
         sparsity: pruned.sparsity,
         code_entropy_bits: code_entropy_bits(&masses),

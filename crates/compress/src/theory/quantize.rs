@@ -2,26 +2,7 @@
 
 use super::search;
 use crate::distribution::{Distribution, Moments};
-
-/// Which integers a uniform quantizer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grid {
-    /// −2^(b−1) ..= 2^(b−1) − 1, two's complement: the paper's.
-    Integer,
-    /// −(2^(b−1) − 1) ..= 2^(b−1) − 1: an odd number of levels, the same on both sides.
-    Odd,
-}
-
-impl Grid {
-    /// The least and the greatest code. `bits` is one of [`super::BITS`].
-    pub fn codes(self, bits: u32) -> (i32, i32) {
-        let half = 1 << (bits - 1);
-        match self {
-            Self::Integer => (-half, half - 1),
-            Self::Odd => (1 - half, half - 1),
-        }
-    }
-}
+use crate::grid::{Codes, Grid};
 
 /// Points of mass that make a rough landscape.
 const FEW: usize = 4096;
@@ -36,10 +17,11 @@ pub struct Quantized {
     pub error: f64,
 }
 
-/// E[(w − ŵ)²] for ŵ = step · clip(round(w / step), low, high), low ≤ 0 ≤ high.
+/// E[(w − ŵ)²] for ŵ the nearest point of a grid that holds 0.
 ///
 /// A cell \[a, b\] with level g costs ∫ (w − g)² p; cells reach to the middle between levels, the outermost on.
-pub fn quantization_error(distribution: &dyn Distribution, step: f64, low: i32, high: i32) -> f64 {
+pub fn quantization_error(distribution: &dyn Distribution, grid: &Grid) -> f64 {
+    let ((low, high), step) = (grid.ends(), grid.scale);
     let up = |a| distribution.above(a);
     if distribution.is_symmetric() {
         let (short, long) = ((-low).min(high), (-low).max(high));
@@ -83,12 +65,12 @@ fn side_error(tail: &dyn Fn(f64) -> Moments, step: f64, short: i32, long: i32, r
 /// Few weights, and weights whose magnitudes lie close together, as norms' do, have many narrow valleys, one for each way to
 /// put some of them on levels. Those are scanned more finely, but not all found: the step of a hundred weights may be a
 /// dB or so from the best at 8 bits. Densities, and large tensors, have no such valleys.
-pub fn best_step(distribution: &dyn Distribution, grid: Grid, bits: u32) -> Quantized {
-    let (low, high) = grid.codes(bits);
+pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> Quantized {
+    let (low, high) = codes.ends(bits);
     let longest = f64::from((-low).max(high));
     let energy = distribution.energy();
     let rms = energy.sqrt();
-    let error = |step: f64| quantization_error(distribution, step, low, high);
+    let error = |step: f64| quantization_error(distribution, &codes.grid(bits, step));
     // Magnitudes that spread less than a third of their mean.
     let is_narrow = distribution.beyond(0.0).first.powi(2) > 0.9 * energy;
     let is_rough = is_narrow || distribution.points().is_some_and(|points| points <= FEW);

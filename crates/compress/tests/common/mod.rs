@@ -1,7 +1,8 @@
 //! Seeded draws, and integrals the slow way.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use lantern_compress::distribution::Distribution;
+use lantern_compress::distribution::{Distribution, Scan, Summary};
+use lantern_compress::grid::Grid;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -10,6 +11,12 @@ pub fn seeded(seed: u64) -> SmallRng {
     let seed = std::env::var("LANTERN_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(seed);
     println!("seed {seed} (LANTERN_SEED)");
     SmallRng::seed_from_u64(seed)
+}
+
+pub fn summary(values: &[f32]) -> Summary {
+    let mut scan = Scan::default();
+    scan.add(values);
+    scan.finish().unwrap()
 }
 
 pub fn gaussian(rng: &mut SmallRng) -> f64 {
@@ -78,7 +85,8 @@ pub fn integral(f: &dyn Fn(f64) -> f64, a: f64, b: f64, absolute: f64) -> f64 {
 }
 
 /// The definition, by integration: E[|w − ŵ|^power] over the density up to ±`end`, cell by cell.
-pub fn loss_by_integration(d: &dyn Distribution, power: i32, step: f64, low: i32, high: i32, end: f64) -> f64 {
+pub fn loss_by_integration(d: &dyn Distribution, power: i32, grid: &Grid, end: f64) -> f64 {
+    let ((low, high), step) = (grid.ends(), grid.scale);
     let side = |last: i32| -> f64 {
         (0..=last)
             .map(|code| {
