@@ -96,7 +96,7 @@ async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff) -
         for difference in largest.iter().filter(|_| first.is_none()) {
             text += &format!("  {}\n", difference.to_text());
         }
-        output::text(&text)?;
+        output::names(&text)?;
     }
     match first {
         None => Ok(()),

@@ -65,7 +65,7 @@ fn print_safetensors(file: &Safetensors) -> Result<()> {
     let parameters: u64 = file.tensors.iter().map(SafeTensor::elements).sum();
     let bytes: u64 = file.tensors.iter().map(|t| t.bytes).sum();
     text += &totals_line(file.tensors.len(), parameters, bytes);
-    output::text(&text)
+    output::names(&text)
 }
 
 fn tensor_line(name: &str, kind: &str, shape: &[usize], bytes: u64) -> String {
@@ -130,7 +130,7 @@ fn print_text(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
         Ok(_) => "this version can run it\n".to_owned(),
         Err(error) => format!("this version cannot run it: {error}\n"),
     };
-    output::text(&text)
+    output::names(&text)
 }
 
 fn to_json(value: &Value) -> Json {

@@ -15,6 +15,7 @@ mod eval;
 mod inspect;
 mod models;
 mod output;
+mod part_file;
 mod picture;
 mod quantize;
 mod shaders;
@@ -33,8 +34,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            output::complain(&format!("usage: {first} (see lantern --help)"));
+            // Its first paragraph says what is wrong, a name or value a line; the others repeat the help.
+            let what: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+            let what = what.join(" ");
+            output::complain(&format!("usage: {} (see lantern --help)", what.trim_start_matches("error: ")));
             return ExitCode::from(2);
         }
         // --help and --version.

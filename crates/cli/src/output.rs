@@ -18,6 +18,11 @@ pub fn text(text: &str) -> Result<()> {
     })
 }
 
+/// [`text`] of what may hold names from files: a terminal obeys control characters, so they are shown as a sign of their own.
+pub fn names(names: &str) -> Result<()> {
+    text(&shown(names))
+}
+
 pub fn line(line: &str) -> Result<()> {
     text(&format!("{line}\n"))
 }
@@ -28,15 +33,19 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     line(&text)
 }
 
+fn shown(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+}
+
 /// One line on standard error.
 pub fn complain(what: &str) {
     // With standard error closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "error: {}", what.replace(['\n', '\r'], " "));
+    let _ = writeln!(io::stderr(), "error: {}", shown(&what.replace(['\n', '\r'], " ")));
 }
 
 /// One line on standard error, of something that goes on all the same.
 pub fn warn(notice: &Error) {
-    let _ = writeln!(io::stderr(), "warning: {}", notice.to_string().replace(['\n', '\r'], " "));
+    let _ = writeln!(io::stderr(), "warning: {}", shown(&notice.to_string().replace(['\n', '\r'], " ")));
 }
 
 /// How far something has come, on standard error: where a person looks on, and it takes long enough to wonder.

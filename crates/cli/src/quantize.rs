@@ -1,17 +1,16 @@
 //! `lantern quantize`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lantern_graph::{Error, Result};
+use lantern_graph::Result;
 use lantern_weights::{FileSource, Gguf, QuantizeOptions, QuantizePlan};
 use serde_json::{Value as Json, json};
 
 use crate::args::Quantize;
 use crate::output;
+use crate::part_file::{PartFile, check_output};
 
 pub async fn run(args: &Quantize) -> Result<()> {
     check_output(&args.input, &args.output)?;
@@ -77,63 +76,5 @@ fn print_text(args: &Quantize, plan: &QuantizePlan, bytes_in: u64, took: Duratio
     }
     let (path, bytes) = (args.output.display(), plan.bytes());
     text += &format!("{path}: {bytes} bytes of weights, from {bytes_in}, in {:.1} s\n", took.as_secs_f64());
-    output::text(&text)
-}
-
-/// Refuses what can be known to fail before hours of work, and an output that would destroy its input.
-pub fn check_output(input: &Path, output: &Path) -> Result<()> {
-    let bad = |why: &str, remedy: &str| {
-        Err(Error::new("quantize.output", format!("{}: {why}", output.display()), remedy.to_owned()))
-    };
-    if output.is_dir() {
-        return bad("it is a folder", "name a file");
-    }
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return bad("there is no such folder", "make the folder first");
-    }
-    if output.exists() && output.canonicalize().ok() == input.canonicalize().ok() {
-        return bad("it is the input too, whose weights would be lost", "name another file");
-    }
-    Ok(())
-}
-
-/// The output while it is being written, beside its final place: what was there stays until the new one is whole.
-pub struct PartFile {
-    part: PathBuf,
-    whole: PathBuf,
-    kept: bool,
-}
-
-impl PartFile {
-    pub fn create(whole: &Path) -> Result<(Self, File)> {
-        let mut name = whole.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = Self { part: whole.with_file_name(name), whole: whole.to_owned(), kept: false };
-        let file = File::create(&part.part).map_err(|error| part.failed(&error))?;
-        Ok((part, file))
-    }
-
-    /// Makes it the output.
-    pub fn keep(mut self) -> Result<()> {
-        // Its bytes reach the disk before its name does: a power cut leaves the old file or the new one.
-        let synced = File::options().write(true).open(&self.part).and_then(|file| file.sync_all());
-        synced.and_then(|()| std::fs::rename(&self.part, &self.whole)).map_err(|error| self.failed(&error))?;
-        self.kept = true;
-        Ok(())
-    }
-
-    fn failed(&self, error: &std::io::Error) -> Error {
-        let cause = format!("{}: {error}", self.whole.display());
-        Error::new("quantize.output", cause, "check the disk, and that you may write there")
-    }
-}
-
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        if !self.kept {
-            // Nothing to add to the error that led here.
-            let _ = std::fs::remove_file(&self.part);
-        }
-    }
+    output::names(&text)
 }

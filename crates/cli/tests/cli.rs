@@ -247,6 +247,9 @@ fn what_cannot_be_done_is_one_clear_line() {
     }
     fails(&[&chat[..], &["--device", "tpu"]].concat(), b"", "usage", "tpu");
     fails(&["chat", "--prompt", "a"], b"", "usage", "required");
+    // By name, and with what is possible.
+    fails(&["compress", "theory", "--json"], b"", "usage", "--dist <DIST>");
+    fails(&["compress", "theory", "--dist", "cauchy"], b"", "usage", "student-t");
     let eval = ["eval", "perplexity", "--device", "cpu", "--model", good, "--text"];
     fails(&[&eval[..], &["/nowhere/a.txt"]].concat(), b"", "eval.text", "/nowhere/a.txt");
     let short = write("short.txt", b"a");

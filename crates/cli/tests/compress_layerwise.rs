@@ -94,6 +94,7 @@ fn a_compressed_model_is_a_model() {
         ("gptq", "3", "Q4_0", 3.5),
         ("one-opt", "8", "Q8_0", 8.5),
         ("magnitude", "4", "F16", 4.0),
+        ("global-magnitude", "4", "F16", 4.0),
         ("magnitude-refit", "4", "F16", 4.0),
         ("sparsegpt", "4", "F16", 4.0),
         ("joint", "6", "Q8_0", 3.5),
@@ -114,6 +115,15 @@ fn a_compressed_model_is_a_model() {
         assert_eq!(inspected["metadata"]["lantern.compress.method"], method);
         let eval = ["eval", "perplexity", "--model", path(&out), "--text", path(&text), "--device", "cpu", "--json"];
         assert!(json(&[&eval[..], &["--context", "32"]].concat())["perplexity"].as_f64().unwrap() > 1.0);
+    }
+    // Masks are paid out of the same bits; indices are of the groups that are asked for, and none where nothing is dropped.
+    for (charge, sparsity, charged) in
+        [("bitmap", None, 4.0), ("entropy", None, 4.0), ("bitmap", Some("2:4"), 9.0), ("bitmap", Some("4:4"), 16.0)]
+    {
+        let args = [&base[..], &["--method", "magnitude", "--charge", charge]].concat();
+        let args = [&args[..], &sparsity.map_or(vec![], |s| vec!["--sparsity", s])].concat();
+        let bits = json(&args)["charged_bits_per_weight"].as_f64().unwrap();
+        assert!((bits - charged).abs() < 0.01, "{charge}, {sparsity:?}: {bits}");
     }
     let said = common::lantern(&["compress", "apply", path(&file), path(&out), "--method", "magnitude"], b"");
     let said = String::from_utf8(said.stdout).unwrap();
@@ -157,6 +167,10 @@ fn what_cannot_be_compressed_is_one_clear_line() {
     fails(&with(&["--method", "rtn", "--group", "0"]), "compress.group", "0");
     fails(&with(&["--method", "magnitude", "--sparsity", "1.5"]), "compress.sparsity", "1.5");
     fails(&with(&["--method", "magnitude", "--sparsity", "half"]), "usage", "half");
+    fails(&with(&["--method", "magnitude", "--sparsity", "1:18446744073709551615"]), "compress.sparsity", "rows of 32");
+    fails(&with(&["--method", "global-magnitude", "--sparsity", "2:4"]), "compress.sparsity", "neighbours");
+    fails(&with(&["--method", "rtn", "--damping", "-1"]), "compress.damping", "-1");
+    fails(&with(&["--method", "rtn", "--context", "0"]), "usage", "0");
     let short = [&base[..], &["--method", "gptq", "--calibrate", path(&text)]].concat();
     fails(&short, "compress.calibration", "has 10 tokens, and the widest layer 64 inputs");
     let nowhere = [&base[..], &["--method", "gptq", "--calibrate", "/nowhere/a.txt"]].concat();
@@ -185,11 +199,18 @@ fn damaged_and_empty_matrices_are_refused_or_stay_what_they_are() {
     const UP: &str = "blk.0.ffn_up.weight";
     let text = write("damaged.txt", "a fox".repeat(40).as_bytes());
     let out = place("damaged-out.gguf");
+    // Of an earlier run.
+    let _ = std::fs::remove_file(&out);
     for value in [f32::NAN, f32::INFINITY] {
         let file = write("damaged.gguf", &spoilt(UP, 1, value));
         fails(&["compress", "apply", path(&file), path(&out), "--method", "rtn"], "compress.not_a_number", UP);
         let bounds = ["compress", "bounds", path(&file), "--tensor", UP];
-        fails(&bounds, "weights.not_a_number", UP);
+        fails(&bounds, "compress.not_a_number", UP);
+        // What is copied is looked at too.
+        let file = write("damaged.gguf", &spoilt("token_embd.weight", 1, value));
+        let apply = ["compress", "apply", path(&file), path(&out), "--method", "rtn"];
+        fails(&apply, "weights.not_a_number", "token_embd.weight");
+        assert!(!out.exists());
     }
     let file = write("zeros.gguf", &spoilt(UP, 64 * 32, 0.0));
     for method in ["rtn", "gptq", "one-opt", "magnitude", "magnitude-refit", "sparsegpt", "joint"] {
@@ -197,6 +218,8 @@ fn damaged_and_empty_matrices_are_refused_or_stay_what_they_are() {
         let report = json(&[&args[..], &["--json"]].concat());
         let up = report["layers"].as_array().unwrap().iter().find(|layer| layer["name"] == UP).unwrap();
         assert_eq!((&up["zeros"], &up["weight_snr_db"]), (&1.0.into(), &Json::Null), "{method}");
+        let said = String::from_utf8(common::lantern(&args, b"").stdout).unwrap();
+        assert!(!said.contains("NaN"), "{said}");
         // The layer behind it sees nothing but zeros: its weights count alike.
         let down = report["layers"].as_array().unwrap().iter().find(|layer| layer["name"] == "blk.0.ffn_down.weight");
         assert!(down.unwrap()["output_snr_db"].is_null() && down.unwrap()["weight_snr_db"].as_f64().unwrap() > 2.0);
@@ -244,6 +267,22 @@ fn bounds_of_a_tensor_hold_and_say_who_wins() {
     let q = &cut["pieces"][0]["quantization_snr_db"];
     let gap = q["proven"].as_f64().unwrap() - q["exact"].as_f64().unwrap();
     assert!(q["complete"] == false && gap > 0.0 && (q["gap_db"].as_f64().unwrap() - gap).abs() < 1e-6, "{q}");
+
+    // A convolution's rows are its filters, in the file's order; and a refit that is not allowed wins nothing.
+    let mut w = SafetensorsWriter::new();
+    w.tensor_f32("conv", &[4, 8, 2, 2], &SafeDtype::F32, &values).unwrap();
+    let conv = write("bounds-conv.safetensors", &w.finish());
+    for refit in ["none", "free", "box"] {
+        let args = ["compress", "bounds", path(&conv), "--tensor", "conv", "--bits", "2", "--refit", refit, "--json"];
+        let found = json(&args);
+        assert_eq!(found["pieces"].as_array().unwrap().len(), 4);
+        for piece in found["pieces"].as_array().unwrap().iter().filter(|p| p["winner"] == "quantization") {
+            let (q, p) = (&piece["quantization_snr_db"], &piece["pruning_snr_db"]);
+            let best = ["rtn", "gptq", "one_opt", "sampled", "scale_search"].map(|name| q[name].as_f64().unwrap());
+            let best = best.into_iter().fold(0.0, f64::max);
+            assert!(best > p["proven"].as_f64().unwrap() && best > p["magnitude"].as_f64().unwrap(), "{piece}");
+        }
+    }
 
     let other = |extra: &[&'static str]| -> Vec<&str> { base.iter().copied().chain(extra.iter().copied()).collect() };
     fails(&other(&["--rows", "32"]), "compress.size", "row 32");

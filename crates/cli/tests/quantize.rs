@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use common::path as text;
-use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource};
+use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, Value};
 use serde_json::{Value as Json, json};
 
 fn lantern(args: &[&str]) -> Output {
@@ -143,4 +143,36 @@ fn a_quantized_model_answers() {
         assert_eq!(after.as_array().unwrap().len(), 8, "{name}: {after}");
         assert!(!same || after == before, "{name}: {after}, and {before} before");
     }
+}
+
+/// Ctrl-C while a large file is written: what was there stays, and nothing half-written beside it.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_nothing_unfinished() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+    let folder = folder("interrupt");
+    let (input, output) = (folder.join("in.gguf"), folder.join("out.gguf"));
+    // 2 GiB of zeros that take no room on most disks: seconds of work.
+    let mut writer = GgufWriter::new(3);
+    writer.metadata("general.architecture", Value::String("llama".into())).unwrap();
+    let rows = 1 << 19;
+    writer.tensor("blk.0.ffn_up.weight", &[rows, 1024], GgmlType::F32, Vec::new());
+    let header = writer.finish().unwrap();
+    std::fs::write(&input, &header).unwrap();
+    let file = std::fs::File::options().write(true).open(&input).unwrap();
+    file.set_len(header.len() as u64 + rows as u64 * 4096).unwrap();
+    std::fs::write(&output, "what was there").unwrap();
+    let args = ["quantize", text(&input), text(&output), "--type", "q4_k"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lantern")).args(args).stdout(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while files(&folder).len() < 3 {
+        assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "no work was seen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "what was there");
+    assert_eq!(files(&folder), ["in.gguf", "out.gguf"], "the unfinished file is gone");
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -59,7 +59,7 @@ pub fn binary_entropy(p: f64) -> f64 {
 /// Bits a weight for the indices of N:M sparsity: each of n survivors in m says its place, ⌈log₂ m⌉ bits. 1 for 2:4, 1.5
 /// for 4:8.
 pub fn n_m_index_bits(n: usize, m: usize) -> f64 {
-    let place = m.next_power_of_two().trailing_zeros();
+    let place = usize::BITS - m.saturating_sub(1).leading_zeros();
     n as f64 * f64::from(place) / m as f64
 }
 

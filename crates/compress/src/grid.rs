@@ -59,48 +59,101 @@ impl Grid {
         self.value(self.code(value))
     }
 
-    /// Σ (w − ŵ)²: eight at a time where the machine can.
+    /// Σ (w − ŵ)² of finite values: eight at a time where the machine can.
     ///
     /// In units of the scale and in f32, summed in f64 by blocks: relative error below 1e-4 of the sum at 8 bits, which is
-    /// 0.0004 dB. `values` are finite.
+    /// 0.0004 dB.
     pub fn squared_error(&self, values: &[f32]) -> f64 {
-        self.sum(values, |e, _| e * e)
+        let [squares] = self.sum(values, |rounded| [rounded.error * rounded.error]);
+        squares * self.scale * self.scale
     }
 
     /// [`Self::squared_error`] with errors of values beyond the grid's ends counted `clipped` times.
     pub(crate) fn weighted_error(&self, values: &[f32], clipped: f64) -> f64 {
         let clipped = clipped as f32;
-        self.sum(values, |e, is_clipped| e * e * if is_clipped { clipped } else { 1.0 })
+        let [squares] = self.sum(values, |r| [r.error * r.error * if r.error.abs() > 0.5 { clipped } else { 1.0 }]);
+        squares * self.scale * self.scale
     }
 
-    fn sum(&self, values: &[f32], term: impl Fn(f32, bool) -> f32) -> f64 {
+    /// How well the scale fits the codes that these values get.
+    pub(crate) fn fit(&self, values: &[f32]) -> Fit {
+        let [error, slope, codes] = self.sum(values, |r| [r.error * r.error, r.error * r.level, r.level * r.level]);
+        Fit { error, slope, codes }
+    }
+
+    /// Σ `term` over all values.
+    fn sum<const K: usize>(&self, values: &[f32], term: impl Fn(Rounded) -> [f32; K]) -> [f64; K] {
         const LANES: usize = 8;
         const BLOCK: usize = 256;
         // Adding and taking away 1.5 · 2²³ rounds to the nearest integer, ties to even, without a call.
         const ROUND: f32 = 12_582_912.0;
-        let inverse = (1.0 / self.scale) as f32;
+        // Scales and values far from 1 are brought near it, so that no quotient leaves f32.
+        let exponent = self.scale.log2().round() as i32;
+        let is_far = exponent.abs() > 100;
+        let near = if is_far { 2f64.powi(-exponent) } else { 1.0 };
+        let inverse = (1.0 / (self.scale * near)) as f32;
         let (low, high) = self.ends();
         let (low, high) = (low as f32, high as f32);
         let term = |value: f32| {
+            let value = if is_far { (f64::from(value) * near) as f32 } else { value };
             let w = value * inverse;
             // Comparisons, not `clamp` or `max`: these are one instruction each in WebAssembly as well.
             let inside = if w > high { high } else { w };
             let inside = if inside < low { low } else { inside };
-            let e = w - (inside + ROUND - ROUND);
-            term(e, w > high + 0.5 || w < low - 0.5)
+            let level = inside + ROUND - ROUND;
+            term(Rounded { error: w - level, level })
         };
-        let mut sum = 0f64;
+        let mut sums = [0f64; K];
         for block in values.chunks(BLOCK) {
-            let mut lanes = [0f32; LANES];
+            let mut lanes = [[0f32; LANES]; K];
             let (whole, rest) = block.as_chunks::<LANES>();
             for chunk in whole {
-                for (lane, value) in lanes.iter_mut().zip(chunk) {
-                    *lane += term(*value);
+                for (lane, value) in chunk.iter().enumerate() {
+                    let terms = term(*value);
+                    (0..K).for_each(|k| lanes[k][lane] += terms[k]);
                 }
             }
-            sum += lanes.iter().map(|e| f64::from(*e)).sum::<f64>()
-                + rest.iter().map(|v| f64::from(term(*v))).sum::<f64>();
+            for (k, sum) in sums.iter_mut().enumerate() {
+                *sum += lanes[k].iter().map(|e| f64::from(*e)).sum::<f64>();
+                *sum += rest.iter().map(|v| f64::from(term(*v)[k])).sum::<f64>();
+            }
         }
-        sum * self.scale * self.scale
+        sums
+    }
+}
+
+/// In units of the scale.
+struct Rounded {
+    /// w − ŵ; beyond ½ where the value is clipped.
+    error: f32,
+    /// ŵ.
+    level: f32,
+}
+
+/// Sums over values on a grid, in units of its scale: from them follows the best scale for the codes they have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fit {
+    /// Σ (w − ŵ)².
+    error: f64,
+    /// Σ (w − ŵ) ŵ.
+    slope: f64,
+    /// Σ ŵ².
+    codes: f64,
+}
+
+impl Fit {
+    /// The factor to the scale of the least error with these codes, and that error in units of the scale as it was. Values
+    /// that then have nearer codes make it smaller still.
+    pub fn best(&self) -> (f64, f64) {
+        if self.codes == 0.0 {
+            return (1.0, self.error);
+        }
+        (1.0 + self.slope / self.codes, (self.error - self.slope * self.slope / self.codes).max(0.0))
+    }
+}
+
+impl std::ops::AddAssign for Fit {
+    fn add_assign(&mut self, o: Self) {
+        *self = Self { error: self.error + o.error, slope: self.slope + o.slope, codes: self.codes + o.codes };
     }
 }

@@ -1,11 +1,12 @@
 //! Every tensor of a model file: which method loses less.
 //!
 //! Streamed: whatever the file's size, a few megabytes are held. A first pass over a tensor makes its histogram, on which
-//! steps and thresholds are searched. Where the histogram is not exact ([`Summary::is_exact`]), a second pass measures the
-//! quantization error at those steps on the values themselves; what is pruned is so much coarser than a bin (2⁻¹⁰) that the
+//! steps and thresholds are searched. Where the histogram is not exact ([`Summary::is_exact`]), a second pass fits those steps
+//! to the values themselves and measures the error there; what is pruned is so much coarser than a bin (2⁻¹⁰) that the
 //! histogram's answer stands.
 
 use crate::distribution::{Scan, Summary};
+use crate::grid::{Fit, Grid};
 use crate::snr_db;
 use crate::theory::{Comparison, Terms, check_bits, curve};
 use lantern_graph::{Cancel, Error, Result};
@@ -61,6 +62,30 @@ impl Entry {
         self.shape.iter().map(|n| *n as u64).product()
     }
 
+    /// The values of one row: of one of the outermost dimension, such as an output channel.
+    ///
+    /// # Errors
+    /// `compress.size` without such a row; `compress.not_a_number`; those of [`compare_tensor`] about the type, the source's own.
+    pub async fn row(&self, source: &impl ByteSource, row: usize) -> Result<Vec<f32>> {
+        let stored = self.stored.clone()?;
+        let rows = self.shape.first().copied().unwrap_or(0);
+        if row >= rows {
+            let cause = format!("row {row} of {}, which has {rows}", self.name);
+            return Err(Error::new("compress.size", cause, "count rows from 0"));
+        }
+        let mut raw = vec![0; (self.bytes / rows as u64) as usize];
+        source.read(self.offset + row as u64 * raw.len() as u64, &mut raw).await?;
+        let mut values = vec![0f32; (self.elements() / rows as u64) as usize];
+        dequantize(stored, &raw, &mut values)?;
+        match values.iter().position(|v| !v.is_finite()) {
+            None => Ok(values),
+            Some(i) => {
+                let cause = format!("value {i} in row {row} of {} is {}", self.name, values[i]);
+                Err(Error::new("compress.not_a_number", cause, "get or convert the file again"))
+            }
+        }
+    }
+
     /// Norms and biases have one dimension: nobody compresses them, so they do not count.
     pub fn is_matrix(&self) -> bool {
         self.shape.len() > 1
@@ -75,8 +100,14 @@ pub enum Winner {
     Tie,
 }
 
+/// In dB. Beyond it, nothing is lost by either method that f32 could tell, and who loses less is rounding's choice.
+const LOSSLESS_DB: f64 = 120.0;
+
 impl Winner {
     pub fn of(comparison: &Comparison) -> Self {
+        if comparison.quant_snr_db.min(comparison.prune_snr_db) > LOSSLESS_DB {
+            return Self::Tie;
+        }
         match comparison.quant_snr_db.total_cmp(&comparison.prune_snr_db) {
             std::cmp::Ordering::Greater => Self::Quantization,
             std::cmp::Ordering::Less => Self::Pruning,
@@ -182,7 +213,7 @@ pub async fn compare_tensor(
     cancel: &Cancel,
 ) -> Result<Found> {
     let stored = entry.stored.clone()?;
-    let read = read(source, entry, stored, cancel, &mut |chunk| match chunk {
+    let scanned = read(source, entry, stored, cancel, &mut |chunk| match chunk {
         Chunk::F16(bytes) => scan.add_f16(bytes),
         Chunk::BF16(bytes) => scan.add_bf16(bytes),
         Chunk::Values(values) => scan.add(values),
@@ -190,38 +221,27 @@ pub async fn compare_tensor(
     .await;
     // Finished in any case: the next tensor starts from nothing.
     let summary = scan.finish();
-    read?;
+    scanned?;
     let summary = summary?;
     let mut comparisons = curve(&summary.histogram, bits.iter().copied(), terms)?;
     if !summary.is_exact {
-        let mut errors = vec![0f64; comparisons.len()];
-        read_again(source, entry, stored, cancel, &comparisons, terms, &mut errors).await?;
-        for (comparison, error) in comparisons.iter_mut().zip(&errors) {
-            comparison.quant_snr_db = snr_db(summary.energy, error / summary.values as f64);
+        let grids: Vec<Grid> = comparisons.iter().map(|c| terms.codes.grid(c.bits, c.step)).collect();
+        let mut fits = vec![Fit::default(); grids.len()];
+        read(source, entry, stored, cancel, &mut |chunk| {
+            // Halves are exact in the first pass.
+            if let Chunk::Values(values) = chunk {
+                grids.iter().zip(&mut fits).for_each(|(grid, fit)| *fit += grid.fit(values));
+            }
+        })
+        .await?;
+        for ((comparison, grid), fit) in comparisons.iter_mut().zip(&grids).zip(&fits) {
+            let (factor, error) = fit.best();
+            comparison.step = grid.scale * factor;
+            comparison.clip = comparison.step * f64::from(grid.high);
+            comparison.quant_snr_db = snr_db(summary.energy, error * grid.scale * grid.scale / summary.values as f64);
         }
     }
     Ok(Found { summary, comparisons })
-}
-
-async fn read_again(
-    source: &impl ByteSource,
-    entry: &Entry,
-    stored: GgmlType,
-    cancel: &Cancel,
-    comparisons: &[Comparison],
-    terms: Terms,
-    errors: &mut [f64],
-) -> Result<()> {
-    read(source, entry, stored, cancel, &mut |chunk| {
-        // Halves are exact in the first pass.
-        if let Chunk::Values(values) = chunk {
-            for (comparison, error) in comparisons.iter().zip(errors.iter_mut()) {
-                let grid = terms.codes.grid(comparison.bits, comparison.step);
-                *error += grid.squared_error(values);
-            }
-        }
-    })
-    .await
 }
 
 enum Chunk<'c> {

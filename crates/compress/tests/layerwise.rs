@@ -173,20 +173,22 @@ fn zeros_are_as_many_as_asked_for_and_where_structure_allows() {
         let wanted = (share * (N * CHANNELS) as f64).round() as usize;
         for pruned in [
             zeroed(&layer.weights, Sparsity::Share(share)),
-            sparsegpt(&layer.weights, &factor, Sparsity::Share(share)).unwrap(),
+            sparsegpt(&layer.weights, &factor, Sparsity::Share(share)).unwrap().0,
         ] {
             assert_eq!(pruned.iter().filter(|v| **v == 0.0).count(), wanted, "{share}");
         }
     }
     for (n, m) in [(2, 4), (4, 8), (3, 4)] {
         let sparsity = Sparsity::NOfM { n, m };
-        for pruned in [zeroed(&layer.weights, sparsity), sparsegpt(&layer.weights, &factor, sparsity).unwrap()] {
+        for pruned in [zeroed(&layer.weights, sparsity), sparsegpt(&layer.weights, &factor, sparsity).unwrap().0] {
             let groups = pruned.as_slice().chunks(m).map(|group| group.iter().filter(|v| **v == 0.0).count());
             assert!(groups.into_iter().all(|count| count == m - n), "{n}:{m}");
         }
     }
-    for wrong in [Sparsity::Share(-0.1), Sparsity::Share(f64::NAN), Sparsity::NOfM { n: 5, m: 4 }] {
+    let endless = Sparsity::NOfM { n: 1, m: usize::MAX };
+    for wrong in [Sparsity::Share(-0.1), Sparsity::Share(f64::NAN), Sparsity::NOfM { n: 5, m: 4 }, endless] {
         assert_eq!(magnitude(&layer.weights, wrong).unwrap_err().code, "compress.sparsity");
+        assert_eq!(sparsegpt(&layer.weights, &factor, wrong).unwrap_err().code, "compress.sparsity");
     }
 }
 
@@ -196,7 +198,7 @@ fn compensated_pruning_beats_magnitude_and_a_refit_is_the_best_for_its_zeros() {
     let factor = layer.factor(Order::Natural);
     for sparsity in [Sparsity::Share(0.5), Sparsity::Share(0.75), Sparsity::NOfM { n: 2, m: 4 }] {
         let plain = zeroed(&layer.weights, sparsity);
-        let swept = sparsegpt(&layer.weights, &factor, sparsity).unwrap();
+        let (swept, zeros) = sparsegpt(&layer.weights, &factor, sparsity).unwrap();
         let mask = magnitude(&layer.weights, sparsity).unwrap();
         let refitted = refit(&layer.form, &layer.weights, &mask).unwrap();
         let [a, b, c] = [&plain, &swept, &refitted].map(|v| layer.error(v));
@@ -208,7 +210,7 @@ fn compensated_pruning_beats_magnitude_and_a_refit_is_the_best_for_its_zeros() {
             assert!(!*keep || slope.abs() < 1e-9 * layer.form.h().trace(), "{slope}");
         }
         // And the sweep's zeros, refitted, are better still.
-        let zeros = Mask(swept.iter().map(|v| *v != 0.0).collect());
+        assert_eq!(zeros, Mask(swept.iter().map(|v| *v != 0.0).collect()));
         assert!(layer.error(&refit(&layer.form, &layer.weights, &zeros).unwrap()) <= b);
     }
 }
@@ -223,7 +225,7 @@ fn one_sweep_for_both_beats_pruning_and_then_rounding() {
             let (both, mask) = joint(&layer.weights, &factor, sparsity, quantizer).unwrap();
             assert_eq!(mask.0.iter().filter(|keep| !**keep).count(), N * CHANNELS / 2);
             assert!(mask.0.iter().zip(&both.codes).all(|(keep, code)| *keep || *code == 0));
-            let pruned = sparsegpt(&layer.weights, &factor, sparsity).unwrap();
+            let pruned = sparsegpt(&layer.weights, &factor, sparsity).unwrap().0;
             let apart = layer.error(&round_to_nearest(&pruned, quantizer).unwrap().values());
             let together = layer.error(&both.values());
             assert!(together < apart, "{sparsity:?}, {granularity:?}: {together} {apart}");

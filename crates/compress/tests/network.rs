@@ -214,7 +214,7 @@ fn options(method: Method, bits: u32) -> ApplyOptions {
     ApplyOptions {
         method,
         quantizer: Uniform::gguf(bits, Granularity::Group(32), Range::Mse),
-        sparsity: Sparsity::at_bits(bits.into()),
+        sparsity: Sparsity::at_bits(bits.into(), Charge::Free),
         charge: Charge::Free,
         order: Order::Natural,
         damping: DAMPING,
@@ -265,6 +265,13 @@ fn on_real_weights_compensation_beats_rounding_and_quantization_pruning() {
             assert!((applied.bits - f64::from(bits)).abs() < 0.01, "masks are free");
             perplexity
         });
+        // Of all layers together: as many in all, more here and fewer there.
+        let (global, applied) = run(Method::GlobalMagnitude);
+        let shares: Vec<f64> = applied.layers.iter().map(|layer| layer.zeros).collect();
+        let zeros: f64 = applied.layers.iter().map(|l| l.zeros * (l.shape[0] * l.shape[1]) as f64).sum();
+        assert_eq!(zeros.round(), (0.75 * applied.compressed_weights as f64).round());
+        assert!(shares.iter().any(|s| *s < 0.7) && shares.iter().any(|s| *s > 0.8), "{shares:?}");
+        assert!(global > rounded && (applied.bits - 4.0).abs() < 0.01);
         // Scales cost quantization half a bit, which is no excuse: it wins by far.
         assert!(pruned.iter().all(|p| *p > 1.5 * rounded), "{bits} bits: {pruned:?} {rounded}");
         assert!(pruned[1] < pruned[0], "{bits} bits: {pruned:?}");

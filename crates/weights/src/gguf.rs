@@ -6,7 +6,7 @@
 
 use crate::cursor::Cursor;
 use crate::stranger::{shorten, stranger};
-use crate::{ByteSource, GgmlType, Metadata};
+use crate::{ByteSource, GgmlType, Metadata, finite};
 use lantern_graph::{Error, Result};
 use std::collections::HashMap;
 
@@ -55,6 +55,11 @@ impl TensorInfo {
     pub fn row_bytes(&self) -> u64 {
         let row = self.shape.last().map_or(0, |n| *n as u64);
         self.ggml_type.bytes_of(row).unwrap_or(0)
+    }
+
+    /// `weights.not_a_number` where the tensor's bytes, rows from the first on, hold NaN or infinity.
+    pub fn check_finite(&self, bytes: &[u8]) -> Result<()> {
+        finite::check_rows(&self.name, self.ggml_type, bytes, self.row_bytes() as usize, 0)
     }
 
     /// `gguf.type`, naming tensor and type, where this version cannot compute with it.

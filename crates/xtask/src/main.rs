@@ -1,6 +1,7 @@
 //! `cargo xtask …`: set-up, build, serve, test and measure. Everything a fresh machine with rustup needs starts here.
 
 mod bench;
+mod bench_compress;
 mod bench_conv;
 mod counts;
 mod drivers;
@@ -31,6 +32,7 @@ cargo xtask <command>
   bench page         time the first token after a cold load from localhost, and keep the raw record
   bench conv [STACK…]  our convolutions beside onnxruntime-web's in one browser, and keep the raw record; without a
                      name all stacks of benches/stacks.json
+  bench compress     the compression library's theory and layers, natively and as WebAssembly, and keep the raw record
 ";
 
 fn main() -> ExitCode {
@@ -59,6 +61,7 @@ fn run() -> Result<ExitCode> {
         ["verify", "--full"] => verify::full()?,
         ["bench", "page"] => bench::page()?,
         ["bench", "conv", stacks @ ..] => bench_conv::conv(stacks)?,
+        ["bench", "compress"] => bench_compress::compress()?,
         [] | ["help" | "--help" | "-h"] => print!("{USAGE}"),
         other => bail!("no such command: {}\n\n{USAGE}", other.join(" ")),
     }

@@ -19,7 +19,7 @@ use serde_json::{Value as Json, json};
 
 use crate::args::{self, ChargeKind};
 use crate::output;
-use crate::quantize::{PartFile, check_output};
+use crate::part_file::{PartFile, check_output};
 
 #[derive(Args)]
 pub struct Apply {
@@ -29,7 +29,7 @@ pub struct Apply {
     pub output: PathBuf,
     #[arg(long, value_enum)]
     pub method: Method,
-    /// Bits a weight, 2 to 8. Of a pruner: the size at which it is to be compared, which keeps bits / 16 of the weights
+    /// Bits a weight, 2 to 8. Of a pruner: the size, mask as charged, that what is left of the weights in 16 bits makes
     #[arg(long, default_value_t = 4)]
     pub bits: u32,
     /// Neighbours in a row that share a scale: a number, `channel` or `tensor`
@@ -51,13 +51,13 @@ pub struct Apply {
     #[arg(long, default_value_t = 8192)]
     pub calibration_tokens: usize,
     /// Tokens of a piece of the text
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, default_value_t = 512, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
     pub context: usize,
     /// GPTQ takes inputs of most energy first
     #[arg(long)]
     pub act_order: bool,
     /// Added to the diagonal of the inputs' second moments, relative to its mean
-    #[arg(long, default_value_t = DAMPING)]
+    #[arg(long, default_value_t = DAMPING, allow_hyphen_values = true)]
     pub damping: f64,
     /// First even out the ranges of weights that meet, which changes nothing the model computes
     #[arg(long)]
@@ -79,7 +79,9 @@ pub enum Method {
     OneOpt,
     /// Zero the smallest weights of each layer
     Magnitude,
-    /// And refit the others
+    /// Zero the smallest of all layers together
+    GlobalMagnitude,
+    /// Zero the smallest of each layer and refit the others
     MagnitudeRefit,
     /// Zero what costs least, others make up for it
     Sparsegpt,
@@ -94,6 +96,7 @@ impl Method {
             Self::Gptq => network::Method::Gptq,
             Self::OneOpt => network::Method::OneOpt,
             Self::Magnitude => network::Method::Magnitude,
+            Self::GlobalMagnitude => network::Method::GlobalMagnitude,
             Self::MagnitudeRefit => network::Method::MagnitudeRefit,
             Self::Sparsegpt => network::Method::SparseGpt,
             Self::Joint => network::Method::Joint,
@@ -134,13 +137,16 @@ impl Apply {
         };
         let quantizer = Uniform::gguf(self.bits, self.group, range);
         quantizer.check()?;
-        let equal =
-            if method == network::Method::Joint { Sparsity::Share(0.5) } else { Sparsity::at_bits(self.bits.into()) };
+        let charge = super::charge(self.charge);
+        let equal = match method {
+            network::Method::Joint => Sparsity::Share(0.5),
+            _ => Sparsity::at_bits(self.bits.into(), charge),
+        };
         Ok(ApplyOptions {
             method,
             quantizer,
             sparsity: self.sparsity.unwrap_or(equal),
-            charge: super::charge(self.charge),
+            charge,
             order: if self.act_order { Order::Activation } else { Order::Natural },
             damping: self.damping,
             equalize: self.equalize,
@@ -232,7 +238,8 @@ fn print_json(options: &ApplyOptions, applied: &Applied, tokens: Option<usize>, 
 fn print_text(args: &Apply, applied: &Applied, note: Option<String>) -> Result<()> {
     let mut text = format!("{:<28} {:>13} {:>5} {:>6} {:>6}", "layer", "shape", "type", "bits", "zeros");
     text += &format!(" {:>9} {:>9} {:>9}\n", "weight dB", "output dB", "rtn dB");
-    let db = |value: Option<f64>| value.map_or(String::from("-"), |v| format!("{v:.2}"));
+    // Of nothing but zeros there is no ratio.
+    let db = |value: Option<f64>| value.filter(|v| !v.is_nan()).map_or(String::from("-"), |v| format!("{v:.2}"));
     for layer in &applied.layers {
         let LayerReport { name, shape: [channels, inputs], bits, zeros, stored, .. } = layer;
         let shape = format!("{channels} × {inputs}");
@@ -256,5 +263,5 @@ fn print_text(args: &Apply, applied: &Applied, note: Option<String>) -> Result<(
         text += "GGUF has no type for what is F16 here: the file is larger than the method charges\n";
     }
     text += &note.map_or(String::new(), |note| format!("{note}\n"));
-    output::text(&text)
+    output::names(&text)
 }

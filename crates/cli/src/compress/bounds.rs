@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use lantern_compress::bounds::{Bounds, Draws, Limit, MAX_QUANTIZED, Options, Refit, bounds, gap_db};
+use lantern_compress::layers::Entry;
 use lantern_compress::network::Calibrator;
 use lantern_compress::{Quadratic, snr_db};
 use lantern_cpu::Cpu;
 use lantern_demos::chat::{LoadOptions, check};
-use lantern_graph::{Cancel, DType, Error, Result, WeightSpec};
-use lantern_weights::{FileSource, Gguf, Rows, Safetensors};
+use lantern_graph::{Cancel, Error, Result};
+use lantern_weights::{FileSource, Gguf, Safetensors};
 use nalgebra::DMatrix;
 use serde_json::{Value as Json, json};
 
@@ -116,7 +117,7 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
         },
     };
     let source = FileSource::open(&args.file)?;
-    let mut matrix = Matrix::open(&source, args).await?;
+    let matrix = Matrix::open(&source, args).await?;
     let [rows, columns] = matrix.shape;
     let n = args.n.min(columns);
     if args.n == 0 || args.n > MAX_QUANTIZED || args.pieces == 0 {
@@ -127,10 +128,6 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
         ));
     }
     let chosen = args.rows.clone().unwrap_or_else(|| spread(rows, ROWS));
-    if let Some(row) = chosen.iter().find(|row| **row >= rows) {
-        let cause = format!("row {row} of {}, which has {rows}", args.tensor);
-        return Err(Error::new("compress.size", cause, "count rows from 0"));
-    }
     let starts: Vec<usize> = spread(columns / n, args.pieces).iter().map(|piece| piece * n).collect();
     let forms = starts.iter().enumerate().map(|(i, at)| matrix.form(*at, n, args.seed.wrapping_add(i as u64)));
     let forms = forms.collect::<Result<Vec<_>>>()?;
@@ -140,7 +137,7 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
     let limit = Limit { nodes: args.max_nodes, seconds: args.max_seconds, clock: &|| start.elapsed().as_secs_f64() };
     let mut pieces = Vec::new();
     for row in chosen {
-        let weights = matrix.row(row).await?;
+        let weights: Vec<f64> = matrix.entry.row(&source, row).await?.into_iter().map(f64::from).collect();
         for (first_input, form) in starts.iter().zip(&forms) {
             meter.tell(pieces.len() as u64, total);
             let bounds = bounds(form, &weights[*first_input..first_input + n], &options, limit)?;
@@ -158,52 +155,43 @@ fn spread(of: usize, count: usize) -> Vec<usize> {
 }
 
 /// The tensor, and what its inputs are.
-struct Matrix<'s> {
-    source: &'s FileSource,
-    file: File,
-    spec: WeightSpec,
-    /// Rows, and inputs.
+struct Matrix {
+    entry: Entry,
+    /// Rows, and inputs: of a convolution, those of all its window's pixels.
     shape: [usize; 2],
     /// XᵀX of real inputs.
     h: Option<DMatrix<f64>>,
 }
 
-enum File {
-    Gguf(Gguf),
-    Safetensors(Safetensors),
-}
-
-impl<'s> Matrix<'s> {
-    async fn open(source: &'s FileSource, args: &BoundsArgs) -> Result<Matrix<'s>> {
-        let missing = || {
+impl Matrix {
+    async fn open(source: &FileSource, args: &BoundsArgs) -> Result<Self> {
+        let gguf = match is_safetensors(&args.file, source).await? {
+            true => None,
+            false => Some(Gguf::read(source).await?),
+        };
+        let entries = match &gguf {
+            Some(gguf) => Entry::of_gguf(gguf),
+            None => Entry::of_safetensors(&Safetensors::read(source).await?),
+        };
+        let entry = entries.into_iter().find(|entry| entry.name == args.tensor).ok_or_else(|| {
             let cause = format!("{} has no tensor {}", args.file.display(), args.tensor);
             Error::new("compress.tensor", cause, "see `lantern inspect` for the names")
-        };
-        let file = if is_safetensors(&args.file, source).await? {
-            File::Safetensors(Safetensors::read(source).await?)
-        } else {
-            File::Gguf(Gguf::read(source).await?)
-        };
-        let shape = match &file {
-            File::Gguf(gguf) => gguf.tensor(&args.tensor).ok_or_else(missing)?.shape.clone(),
-            File::Safetensors(file) => file.tensor(&args.tensor).ok_or_else(missing)?.shape.clone(),
-        };
-        let elements: usize = shape.iter().product();
-        if shape.len() < 2 || elements == 0 {
-            let cause = format!("{} is {shape:?}: no matrix with rows of weights", args.tensor);
+        })?;
+        let elements = entry.elements() as usize;
+        if !entry.is_matrix() || elements == 0 {
+            let cause = format!("{} is {:?}: no matrix with rows of weights", args.tensor, entry.shape);
             return Err(Error::new("compress.tensor", cause, "name a matrix"));
         }
-        let rows = shape[0];
-        let spec = WeightSpec { name: args.tensor.clone(), shape, dtype: DType::F32 };
-        let h = match (&args.calibrate, &file) {
+        let h = match (&args.calibrate, &gguf) {
             (None, _) => None,
-            (Some(text), File::Gguf(gguf)) => Some(inputs(source, gguf, text, args).await?),
-            (Some(_), File::Safetensors(_)) => {
+            (Some(text), Some(gguf)) => Some(inputs(source, gguf, text, args).await?),
+            (Some(_), None) => {
                 let cause = "a safetensors file says nothing about how its tensors are used";
                 return Err(Error::new("compress.calibration", cause, "give a GGUF Llama, or leave --calibrate out"));
             }
         };
-        Ok(Matrix { source, file, spec, shape: [rows, elements / rows], h })
+        let rows = entry.shape[0];
+        Ok(Self { entry, shape: [rows, elements / rows], h })
     }
 
     fn form(&self, at: usize, n: usize, seed: u64) -> Result<Quadratic> {
@@ -211,28 +199,6 @@ impl<'s> Matrix<'s> {
             Some(h) => Quadratic::new(h.view((at, at), (n, n)).into_owned(), 0.0),
             None => Quadratic::from_inputs(&Draws::new(seed).relu_inputs(8 * n, n), n),
         }
-    }
-
-    async fn row(&mut self, row: usize) -> Result<Vec<f64>> {
-        let mut rows = match &self.file {
-            File::Gguf(gguf) => {
-                let tensor = gguf.tensor(&self.spec.name).expect("it was there when the file was opened");
-                Rows::gguf(self.source, tensor, &self.spec)?
-            }
-            File::Safetensors(file) => {
-                let tensor = file.tensor(&self.spec.name).expect("it was there when the file was opened");
-                Rows::safetensors(self.source, tensor, &self.spec)?
-            }
-        };
-        let width = 4 * self.shape[1];
-        while let Some(chunk) = rows.next().await? {
-            if let Some(bytes) =
-                row.checked_sub(chunk.first_row).and_then(|i| chunk.bytes.get(i * width..(i + 1) * width))
-            {
-                return Ok(bytes.as_chunks().0.iter().map(|raw| f32::from_le_bytes(*raw).into()).collect());
-            }
-        }
-        Err(Error::new("compress.size", format!("no row {row} came out of the file"), "get the file again"))
     }
 }
 
@@ -249,15 +215,21 @@ async fn inputs(source: &FileSource, gguf: &Gguf, text: &std::path::Path, args: 
     calibrator.inputs(block, &Cancel::new()).await?.of(&args.tensor)?.matrix()
 }
 
-/// What can be said of the two at their best.
+/// Who wins for certain, both at their best. What pruning cannot do better is proven over all its choices; of quantization
+/// only over the points of one grid, that whose scale has the least error of the weights. So pruning wins where it beats that
+/// grid's proof and the best that was found on any other.
 fn winner(bounds: &Bounds) -> &'static str {
     let (q, p) = (&bounds.quantization, &bounds.pruning);
-    let best =
-        [q.round_to_nearest, q.gptq, q.one_opt, q.sampled, q.scale_search].into_iter().fold(f64::INFINITY, f64::min);
-    let pruned = [p.magnitude, p.magnitude_refit, p.obs, p.exact].into_iter().fold(f64::INFINITY, f64::min);
+    let least = |errors: &[f64]| errors.iter().copied().fold(f64::INFINITY, f64::min);
+    let quantized = least(&[q.round_to_nearest, q.gptq, q.one_opt, q.sampled, q.scale_search, q.exact]);
+    // What other refits reach is no solution of the problem that was bounded.
+    let pruned = match p.refit {
+        Refit::Free => least(&[p.magnitude, p.magnitude_refit, p.obs, p.exact]),
+        Refit::None | Refit::Box { .. } => least(&[p.magnitude, p.exact]),
+    };
     match () {
-        () if best < p.lower => "quantization",
-        () if pruned < q.lower => "pruning",
+        () if quantized < p.lower => "quantization",
+        () if pruned < q.lower.min(quantized) => "pruning",
         () => "undecided",
     }
 }
@@ -352,8 +324,14 @@ fn print_text(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
         args.bits,
         pieces.len()
     );
-    for (what, columns) in [("quantization", &QUANTIZATION[..]), ("pruning", &PRUNING)] {
-        text += &format!("  {what}\n");
+    let refit = match args.refit {
+        RefitKind::None => "kept weights as they are in `exact` and `proven`",
+        RefitKind::Free => "kept weights anywhere",
+        RefitKind::Box => "kept weights within twice their range in `exact` and `proven`",
+    };
+    let quantization = "at the scale of the weights' least error; only `scale_search` tries others";
+    for (what, about, columns) in [("quantization", quantization, &QUANTIZATION[..]), ("pruning", refit, &PRUNING)] {
+        text += &format!("  {what}, {about}\n");
         for (name, value) in medians(pieces, columns) {
             let value = value.map_or("-".into(), |v| format!("{v:.2}"));
             text += &format!("    {name:<16} {value:>7}\n");
@@ -375,5 +353,8 @@ fn print_text(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
     }
     let [q, p, open] = ["quantization", "pruning", "undecided"].map(|whose| wins(pieces, whose));
     text += &format!("quantization provably wins {q} of {}, pruning {p}, undecided {open}\n", pieces.len());
-    output::text(&text)
+    if p > 0 {
+        text += "pruning wins against every point of that scale's grid, and against what was found at others\n";
+    }
+    output::names(&text)
 }

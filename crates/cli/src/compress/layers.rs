@@ -99,7 +99,8 @@ fn print_text(report: &Report, first: u32, bits: &[u32]) -> Result<()> {
         );
     }
     for (entry, error) in &report.skipped {
-        text += &format!("  {:<40} {:<18} not compared: {}\n", entry.name, format!("{:?}", entry.shape), error.cause);
+        let shape = format!("{:?}", entry.shape);
+        text += &format!("  {:<40} {shape:<18} not compared: {}; {}\n", entry.name, error.cause, error.remedy);
     }
     text += "\n";
     for b in bits {
@@ -114,5 +115,5 @@ fn print_text(report: &Report, first: u32, bits: &[u32]) -> Result<()> {
             None => format!("{b} bits: no tensor of two dimensions or more could be compared\n"),
         };
     }
-    output::text(&text)
+    output::names(&text)
 }

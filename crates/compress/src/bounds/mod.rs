@@ -18,6 +18,7 @@ pub use synthetic::Draws;
 use lantern_graph::{Error, Result};
 use nalgebra::DMatrix;
 
+use crate::cost::Charge;
 use crate::grid::Grid;
 use crate::layerwise::{
     DAMPING, Factor, GptqOptions, Order, Quantized, gptq, magnitude, masked, obs, one_opt, refit, round_to_nearest,
@@ -164,7 +165,7 @@ fn scales(w: &[f64], grid: &Grid) -> impl Iterator<Item = f64> + use<> {
 }
 
 fn pruning(form: &Quadratic, w: &[f64], options: &Options, limit: Limit) -> Result<Pruning> {
-    let sparsity = Sparsity::at_bits(options.bits.into());
+    let sparsity = Sparsity::at_bits(options.bits.into(), Charge::Free);
     let zeros = sparsity.dropped(w.len());
     let column = DMatrix::from_column_slice(w.len(), 1, w);
     let error = |values: &[f64]| form.error(w, values);

@@ -25,6 +25,8 @@ struct Side {
     bins: Vec<Bins>,
     /// Moments of bin i and all after it, of the whole histogram's mass 1; one more entry, of nothing.
     tails: Vec<Moments>,
+    /// Second moments of the bins before bin i.
+    heads: Vec<f64>,
     /// The first bin that ends at or after i · reach / SLOTS: binary searches start in a few bins instead of all.
     slots: Vec<u32>,
     reach: f64,
@@ -60,25 +62,45 @@ impl Side {
         for (i, bin) in bins.iter().enumerate().rev() {
             tails[i] = tails[i + 1] + part(bin, bin.low, unit);
         }
+        let before = |sum: &mut f64, bin: &Bins| Some(std::mem::replace(sum, *sum + part(bin, bin.low, unit).second));
+        let heads = bins.iter().scan(0.0, before).collect();
         let reach = bins.last().map_or(0.0, |b| b.high);
         let first = |i: usize| bins.partition_point(|b| b.high < reach * i as f64 / SLOTS as f64) as u32;
         let slots = (0..=SLOTS).map(first).collect();
-        Self { bins, tails, slots, reach, unit }
+        Self { bins, tails, heads, slots, reach, unit }
     }
 
-    fn above(&self, a: f64) -> Moments {
+    /// The bin in which `a` lies, or the first behind it.
+    fn place(&self, a: f64) -> usize {
         // Not `a >= reach`: the last point of mass may lie there.
         if a > self.reach || self.bins.is_empty() {
-            return Moments::ZERO;
+            return self.bins.len();
         }
         let slot = (a / self.reach * SLOTS as f64) as usize;
         // One slot more on each side: the quotient is rounded.
         let from = self.slots[slot.saturating_sub(1).min(SLOTS)] as usize;
         let to = (self.slots[(slot + 2).min(SLOTS)] as usize + 1).min(self.bins.len());
-        let i = from + self.bins[from..to].partition_point(|b| b.high < a);
+        from + self.bins[from..to].partition_point(|b| b.high < a)
+    }
+
+    fn above(&self, a: f64) -> Moments {
+        let i = self.place(a);
         match self.bins.get(i) {
             Some(bin) if bin.low < a => self.tails[i + 1] + part(bin, a, self.unit),
             _ => self.tails[i],
+        }
+    }
+
+    fn energy_within(&self, a: f64) -> f64 {
+        let i = self.place(a);
+        match (self.bins.get(i), self.bins.last()) {
+            (Some(bin), _) => {
+                let inside =
+                    if bin.low < a { (part(bin, bin.low, self.unit) - part(bin, a, self.unit)).second } else { 0.0 };
+                self.heads[i] + inside
+            }
+            (None, Some(last)) => self.heads[i - 1] + part(last, last.low, self.unit).second,
+            (None, None) => 0.0,
         }
     }
 }
@@ -112,6 +134,10 @@ impl Distribution for Histogram {
         let zeros = if a == 0.0 { 0.5 * self.zeros } else { 0.0 };
         let tail = self.sides[1].above(a);
         Moments { mass: tail.mass + zeros, ..tail }
+    }
+
+    fn energy_within(&self, a: f64) -> f64 {
+        self.sides.iter().map(|side| side.energy_within(a)).sum()
     }
 
     fn is_symmetric(&self) -> bool {

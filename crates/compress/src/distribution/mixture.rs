@@ -43,8 +43,13 @@ impl<'a> Mixture<'a> {
     /// A share `outliers` of `base` is `scale` times as wide.
     ///
     /// # Errors
-    /// As [`Self::new`]; `outliers` lies between 0 and 1.
+    /// As [`Self::new`], unless 0 < `outliers` < 1 and 1 ≤ `scale` ≤ 10⁶.
     pub fn with_outliers(base: &'a dyn Distribution, outliers: f64, scale: f64) -> Result<Self> {
+        if !(outliers > 0.0 && outliers < 1.0 && (1.0..=1e6).contains(&scale)) {
+            let cause = format!("a share of {outliers} outliers, {scale} times as wide as the others");
+            let remedy = "give a share between 0 and 1, neither included, and a scale of 1 to 1000000";
+            return Err(Error::new("compress.distribution", cause, remedy));
+        }
         Self::new(&[(1.0 - outliers, 1.0, base), (outliers, scale, base)])
     }
 
@@ -63,6 +68,10 @@ impl Distribution for Mixture<'_> {
             let m = p.of.above(a / p.scale);
             sum + Moments { mass: m.mass, first: m.first * p.scale, second: m.second * p.scale * p.scale } * p.share
         })
+    }
+
+    fn energy_within(&self, a: f64) -> f64 {
+        self.sum(|p| p.share * p.scale.powi(2) * p.of.energy_within(a / p.scale))
     }
 
     fn reach(&self) -> f64 {

@@ -33,16 +33,17 @@ impl StudentT {
     /// `truncate`: r, in units of the scale; infinite for the whole distribution, which has an energy for ν > 2 alone.
     ///
     /// # Errors
-    /// `compress.distribution` for ν or r that are not positive, infinite ν, and ν ≤ 2 without r.
+    /// `compress.distribution` for ν or r outside of 10⁻¹² to 10¹², and ν ≤ 2 without r.
     pub fn new(nu: f64, truncate: f64) -> Result<Self> {
         let refuse = |cause: String, remedy: &str| Err(Error::new("compress.distribution", cause, remedy));
-        // Beyond these, squares leave f64.
-        let sane = 1e-150..=1e150;
-        if !nu.is_finite() || !sane.contains(&nu) {
-            return refuse(format!("Student's t with ν = {nu}"), "give a positive ν; for an infinite one, a Gaussian");
+        // Beyond these, sums and searches lose digits.
+        let sane = 1e-12..=1e12;
+        if !sane.contains(&nu) {
+            let remedy = "give a ν from 1e-12 to 1e12; beyond that, take a Gaussian";
+            return refuse(format!("Student's t with ν = {nu:e}"), remedy);
         }
-        if truncate.is_nan() || !(sane.contains(&truncate) || truncate == f64::INFINITY) {
-            return refuse(format!("Student's t cut off at ±{truncate}"), "cut it off at a positive number");
+        if !(sane.contains(&truncate) || truncate == f64::INFINITY) {
+            return refuse(format!("Student's t cut off at ±{truncate:e}"), "cut it off between 1e-12 and 1e12");
         }
         if nu <= 2.0 && truncate == f64::INFINITY {
             let cause = format!("Student's t with ν = {nu} has no finite variance unless it is cut off");
@@ -155,6 +156,13 @@ impl Distribution for StudentT {
             first: scale * self.nu.sqrt() * self.first(x),
             second: scale * self.nu * even(1, 2),
         }
+    }
+
+    fn energy_within(&self, a: f64) -> f64 {
+        let x = (a / self.nu.sqrt()).min(self.end);
+        let inner = lower(self.nu, 2, x.min(1.0));
+        let whole = if x > 1.0 { inner + outer(self.nu, 2, 1.0, x) } else { inner };
+        self.nu * whole / self.whole[0]
     }
 
     fn reach(&self) -> f64 {

@@ -49,12 +49,12 @@ const MASK_BLOCK: usize = 128;
 ///
 /// # Errors
 /// `compress.sparsity`.
-pub fn sparsegpt(weights: &DMatrix<f64>, factor: &Factor, sparsity: Sparsity) -> Result<DMatrix<f64>> {
-    sparsity.check()?;
+pub fn sparsegpt(weights: &DMatrix<f64>, factor: &Factor, sparsity: Sparsity) -> Result<(DMatrix<f64>, Mask)> {
+    sparsity.check_rows(weights.nrows())?;
     let mut out = weights.clone();
     let mut decide = Prune::new(factor, sparsity, weights.len(), None);
     sweep(&mut out, factor, decide.block_size(), &mut decide);
-    Ok(out)
+    Ok((out, decide.keep))
 }
 
 /// SparseGPT that puts what it keeps on a grid in the same sweep, so that the inputs after make up for both. Scales are
@@ -69,7 +69,7 @@ pub fn joint(
     sparsity: Sparsity,
     quantizer: Uniform,
 ) -> Result<(Quantized, Mask)> {
-    sparsity.check()?;
+    sparsity.check_rows(weights.nrows())?;
     quantizer.check()?;
     if !factor.is_natural() {
         return Err(Error::new(

@@ -13,11 +13,12 @@ use lantern_weights::{
 
 use super::block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
 use super::calibrate::{Calibrator, Inputs};
-use super::layer::{ApplyOptions, Known, compress};
+use super::layer::{ApplyOptions, Known, Method, compress};
 use crate::layerwise::{Blocks, Quantized, Rotation, channels, floats};
-use crate::prune::Sparsity;
+use crate::prune::{Cut, RankSelect, Sparsity};
 use crate::quantize::Granularity;
 use crate::snr_db;
+use nalgebra::DMatrix;
 
 /// One layer, before and after.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,16 +102,14 @@ pub async fn apply<E: Executor, W: Write>(
     for other in &head {
         model.write_other(other, &mut stream).await?;
     }
+    let mut cut = match options.method {
+        Method::GlobalMagnitude => Some(model.cut(rotation.as_ref(), cancel).await?),
+        _ => None,
+    };
     for i in 0..config.layers {
         cancel.check()?;
         progress(i as u64, config.layers as u64);
-        let mut block = model.block(i).await?;
-        if options.equalize {
-            block.equalize(config)?;
-        }
-        if let Some(rotation) = &rotation {
-            block.rotate(config, rotation)?;
-        }
+        let mut block = model.rewritten_block(i, rotation.as_ref()).await?;
         let inputs = match calibrator {
             Some(calibrator) => {
                 fill(calibrator, i, &block).await?;
@@ -118,7 +117,7 @@ pub async fn apply<E: Executor, W: Write>(
             }
             None => None,
         };
-        let layers = model.compress(i, &mut block, inputs.as_ref(), cancel)?;
+        let layers = model.compress(i, &mut block, inputs.as_ref(), cut.as_mut(), cancel)?;
         if let Some(calibrator) = calibrator {
             fill(calibrator, i, &block).await?;
         }
@@ -139,6 +138,12 @@ pub async fn apply<E: Executor, W: Write>(
 
 fn name(block: usize, part: &str) -> String {
     format!("blk.{block}.{part}.weight")
+}
+
+/// What comes between a block's number and `.weight`.
+fn part(tensor: &str) -> Option<&str> {
+    let (_, part) = tensor.strip_prefix("blk.")?.split_once('.')?;
+    part.strip_suffix(".weight")
 }
 
 fn encode(name: &str, ggml: GgmlType, values: &[f64]) -> Result<Vec<u8>> {
@@ -223,10 +228,8 @@ impl<S: ByteSource> Model<'_, S> {
     /// Tensors that are none of those this module knows: copied, and nothing may be rewritten around them.
     fn strangers(&self) -> Result<Vec<Other>> {
         let known = |tensor: &str| {
-            let part = tensor.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
-            let part = part.and_then(|(_, part)| part.strip_suffix(".weight"));
             [EMBEDDING, OUTPUT_NORM, OUTPUT, ROPE].contains(&tensor)
-                || part.is_some_and(|part| LINEAR.contains(&part) || NORMS.contains(&part))
+                || part(tensor).is_some_and(|part| LINEAR.contains(&part) || NORMS.contains(&part))
         };
         let strangers: Vec<&TensorInfo> = self.gguf.tensors.iter().filter(|t| !known(&t.name)).collect();
         if let Some(stranger) = strangers.first()
@@ -278,6 +281,7 @@ impl<S: ByteSource> Model<'_, S> {
             Some(info) => {
                 let mut raw = vec![0; info.bytes as usize];
                 self.source.read(info.offset, &mut raw).await?;
+                info.check_finite(&raw)?;
                 stream.write(&raw)
             }
             None => stream.write(&named(&other.name, quantize(other.ggml, &other.values))?),
@@ -300,6 +304,37 @@ impl<S: ByteSource> Model<'_, S> {
         let block = Block { attn_norm, q, k, v, output, ffn_norm, gate, up, down };
         block.check(self.config)?;
         Ok(block)
+    }
+
+    /// As it is compressed.
+    async fn rewritten_block(&self, i: usize, rotation: Option<&Rotation>) -> Result<Block> {
+        let mut block = self.block(i).await?;
+        if self.options.equalize {
+            block.equalize(self.config)?;
+        }
+        if let Some(rotation) = rotation {
+            block.rotate(self.config, rotation)?;
+        }
+        Ok(block)
+    }
+
+    /// Where the smallest weights of all linear layers together end, by reading them twice.
+    async fn cut(&self, rotation: Option<&Rotation>, cancel: &Cancel) -> Result<Cut> {
+        let layers = self.gguf.tensors.iter().filter(|t| part(&t.name).is_some_and(|part| LINEAR.contains(&part)));
+        let total: u64 = layers.map(TensorInfo::elements).sum();
+        let dropped = (self.options.sparsity.share() * total as f64).round() as u64;
+        let mut select = RankSelect::new(dropped);
+        for pass in 0..2 {
+            if pass == 1 {
+                select = select.refine();
+            }
+            for i in 0..self.config.layers {
+                cancel.check()?;
+                let block = self.rewritten_block(i, rotation).await?;
+                block.linear().iter().for_each(|matrix| select.add(&floats(matrix.as_slice())));
+            }
+        }
+        Ok(select.finish())
     }
 
     /// How a layer of `n` inputs is stored.
@@ -368,6 +403,7 @@ impl<S: ByteSource> Model<'_, S> {
         i: usize,
         block: &mut Block,
         inputs: Option<&Inputs>,
+        mut cut: Option<&mut Cut>,
         cancel: &Cancel,
     ) -> Result<Vec<(LayerReport, Vec<u8>)>> {
         let mut layers = Vec::new();
@@ -377,36 +413,40 @@ impl<S: ByteSource> Model<'_, S> {
             let gram = inputs.map(|inputs| inputs.of(&name)).transpose()?;
             let known = gram.map(|gram| Known::new(gram, self.options)).transpose();
             let known = named(&name, known)?;
-            let layer = named(&name, compress(matrix, known.as_ref(), self.options))?;
+            let layer = named(&name, compress(matrix, known.as_ref(), cut.as_deref_mut(), self.options))?;
             let stored = self.stored(matrix.nrows());
-            let bytes = match layer.blocks {
-                Some(Blocks::Q4_0(bytes)) if stored == GgmlType::Q4_0 => bytes,
-                Some(Blocks::Q8_0(bytes)) if stored == GgmlType::Q8_0 => bytes,
-                _ => encode(&name, stored, layer.values.as_slice())?,
+            // What counts is what the file holds.
+            let as_stored = |values: &DMatrix<f64>| -> Result<(DMatrix<f64>, Vec<u8>)> {
+                let bytes = encode(&name, stored, values.as_slice())?;
+                let mut read = vec![0f32; values.len()];
+                named(&name, dequantize(stored, &bytes, &mut read))?;
+                Ok((channels(&read, values.nrows())?, bytes))
             };
-            let count = matrix.len() as f64;
-            let error = (&*matrix - &layer.values).norm_squared();
+            let (values, bytes) = match layer.blocks {
+                Some(Blocks::Q4_0(bytes)) if stored == GgmlType::Q4_0 => (layer.values, bytes),
+                Some(Blocks::Q8_0(bytes)) if stored == GgmlType::Q8_0 => (layer.values, bytes),
+                _ => as_stored(&layer.values)?,
+            };
+            let nearest = match layer.nearest {
+                Some(nearest) if stored == GgmlType::F16 => Some(as_stored(&nearest)?.0),
+                nearest => nearest,
+            };
+            let output = |values| known.as_ref().map(|known| known.output_snr_db(matrix, values)).transpose();
             layers.push((
                 LayerReport {
-                    name,
+                    name: name.clone(),
                     shape: [matrix.ncols(), matrix.nrows()],
                     bits: layer.bits,
-                    zeros: layer.values.iter().filter(|v| **v == 0.0).count() as f64 / count,
+                    zeros: values.iter().filter(|v| **v == 0.0).count() as f64 / matrix.len() as f64,
                     stored,
                     bytes: bytes.len() as u64,
-                    weight_snr_db: snr_db(matrix.norm_squared(), error),
-                    output_snr_db: match &known {
-                        Some(known) => known.output_snr_db(matrix, &layer.values)?,
-                        None => None,
-                    },
-                    rtn_output_snr_db: match (&known, &layer.nearest) {
-                        (Some(known), Some(nearest)) => known.output_snr_db(matrix, nearest)?,
-                        _ => None,
-                    },
+                    weight_snr_db: snr_db(matrix.norm_squared(), (&*matrix - &values).norm_squared()),
+                    output_snr_db: output(&values)?.flatten(),
+                    rtn_output_snr_db: nearest.as_ref().map(output).transpose()?.flatten().flatten(),
                 },
                 bytes,
             ));
-            *matrix = layer.values;
+            *matrix = values;
         }
         Ok(layers)
     }

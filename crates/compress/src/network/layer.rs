@@ -3,12 +3,12 @@
 use lantern_graph::{Error, Result};
 use nalgebra::DMatrix;
 
-use crate::cost::{Charge, FULL_BITS};
+use crate::cost::{Charge, FULL_BITS, n_m_index_bits};
 use crate::layerwise::{
-    Blocks, Factor, GptqOptions, Order, Quantized, better_of, channel_errors, gptq, joint, magnitude, masked, one_opt,
-    refit, round_to_nearest, sparsegpt,
+    Blocks, Factor, GptqOptions, Order, Quantized, better_of, channel_errors, floats, gptq, joint, magnitude, masked,
+    one_opt, refit, round_to_nearest, sparsegpt,
 };
-use crate::prune::Sparsity;
+use crate::prune::{Cut, Sparsity};
 use crate::quadratic::{Gram, Quadratic};
 use crate::quantize::Uniform;
 use crate::snr_db;
@@ -24,6 +24,8 @@ pub enum Method {
     OneOpt,
     /// The least in magnitude zeroed, layer by layer.
     Magnitude,
+    /// The least of all layers together.
+    GlobalMagnitude,
     /// And what is kept refitted.
     MagnitudeRefit,
     SparseGpt,
@@ -34,7 +36,7 @@ pub enum Method {
 impl Method {
     /// Whether it needs a text.
     pub fn is_calibrated(self) -> bool {
-        !matches!(self, Self::RoundToNearest | Self::Magnitude)
+        !matches!(self, Self::RoundToNearest | Self::Magnitude | Self::GlobalMagnitude)
     }
 
     pub fn quantizes(self) -> bool {
@@ -42,7 +44,7 @@ impl Method {
     }
 
     pub fn prunes(self) -> bool {
-        matches!(self, Self::Magnitude | Self::MagnitudeRefit | Self::SparseGpt | Self::Joint)
+        !matches!(self, Self::RoundToNearest | Self::Gptq | Self::OneOpt)
     }
 
     pub fn name(self) -> &'static str {
@@ -51,6 +53,7 @@ impl Method {
             Self::Gptq => "gptq",
             Self::OneOpt => "one-opt",
             Self::Magnitude => "magnitude",
+            Self::GlobalMagnitude => "global-magnitude",
             Self::MagnitudeRefit => "magnitude-refit",
             Self::SparseGpt => "sparsegpt",
             Self::Joint => "joint",
@@ -77,10 +80,18 @@ pub struct ApplyOptions {
 
 impl ApplyOptions {
     /// # Errors
-    /// `compress.bits`, `compress.group`, `compress.range`, `compress.sparsity`.
+    /// `compress.bits`, `compress.group`, `compress.range`, `compress.damping`, `compress.sparsity`.
     pub fn check(&self) -> Result<()> {
         if self.method.quantizes() {
             self.quantizer.check()?;
+        }
+        if !(self.damping.is_finite() && self.damping >= 0.0) {
+            let cause = format!("a damping of {}", self.damping);
+            return Err(Error::new("compress.damping", cause, "give a number from 0 on; 0.01 is usual"));
+        }
+        if self.method == Method::GlobalMagnitude && !matches!(self.sparsity, Sparsity::Share(_)) {
+            let cause = "N:M is of neighbours, and no choice among all layers";
+            return Err(Error::new("compress.sparsity", cause, "give a share, or take --method magnitude"));
         }
         self.sparsity.check()
     }
@@ -128,8 +139,13 @@ pub(super) struct Layer {
     pub nearest: Option<DMatrix<f64>>,
 }
 
-/// `weights`: `[n, channels]`.
-pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &ApplyOptions) -> Result<Layer> {
+/// `weights`: `[n, channels]`. `cut`: where the smallest weights of all layers end, for [`Method::GlobalMagnitude`].
+pub(super) fn compress(
+    weights: &DMatrix<f64>,
+    known: Option<&Known>,
+    cut: Option<&mut Cut>,
+    options: &ApplyOptions,
+) -> Result<Layer> {
     let ApplyOptions { method, quantizer, sparsity, charge, .. } = *options;
     let need = || {
         let cause = format!("{} without a layer's inputs", method.name());
@@ -163,8 +179,11 @@ pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &
             }
             Ok(quantized(best, Some(nearest.values())))
         }
-        Method::Magnitude => {
-            let mask = magnitude(weights, sparsity)?;
+        Method::Magnitude | Method::GlobalMagnitude => {
+            let mask = match cut {
+                Some(cut) => cut.mask(&floats(weights.as_slice())),
+                None => magnitude(weights, sparsity)?,
+            };
             Ok(pruned(masked(weights, &mask), mask.sparsity()))
         }
         Method::MagnitudeRefit => {
@@ -173,9 +192,8 @@ pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &
             Ok(pruned(refit(form, weights, &mask)?, mask.sparsity()))
         }
         Method::SparseGpt => {
-            let values = sparsegpt(weights, &known.ok_or_else(need)?.factor, sparsity)?;
-            let zeros = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
-            Ok(pruned(values, zeros))
+            let (values, mask) = sparsegpt(weights, &known.ok_or_else(need)?.factor, sparsity)?;
+            Ok(pruned(values, mask.sparsity()))
         }
         Method::Joint => {
             let (q, mask) = joint(weights, &known.ok_or_else(need)?.factor, sparsity, quantizer)?;
@@ -190,8 +208,8 @@ pub(super) fn compress(weights: &DMatrix<f64>, known: Option<&Known>, options: &
 /// A mask's bits a weight. N:M survivors say where they are, unless masks are free.
 fn mask_bits(sparsity: Sparsity, charge: Charge, dropped: f64) -> f64 {
     match sparsity {
-        Sparsity::NOfM { n, m } if charge != Charge::Free => crate::cost::n_m_index_bits(n, m),
         _ if dropped == 0.0 => 0.0,
+        Sparsity::NOfM { n, m } if charge != Charge::Free => n_m_index_bits(n, m),
         _ => charge.mask_bits(1.0 - dropped),
     }
 }

@@ -5,7 +5,7 @@
 mod rank;
 mod sparsity;
 
-pub use rank::RankSelect;
+pub use rank::{Cut, RankSelect};
 pub use sparsity::Sparsity;
 pub(crate) use sparsity::least;
 
@@ -40,8 +40,8 @@ impl Mask {
 /// # Errors
 /// `compress.sparsity`, `compress.empty`, `compress.shape`, `compress.not_a_number`.
 pub fn magnitude(values: &[f32], columns: usize, sparsity: Sparsity) -> Result<Mask> {
-    sparsity.check()?;
     check(values, columns)?;
+    sparsity.check_rows(columns)?;
     match sparsity {
         Sparsity::Share(share) => Ok(global(&[values], share)?.pop().expect("one went in")),
         Sparsity::NOfM { m, .. } => {
@@ -70,22 +70,8 @@ pub fn global(tensors: &[&[f32]], share: f64) -> Result<Vec<Mask>> {
     tensors.iter().for_each(|tensor| select.add(tensor));
     let mut select = select.refine();
     tensors.iter().for_each(|tensor| select.add(tensor));
-    let cut = select.finish();
-    // Of those at the cut, the last ones are dropped.
-    let mut keep_at_cut = cut.keep;
-    let masks = tensors.iter().map(|tensor| {
-        let keep = |v: &f32| match v.abs().total_cmp(&cut.magnitude) {
-            std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => {
-                let keep = keep_at_cut > 0;
-                keep_at_cut = keep_at_cut.saturating_sub(1);
-                keep
-            }
-        };
-        Mask(tensor.iter().map(keep).collect())
-    });
-    Ok(masks.collect())
+    let mut cut = select.finish();
+    Ok(tensors.iter().map(|tensor| cut.mask(tensor)).collect())
 }
 
 /// What is dropped whole.

@@ -3,6 +3,9 @@
 //! The bits of a magnitude order like the magnitude: the first pass counts upper halves and finds the one in which the
 //! k-th lies, the second counts the lower halves of those.
 
+use super::Mask;
+use std::cmp::Ordering;
+
 const HALVES: usize = 1 << 16;
 
 /// First the upper halves, then, after [`Self::refine`], the lower ones. Both passes see the same values.
@@ -19,8 +22,24 @@ pub struct RankSelect {
 pub struct Cut {
     /// The k smallest are those below, and some of those at it. Infinite where all are.
     pub magnitude: f32,
-    /// Of those at the cut, so many do not belong to the k smallest.
+    /// Of those at the cut still to come, so many do not belong to the k smallest: the first ones.
     pub keep: u64,
+}
+
+impl Cut {
+    /// Drops the next values' share of the k smallest. The values come as they did in both passes.
+    pub fn mask(&mut self, values: &[f32]) -> Mask {
+        let keep = |v: &f32| match v.abs().total_cmp(&self.magnitude) {
+            Ordering::Less => false,
+            Ordering::Greater => true,
+            Ordering::Equal => {
+                let keep = self.keep > 0;
+                self.keep = self.keep.saturating_sub(1);
+                keep
+            }
+        };
+        Mask(values.iter().map(keep).collect())
+    }
 }
 
 impl RankSelect {

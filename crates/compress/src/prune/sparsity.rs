@@ -2,7 +2,7 @@
 
 use lantern_graph::{Error, Result};
 
-use crate::cost::FULL_BITS;
+use crate::cost::{Charge, FULL_BITS};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sparsity {
@@ -13,9 +13,9 @@ pub enum Sparsity {
 }
 
 impl Sparsity {
-    /// What equals `bits` a weight beside 16, the mask not charged: 1 − bits / 16.
-    pub fn at_bits(bits: f64) -> Self {
-        Self::Share(1.0 - bits / FULL_BITS)
+    /// What makes 16 bits a weight `bits`, the mask among them: 1 − bits / 16 where it is free.
+    pub fn at_bits(bits: f64, charge: Charge) -> Self {
+        Self::Share(1.0 - charge.keep(bits, FULL_BITS))
     }
 
     /// The share that is dropped.
@@ -37,6 +37,21 @@ impl Sparsity {
             return Ok(());
         }
         Err(Error::new("compress.sparsity", what, "ask for a share from 0 to 1, or for such as 2:4 or 4:8"))
+    }
+
+    /// As [`Self::check`], for rows of so many weights.
+    ///
+    /// # Errors
+    /// `compress.sparsity`.
+    pub(crate) fn check_rows(self, columns: usize) -> Result<()> {
+        self.check()?;
+        match self {
+            Self::NOfM { n, m } if m > columns => {
+                let cause = format!("{n} of every {m} weights were to stay, in rows of {columns}");
+                Err(Error::new("compress.sparsity", cause, "ask for fewer neighbours, such as 2:4"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Weights that are dropped of `count`: of all there are, or of neighbours, up to m.

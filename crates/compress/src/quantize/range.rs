@@ -8,16 +8,17 @@ pub enum Range {
     MinMax,
     /// To this percentile of magnitudes (of both ends, with a zero point), over 0 to 100.
     Percentile(f64),
-    /// Where the squared error is least, among a hundred ranges *relative* to min-max.
+    /// Where the squared error is least, among ranges *relative* to min-max, a quarter of a percent apart.
     Mse,
     /// As `Mse`, with errors of clipped values counted this many times: AIMET's TF-enhanced range takes 3.
     Sqnr { clipped_weight: f64 },
 }
 
-/// Ranges that are told apart: 1/100, 2/100, … of min-max.
-const CANDIDATES: i32 = 100;
-/// Every fourth is tried first, then the three on either side of the best.
-const COARSE: usize = 4;
+/// Ranges that are told apart: 1/400, 2/400, … of min-max.
+const CANDIDATES: i32 = 400;
+/// Every sixteenth is tried first, then every fourth around the best, then each.
+const COARSE: usize = 16;
+const FINER: usize = 4;
 
 impl Range {
     /// # Errors
@@ -63,13 +64,17 @@ pub(super) fn best_of<T>(
 /// The share of min-max, in 0..=1, with the least `error`: never a greater one than min-max itself.
 pub(super) fn best_share(mut error: impl FnMut(f64) -> f64) -> Candidate<f64> {
     let share = |i: i32| f64::from(i) / f64::from(CANDIDATES);
-    let mut best = |candidates: &mut dyn Iterator<Item = i32>| best_of(candidates, |i| error(share(*i)));
-    let coarse = best(&mut (1..=CANDIDATES).rev().step_by(COARSE)).expect("min-max is one");
-    let near = (COARSE as i32 - 1).min(coarse.of - 1);
-    let (from, to) = (coarse.of - near, (coarse.of + COARSE as i32 - 1).min(CANDIDATES));
-    let fine = best(&mut (from..=to).filter(|i| *i != coarse.of));
-    let found = fine.filter(|fine| fine.error < coarse.error).unwrap_or(coarse);
-    Candidate { error: found.error, of: share(found.of) }
+    let mut try_all = |candidates: &mut dyn Iterator<Item = i32>| best_of(candidates, |i| error(share(*i)));
+    let mut best = try_all(&mut (1..=CANDIDATES).rev().step_by(COARSE)).expect("min-max is one");
+    let mut step = COARSE;
+    while step > 1 {
+        let reach = step as i32;
+        step /= FINER;
+        let around = (best.of - reach + step as i32..best.of + reach).step_by(step);
+        let finer = try_all(&mut around.filter(|i| (1..=CANDIDATES).contains(i) && *i != best.of));
+        best = finer.filter(|finer| finer.error < best.error).unwrap_or(best);
+    }
+    Candidate { error: best.error, of: share(best.of) }
 }
 
 /// The value that a share `percentile`/100 of `values` does not exceed; values need no order.

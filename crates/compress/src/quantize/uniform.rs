@@ -3,7 +3,7 @@
 use half::f16;
 use lantern_graph::{Error, Result};
 
-use super::range::{Range, best_of, best_share, percentile};
+use super::range::{Candidate, Range, best_of, best_share, percentile};
 use crate::distribution::Scan;
 use crate::grid::{Codes, Grid};
 use crate::theory::{best_step, check_bits};
@@ -149,11 +149,26 @@ impl Uniform {
             Range::Mse | Range::Sqnr { .. } => {
                 let of_sign = |sign: &f64| {
                     let share = best_share(|share| error(&grid(sign * widest * share))).of;
-                    grid(sign * widest * share)
+                    self.fitted(values, grid(sign * widest * share))
                 };
                 best_of(signs.iter().map(of_sign), error).expect("one sign is tried").of
             }
         }
+    }
+
+    /// The scale fitted to the codes that the values have, as often as that makes the error smaller.
+    fn fitted(&self, values: &[f32], grid: Grid) -> Grid {
+        let error = |grid: &Grid| grid.weighted_error(values, self.range.clipped_weight());
+        let mut best = Candidate { error: error(&grid), of: grid };
+        for _ in 0..8 {
+            let scale = self.scale.stored(best.of.scale * best.of.fit(values).best().0);
+            let next = best_of([Grid { scale, ..best.of }], error).expect("one is tried");
+            if next.error >= best.error {
+                break;
+            }
+            best = next;
+        }
+        best.of
     }
 
     /// The best step for `sign` times the values, by their histogram.
@@ -192,7 +207,7 @@ impl Uniform {
         let around = || (-10..=10).map(|i| (both * (1.0 + 0.03 * f64::from(i))).min(1.0));
         let a = best_of([both].into_iter().chain(around()), |a| error(*a, both)).expect("some are tried").of;
         let b = best_of([both].into_iter().chain(around()), |b| error(a, *b)).expect("some are tried").of;
-        between(a, b)
+        self.fitted(values, between(a, b))
     }
 }
 

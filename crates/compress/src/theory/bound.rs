@@ -15,15 +15,15 @@ pub fn shannon_lower_bound_db(energy: f64, entropy_bits: f64, bits: f64) -> f64 
     gaussian_bound_db(bits) + 10.0 * (2.0 * PI * E * energy).log10() - gaussian_bound_db(entropy_bits)
 }
 
-/// −∫ p log₂ p of a symmetric distribution with a density, of scale near 1: Simpson's rule in ln w, 512 points an octave
+/// −∫ p log₂ p of a symmetric distribution with a density, of scale near 1: Simpson's rule in ln w, 256 points an octave
 /// of magnitudes that matter.
 pub fn differential_entropy_bits(distribution: &dyn Distribution) -> f64 {
     let term = |w: f64| {
         let p = distribution.density(w);
         if p > 0.0 { -p * p.log2() } else { 0.0 }
     };
-    // Near 0 the density is even and smooth: one piece. Beyond, where mass is left.
-    let near = 1e-3f64.min(1e-3 * distribution.reach());
+    // Near 0 there is one piece: the density is even and smooth there, and hardly any mass. Beyond, as far as mass is left.
+    let near = 1e-3f64.min(1e-3 * distribution.reach()).min(distribution.magnitude_quantile(1e-4));
     let end = distribution.magnitude_quantile(1.0 - 1e-15).min(distribution.reach());
     let intervals = 2 * (128.0 * (end / near).log2()).ceil().max(1.0) as usize;
     let h = (end / near).ln() / intervals as f64;

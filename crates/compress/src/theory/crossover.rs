@@ -13,8 +13,8 @@ pub struct Crossover {
     pub snr_db: f64,
 }
 
-/// Truncations that are tried, from near-uniform on; tails grow by this ratio.
-const LEAST: f64 = 0.5;
+/// Truncations that are tried, in ratios of this.
+const START: f64 = 0.5;
 const MOST: f64 = 1e9;
 const RATIO: f64 = 1.5;
 
@@ -30,7 +30,11 @@ pub fn student_t_crossover(nu: f64, bits: u32, terms: Terms) -> Result<Crossover
         let both = compare(&Table::new(&t), bits, terms)?;
         Ok((both.quant_snr_db - both.prune_snr_db, both.quant_snr_db, t.kurtosis()))
     };
-    let (mut low, mut high) = (LEAST, LEAST);
+    let (mut low, mut high) = (START, START);
+    // Cut off short enough, it is uniform, and quantization wins.
+    while at(low)?.0 <= 0.0 {
+        (low, high) = (low / RATIO, low);
+    }
     while at(high)?.0 > 0.0 {
         (low, high) = (high, high * RATIO);
         if low > MOST {

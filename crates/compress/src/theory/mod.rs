@@ -21,7 +21,7 @@ pub use prune::{Pruned, pruning};
 pub use quantize::{Quantized, best_step, codebook_error, quantization_error};
 pub use search::minimize;
 
-use crate::cost::Charge;
+use crate::cost::{Charge, FULL_BITS};
 use crate::distribution::Distribution;
 use crate::grid::Codes;
 use crate::snr_db;
@@ -55,8 +55,8 @@ pub struct Comparison {
 pub struct Terms {
     pub codes: Codes,
     pub charge: Charge,
-    /// Whether pruning is held to the size that is left when the quantizer's own zeros are not stored either: the paper's
-    /// "corrected" comparison, keep = (1 − z) · b/16.
+    /// Whether pruning is held to the size that is left when the quantizer's own zeros, a share z, are not stored either: the
+    /// paper's "corrected" comparison, keep = (1 − z) · b/16. Where masks are charged, the quantizer pays for its own.
     pub natural_zeros: bool,
 }
 
@@ -78,10 +78,12 @@ pub fn compare(distribution: &dyn Distribution, bits: u32, terms: Terms) -> Resu
     let grid = terms.codes.grid(bits, best.step);
     let masses = code_masses(distribution, &grid);
     let natural_zeros = masses[(-grid.low) as usize];
-    let mut keep = terms.charge.keep(f64::from(bits), 16.0);
-    if terms.natural_zeros {
-        keep *= 1.0 - natural_zeros;
-    }
+    let size = if terms.natural_zeros && natural_zeros > 0.0 {
+        (1.0 - natural_zeros) * f64::from(bits) + terms.charge.mask_bits(1.0 - natural_zeros)
+    } else {
+        f64::from(bits)
+    };
+    let keep = terms.charge.keep(size, FULL_BITS);
     let pruned = pruning(distribution, 1.0 - keep);
     Ok(Comparison {
         bits,

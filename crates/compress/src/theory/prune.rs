@@ -20,6 +20,6 @@ pub fn pruning(distribution: &dyn Distribution, sparsity: f64) -> Pruned {
     let kept = distribution.beyond(threshold);
     // Where many weights share the threshold's magnitude, as in a file of few values, only some of them are kept.
     let of_threshold = (1.0 - sparsity) * all.mass - kept.mass;
-    let error = all.second - kept.second - of_threshold * threshold * threshold;
+    let error = distribution.energy_within(threshold) - of_threshold * threshold * threshold;
     Pruned { threshold, sparsity, error: error.max(0.0) }
 }
