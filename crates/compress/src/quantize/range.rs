@@ -61,7 +61,8 @@ pub(super) fn best_of<T>(
     each.reduce(|best, other| if other.error < best.error { other } else { best })
 }
 
-/// The share of min-max, in 0..=1, with the least `error`: never a greater one than min-max itself.
+/// The share of min-max with the least `error`: never a greater one than min-max itself. A little more than all of it is tried too,
+/// since at 8 bits what counts is how the values happen to lie on the grid.
 pub(super) fn best_share(mut error: impl FnMut(f64) -> f64) -> Candidate<f64> {
     let share = |i: i32| f64::from(i) / f64::from(CANDIDATES);
     let mut try_all = |candidates: &mut dyn Iterator<Item = i32>| best_of(candidates, |i| error(share(*i)));
@@ -71,7 +72,7 @@ pub(super) fn best_share(mut error: impl FnMut(f64) -> f64) -> Candidate<f64> {
         let reach = step as i32;
         step /= FINER;
         let around = (best.of - reach + step as i32..best.of + reach).step_by(step);
-        let finer = try_all(&mut around.filter(|i| (1..=CANDIDATES).contains(i) && *i != best.of));
+        let finer = try_all(&mut around.filter(|i| *i > 0 && *i != best.of));
         best = finer.filter(|finer| finer.error < best.error).unwrap_or(best);
     }
     Candidate { error: best.error, of: share(best.of) }
