@@ -261,7 +261,8 @@ pub struct CompressTerms {
     /// Levels of the quantizer: −2^(b−1) to 2^(b−1) − 1, or one less so that both sides are the same
     #[arg(long, value_enum, default_value_t = GridKind::Integer)]
     pub grid: GridKind,
-    /// Hold the pruner to the size that is left when the quantizer's own zeros are not stored either
+    /// Hold the pruner to the size that is left when the quantizer's own zeros are not stored either; where masks are charged, both
+    /// pay for theirs
     #[arg(long)]
     pub natural_zeros: bool,
 }

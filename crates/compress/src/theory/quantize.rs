@@ -93,7 +93,7 @@ pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> Qu
     for _ in 0..8 {
         let step = fitted_step(distribution, &codes.grid(bits, best.step));
         let next = Quantized { step, error: error(step) };
-        if !(next.error < best.error) {
+        if next.error >= best.error {
             break;
         }
         best = next;
