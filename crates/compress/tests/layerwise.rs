@@ -2,8 +2,8 @@
 
 use lantern_compress::bounds::Draws;
 use lantern_compress::layerwise::{
-    Blocks, DAMPING, Factor, GptqOptions, Order, better_of, bias_correction, channel_errors, gptq, joint, magnitude,
-    masked, one_opt, refit, round_to_nearest, sparsegpt,
+    DAMPING, Factor, GptqOptions, Order, QuantizedLayer, better_of, bias_correction, channel_errors, gptq, joint,
+    magnitude, masked, one_opt, refit, round_to_nearest, sparsegpt,
 };
 use lantern_compress::prune::{Mask, Sparsity};
 use lantern_compress::quantize::{Granularity, Range, Uniform};
@@ -269,14 +269,9 @@ fn blocks_hold_exactly_what_the_method_chose() {
     for bits in 2..=8 {
         for granularity in [Granularity::Tensor, Granularity::Channel, Granularity::Group(32), Granularity::Group(64)] {
             let chosen = gptq(&layer.weights, &factor, quantizer(bits, granularity), GptqOptions::default()).unwrap();
-            let (ggml, bytes) = match chosen.blocks() {
-                Some(Blocks::Q4_0(bytes)) => (lantern_weights::GgmlType::Q4_0, bytes),
-                Some(Blocks::Q8_0(bytes)) => (lantern_weights::GgmlType::Q8_0, bytes),
-                None => {
-                    // The last group of 64 in a row of 96 is half a group, and ends with the row: that is no obstacle.
-                    panic!("{bits} bits, {granularity:?} have no blocks");
-                }
-            };
+            // The last group of 64 in a row of 96 is half a group, and ends with the row: that is no obstacle.
+            let ggml = QuantizedLayer::block_type(&chosen.quantizer, N).unwrap();
+            let bytes = chosen.blocks().unwrap();
             assert_eq!(ggml == lantern_weights::GgmlType::Q4_0, bits <= 4);
             let mut read = vec![0f32; N * CHANNELS];
             lantern_weights::dequantize(ggml, &bytes, &mut read).unwrap();

@@ -21,7 +21,7 @@ use nalgebra::DMatrix;
 use crate::cost::Charge;
 use crate::grid::Grid;
 use crate::layerwise::{
-    DAMPING, Factor, GptqOptions, Order, Quantized, gptq, magnitude, masked, obs, one_opt, refit, round_to_nearest,
+    DAMPING, Factor, GptqOptions, Order, QuantizedLayer, gptq, magnitude, masked, obs, one_opt, refit, round_to_nearest,
 };
 use crate::prune::Sparsity;
 use crate::quadratic::Quadratic;
@@ -108,21 +108,21 @@ pub fn bounds(form: &Quadratic, w: &[f64], options: &Options, limit: Limit) -> R
 fn quantization(form: &Quadratic, w: &[f64], bits: u32, limit: Limit) -> Result<Quantization> {
     let quantizer = Uniform::symmetric(bits, Granularity::Channel, Range::Mse);
     let column = DMatrix::from_column_slice(w.len(), 1, w);
-    let error = |q: &Quantized| form.error(w, q.values().as_slice());
+    let error = |q: &QuantizedLayer| form.error(w, q.values().as_slice());
     let nearest = round_to_nearest(&column, quantizer)?;
     let factor = Factor::new(form.h(), DAMPING, Order::Natural)?;
     let compensated = gptq(&column, &factor, quantizer, GptqOptions::default())?;
     let grid = nearest.grid(0, 0);
-    let improve = |mut start: Quantized| -> Result<(f64, Quantized)> {
+    let improve = |mut start: QuantizedLayer| -> Result<(f64, QuantizedLayer)> {
         one_opt(form, &column, &mut start, false)?;
         Ok((error(&start), start))
     };
-    let better = |a: (f64, Quantized), b: (f64, Quantized)| if b.0 < a.0 { b } else { a };
+    let better = |a: (f64, QuantizedLayer), b: (f64, QuantizedLayer)| if b.0 < a.0 { b } else { a };
     let single = better(improve(nearest.clone())?, improve(compensated.clone())?);
     // Other points of the same grid, and of others.
     let on = |grid: Grid, values: &[f64]| {
         let codes = values.iter().map(|v| grid.code(*v) as i16).collect();
-        Quantized { grids: vec![grid], codes, ..nearest.clone() }
+        QuantizedLayer { grids: vec![grid], codes, ..nearest.clone() }
     };
     let clipped = relax(form, w, &grid, Relaxation::Clipped)?;
     let mut draws = Draws::new(0);

@@ -17,5 +17,5 @@ pub use matrix::{channels, floats, magnitude, masked};
 pub use obs::obs;
 pub use prune::{joint, refit, sparsegpt};
 pub use quantize::{GptqOptions, better_of, channel_errors, gptq, one_opt, round_to_nearest};
-pub use quantized::{Blocks, Quantized};
+pub use quantized::QuantizedLayer;
 pub use sweep::{DAMPING, Factor, Order};

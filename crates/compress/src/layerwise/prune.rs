@@ -4,7 +4,7 @@ use lantern_graph::{Error, Result};
 use nalgebra::{Cholesky, DMatrix, DVector};
 
 use super::matrix::{magnitude, masked};
-use super::quantized::{Quantized, fit_all};
+use super::quantized::{QuantizedLayer, fit_all};
 use super::sweep::{Decide, Factor, sweep};
 use crate::prune::{Mask, Sparsity, least};
 use crate::quadratic::Quadratic;
@@ -68,7 +68,7 @@ pub fn joint(
     factor: &Factor,
     sparsity: Sparsity,
     quantizer: Uniform,
-) -> Result<(Quantized, Mask)> {
+) -> Result<(QuantizedLayer, Mask)> {
     sparsity.check_rows(weights.nrows())?;
     quantizer.check()?;
     if !factor.is_natural() {
@@ -78,7 +78,7 @@ pub fn joint(
             "use the natural order",
         ));
     }
-    let mut quantized = Quantized::new(quantizer, weights.nrows(), weights.ncols());
+    let mut quantized = QuantizedLayer::new(quantizer, weights.nrows(), weights.ncols());
     // Of a scale for more than a group, the zeros to come are not known yet: magnitude tells them well enough.
     fit_all(&mut quantized, &masked(weights, &magnitude(weights, sparsity)?));
     let mut decide = Prune::new(factor, sparsity, weights.len(), Some(quantized));
@@ -93,11 +93,11 @@ struct Prune<'a> {
     /// The current block.
     from: usize,
     to: usize,
-    quantized: Option<Quantized>,
+    quantized: Option<QuantizedLayer>,
 }
 
 impl<'a> Prune<'a> {
-    fn new(factor: &'a Factor, sparsity: Sparsity, weights: usize, quantized: Option<Quantized>) -> Self {
+    fn new(factor: &'a Factor, sparsity: Sparsity, weights: usize, quantized: Option<QuantizedLayer>) -> Self {
         Self { factor, sparsity, keep: Mask(vec![true; weights]), from: 0, to: 0, quantized }
     }
 

@@ -3,7 +3,7 @@
 use lantern_graph::Result;
 use nalgebra::DMatrix;
 
-use super::quantized::{Quantized, fit_all};
+use super::quantized::{QuantizedLayer, fit_all};
 use super::sweep::{Decide, Factor, sweep};
 use crate::quadratic::Quadratic;
 use crate::quantize::{Granularity, Uniform};
@@ -12,9 +12,9 @@ use crate::quantize::{Granularity, Uniform};
 ///
 /// # Errors
 /// `compress.bits`, `compress.group`, `compress.range`.
-pub fn round_to_nearest(weights: &DMatrix<f64>, quantizer: Uniform) -> Result<Quantized> {
+pub fn round_to_nearest(weights: &DMatrix<f64>, quantizer: Uniform) -> Result<QuantizedLayer> {
     quantizer.check()?;
-    let mut out = Quantized::new(quantizer, weights.nrows(), weights.ncols());
+    let mut out = QuantizedLayer::new(quantizer, weights.nrows(), weights.ncols());
     fit_all(&mut out, weights);
     for (c, channel) in weights.column_iter().enumerate() {
         for (i, value) in channel.iter().enumerate() {
@@ -43,10 +43,15 @@ impl Default for GptqOptions {
 ///
 /// # Errors
 /// `compress.bits`, `compress.group`, `compress.range`.
-pub fn gptq(weights: &DMatrix<f64>, factor: &Factor, quantizer: Uniform, options: GptqOptions) -> Result<Quantized> {
+pub fn gptq(
+    weights: &DMatrix<f64>,
+    factor: &Factor,
+    quantizer: Uniform,
+    options: GptqOptions,
+) -> Result<QuantizedLayer> {
     quantizer.check()?;
     let n = weights.nrows();
-    let mut out = Quantized::new(quantizer, n, weights.ncols());
+    let mut out = QuantizedLayer::new(quantizer, n, weights.ncols());
     fit_all(&mut out, weights);
     // Compensation reaches a group's weights before its scale is chosen only where blocks end with groups.
     let group = quantizer.granularity.group(n);
@@ -58,7 +63,7 @@ pub fn gptq(weights: &DMatrix<f64>, factor: &Factor, quantizer: Uniform, options
 }
 
 struct Nearest<'a> {
-    out: &'a mut Quantized,
+    out: &'a mut QuantizedLayer,
     order: &'a [usize],
     dynamic: bool,
     group: usize,
@@ -82,7 +87,12 @@ impl Decide for Nearest<'_> {
 ///
 /// # Errors
 /// `compress.size`, as [`Quadratic::check`].
-pub fn one_opt(form: &Quadratic, weights: &DMatrix<f64>, quantized: &mut Quantized, keep_zeros: bool) -> Result<()> {
+pub fn one_opt(
+    form: &Quadratic,
+    weights: &DMatrix<f64>,
+    quantized: &mut QuantizedLayer,
+    keep_zeros: bool,
+) -> Result<()> {
     let n = quantized.n;
     for c in 0..quantized.channels {
         let w = weights.column(c);
@@ -125,9 +135,9 @@ const MAX_SWEEPS: usize = 100;
 pub fn better_of(
     form: &Quadratic,
     weights: &DMatrix<f64>,
-    mut first: Quantized,
-    second: &Quantized,
-) -> Result<Quantized> {
+    mut first: QuantizedLayer,
+    second: &QuantizedLayer,
+) -> Result<QuantizedLayer> {
     let (a, b) = (channel_errors(form, weights, &first.values())?, channel_errors(form, weights, &second.values())?);
     for c in (0..first.channels).filter(|c| b[*c] < a[*c]) {
         first.take(c, second);

@@ -1,6 +1,7 @@
 //! A layer put on grids: codes and scales, as a file holds them.
 
 use half::f16;
+use lantern_weights::GgmlType;
 use nalgebra::DMatrix;
 
 use super::matrix::floats;
@@ -8,9 +9,12 @@ use crate::cost::parameter_bits;
 use crate::grid::Grid;
 use crate::quantize::{Granularity, Scale, Symmetry, Uniform};
 
+/// Weights of a block of ggml's plain types.
+const BLOCK: usize = 32;
+
 /// A layer of `channels` outputs over `n` inputs, each weight on its group's grid.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Quantized {
+pub struct QuantizedLayer {
     pub n: usize,
     pub channels: usize,
     pub quantizer: Uniform,
@@ -20,7 +24,7 @@ pub struct Quantized {
     pub grids: Vec<Grid>,
 }
 
-impl Quantized {
+impl QuantizedLayer {
     pub(crate) fn new(quantizer: Uniform, n: usize, channels: usize) -> Self {
         let groups = n.div_ceil(quantizer.granularity.group(n));
         // Of no weights: to be fitted.
@@ -46,7 +50,7 @@ impl Quantized {
     }
 
     /// Replaces one channel by another layer's.
-    pub(crate) fn take(&mut self, channel: usize, from: &Quantized) {
+    pub(crate) fn take(&mut self, channel: usize, from: &QuantizedLayer) {
         let (n, groups) = (self.n, self.groups());
         self.codes[channel * n..(channel + 1) * n].copy_from_slice(&from.codes[channel * n..(channel + 1) * n]);
         let grids = channel * groups..(channel + 1) * groups;
@@ -78,17 +82,18 @@ impl Quantized {
         f64::from(self.quantizer.bits) + parameter_bits(size, self.quantizer.group_bits())
     }
 
-    /// Blocks of 32 that hold exactly these values, where scales are f16 without a zero point and groups do not end inside a
-    /// block: 4 bits a weight and the scale for up to 4 bits (ggml's Q4_0), else 8 (Q8_0).
-    pub fn blocks(&self) -> Option<Blocks> {
-        const BLOCK: usize = 32;
-        let group = self.quantizer.granularity.group(self.n);
-        let is_whole = group.is_multiple_of(BLOCK) || group == self.n;
-        let is_held = self.quantizer.scale == Scale::F16 && self.quantizer.symmetry != Symmetry::Asymmetric;
-        if self.n == 0 || !self.n.is_multiple_of(BLOCK) || !is_whole || !is_held {
-            return None;
-        }
-        let four = self.quantizer.bits <= 4;
+    /// The GGUF type whose blocks of 32 hold exactly what `quantizer` makes of rows of `n` weights: 4 bits a weight (Q4_0) for up to
+    /// 4 bits, else 8 (Q8_0). None where scales are no f16 or have zero points beside them, or change inside a block.
+    pub fn block_type(quantizer: &Uniform, n: usize) -> Option<GgmlType> {
+        let group = quantizer.granularity.group(n);
+        let is_whole = n > 0 && n.is_multiple_of(BLOCK) && (group.is_multiple_of(BLOCK) || group == n);
+        let is_held = quantizer.scale == Scale::F16 && quantizer.symmetry != Symmetry::Asymmetric;
+        (is_whole && is_held).then_some(if quantizer.bits <= 4 { GgmlType::Q4_0 } else { GgmlType::Q8_0 })
+    }
+
+    /// Blocks of [`Self::block_type`], as a file has them.
+    pub fn blocks(&self) -> Option<Vec<u8>> {
+        let four = Self::block_type(&self.quantizer, self.n)? == GgmlType::Q4_0;
         let mut bytes = Vec::with_capacity(self.codes.len() / BLOCK * if four { 18 } else { 34 });
         for (b, codes) in self.codes.chunks_exact(BLOCK).enumerate() {
             let at = b * BLOCK;
@@ -101,20 +106,13 @@ impl Quantized {
                 bytes.extend(codes.iter().map(|code| *code as i8 as u8));
             }
         }
-        Some(if four { Blocks::Q4_0(bytes) } else { Blocks::Q8_0(bytes) })
+        Some(bytes)
     }
 }
 
-/// ggml's blocks, in the file's bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Blocks {
-    Q4_0(Vec<u8>),
-    Q8_0(Vec<u8>),
-}
-
 /// Fits a grid to every group of `weights` `[n, channels]` as they stand.
-pub(crate) fn fit_all(quantized: &mut Quantized, weights: &DMatrix<f64>) {
-    let Quantized { n, quantizer, .. } = *quantized;
+pub(crate) fn fit_all(quantized: &mut QuantizedLayer, weights: &DMatrix<f64>) {
+    let QuantizedLayer { n, quantizer, .. } = *quantized;
     let weights = floats(weights.as_slice());
     if quantizer.granularity == Granularity::Tensor {
         quantized.grids.fill(quantizer.fit(&weights));

@@ -14,7 +14,7 @@ use lantern_weights::{
 use super::block::{Block, LINEAR, NORMS, rotate_embedding, rotate_output};
 use super::calibrate::{Calibrator, Inputs};
 use super::layer::{ApplyOptions, Known, Method, compress};
-use crate::layerwise::{Blocks, Quantized, Rotation, channels, floats};
+use crate::layerwise::{QuantizedLayer, Rotation, channels, floats};
 use crate::prune::{Cut, RankSelect, Sparsity};
 use crate::quantize::Granularity;
 use crate::snr_db;
@@ -340,11 +340,8 @@ impl<S: ByteSource> Model<'_, S> {
     /// How a layer of `n` inputs is stored.
     fn stored(&self, n: usize) -> GgmlType {
         let ApplyOptions { method, quantizer, .. } = self.options;
-        match Quantized::new(*quantizer, n, 0).blocks() {
-            Some(Blocks::Q4_0(_)) if method.quantizes() => GgmlType::Q4_0,
-            Some(Blocks::Q8_0(_)) if method.quantizes() => GgmlType::Q8_0,
-            _ => GgmlType::F16,
-        }
+        let held = method.quantizes().then(|| QuantizedLayer::block_type(quantizer, n)).flatten();
+        held.unwrap_or(GgmlType::F16)
     }
 
     fn block_heads(&self) -> Result<Vec<TensorHead>> {
@@ -423,9 +420,8 @@ impl<S: ByteSource> Model<'_, S> {
                 Ok((channels(&read, values.nrows())?, bytes))
             };
             let (values, bytes) = match layer.blocks {
-                Some(Blocks::Q4_0(bytes)) if stored == GgmlType::Q4_0 => (layer.values, bytes),
-                Some(Blocks::Q8_0(bytes)) if stored == GgmlType::Q8_0 => (layer.values, bytes),
-                _ => as_stored(&layer.values)?,
+                Some(bytes) => (layer.values, bytes),
+                None => as_stored(&layer.values)?,
             };
             let nearest = match layer.nearest {
                 Some(nearest) if stored == GgmlType::F16 => Some(as_stored(&nearest)?.0),

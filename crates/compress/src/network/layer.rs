@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 
 use crate::cost::{Charge, FULL_BITS, n_m_index_bits};
 use crate::layerwise::{
-    Blocks, Factor, GptqOptions, Order, Quantized, better_of, channel_errors, floats, gptq, joint, magnitude, masked,
+    Factor, GptqOptions, Order, QuantizedLayer, better_of, channel_errors, floats, gptq, joint, magnitude, masked,
     one_opt, refit, round_to_nearest, sparsegpt,
 };
 use crate::prune::{Cut, Sparsity};
@@ -132,7 +132,8 @@ impl Known {
 /// A compressed layer.
 pub(super) struct Layer {
     pub values: DMatrix<f64>,
-    pub blocks: Option<Blocks>,
+    /// As GGUF holds them exactly, where it does.
+    pub blocks: Option<Vec<u8>>,
     /// Charged, a weight.
     pub bits: f64,
     /// Rounded to the nearest, for comparison.
@@ -151,7 +152,7 @@ pub(super) fn compress(
         let cause = format!("{} without a layer's inputs", method.name());
         Error::new("compress.calibration", cause, "give a text to calibrate on")
     };
-    let quantized = |q: Quantized, nearest: Option<DMatrix<f64>>| Layer {
+    let quantized = |q: QuantizedLayer, nearest: Option<DMatrix<f64>>| Layer {
         bits: q.bits_per_weight(),
         blocks: q.blocks(),
         values: q.values(),

@@ -18,7 +18,7 @@ pub use crossover::{Crossover, student_t_crossover};
 pub use density::{LossDensity, loss_densities};
 pub use joint::{Joint, best_joint, joint};
 pub use prune::{Pruned, pruning};
-pub use quantize::{Quantized, best_step, codebook_error, quantization_error};
+pub use quantize::{BestStep, best_step, codebook_error, quantization_error};
 pub use search::minimize;
 
 use crate::cost::{Charge, FULL_BITS};

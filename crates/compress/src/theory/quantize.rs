@@ -11,7 +11,7 @@ const FINEST_RATIO: f64 = 1.008;
 
 /// The best step, and what it loses.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quantized {
+pub struct BestStep {
     pub step: f64,
     /// E[(w − ŵ)²].
     pub error: f64,
@@ -66,7 +66,7 @@ fn side_error(tail: &dyn Fn(f64) -> Moments, step: f64, short: i32, long: i32, r
 /// put some of them on levels. Those are scanned more finely, but not all found: the step of a hundred weights may be a
 /// dB or so from the best at 8 bits, of ten thousand 0.05. Where there are but points of mass, the step is at last fitted to the
 /// codes they have.
-pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> Quantized {
+pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> BestStep {
     let (low, high) = codes.ends(bits);
     let longest = f64::from((-low).max(high));
     let energy = distribution.energy();
@@ -84,7 +84,7 @@ pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> Qu
         &|step, best| longest * step >= rms * (1.0 - (best / energy).sqrt()),
         &|step, best| energy - distribution.beyond(0.5 * step).second <= best,
     );
-    let found = Quantized { step: found.at, error: found.value };
+    let found = BestStep { step: found.at, error: found.value };
     if distribution.points().is_none() {
         return found;
     }
@@ -92,7 +92,7 @@ pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> Qu
     // Fitted to its codes, new codes, and so on: a few rounds end it.
     for _ in 0..8 {
         let step = fitted_step(distribution, &codes.grid(bits, best.step));
-        let next = Quantized { step, error: error(step) };
+        let next = BestStep { step, error: error(step) };
         if next.error >= best.error {
             break;
         }
