@@ -6,6 +6,7 @@ DIR (or the environment variable LANTERN_DATA) holds `text/public-domain-stories
 `text/african-storybook-en/{stories.json,en/*.md}`. Writes to --out:
     tokenizer.model   SentencePiece BPE, 2048 pieces, byte fallback
     train.bin val.bin little-endian uint16 ids: <s> story </s> <s> story </s> ...
+    train.txt val.txt the same stories, to calibrate on and to judge by
     data.json         counts, seed
     credits.md        title, author and licence of every CC BY story used
 """
@@ -141,6 +142,7 @@ def main():
 
     summary = {"seed": options.seed, "vocabulary": VOCAB}
     for name, part in parts.items():
+        (options.out / f"{name}.txt").write_text("\n".join(text for _, text in part), encoding="utf8")
         ids = [np.array([BOS, *tokenizer.encode(text), EOS], np.uint16) for _, text in part]
         ids = np.concatenate(ids)
         ids.astype("<u2").tofile(options.out / f"{name}.bin")

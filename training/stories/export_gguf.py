@@ -1,9 +1,8 @@
-"""Checkpoint to GGUF: Q8_0 matrices and F32 norms (what ships), and beside the checkpoint an F16 master of the same weights.
+"""Checkpoint to GGUF: Q8_0 matrices and F32 norms (what ships), and an F16 master of the same weights in `training/masters`.
 
     python export_gguf.py ../../www/models/lantern-stories.q8_0.gguf
 
-A quantized file says nothing about quantization: `lantern compress` is given the master. It stays in the run's folder, out of the
-repository and the site: twice the bytes of what ships, and no visitor needs it.
+A quantized file says nothing about quantization: `lantern compress` is given the master, which no visitor loads.
 """
 import argparse, hashlib
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from data import BOS, EOS
 from gguf_model import Vocabulary
 
+MASTERS = Path(__file__).parent.parent / "masters"
 TYPES = {"q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
          "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
          "f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32)}
@@ -32,7 +32,8 @@ def main():
     export(options.out, options.type, options.run, state)
     if options.type == "q8_0":
         name = options.out.name.removesuffix(".gguf").removesuffix(".q8_0")
-        export(options.run / f"{name}.f16.gguf", "f16", options.run, state)
+        MASTERS.mkdir(exist_ok=True)
+        export(MASTERS / f"{name}.f16.gguf", "f16", options.run, state)
 
 
 def export(out, kind, run, state):
@@ -40,8 +41,8 @@ def export(out, kind, run, state):
     matrix_type, file_type = TYPES[kind]
     writer = gguf.GGUFWriter(out, "llama")
     writer.add_name("Lantern Stories")
-    writer.add_version("1")
-    writer.add_description("Continues a children's story in plain English. First version, trained from scratch on a CPU.")
+    writer.add_version("2")
+    writer.add_description("Continues a children's story in plain English. Trained from scratch on a CPU.")
     writer.add_license("MIT OR Apache-2.0")
     writer.add_languages(["en"])
     writer.add_file_type(file_type)

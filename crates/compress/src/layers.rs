@@ -140,6 +140,8 @@ pub struct Report {
 pub struct WinRate {
     pub bits: u32,
     pub compared: usize,
+    /// Of those, the ones whose file had lost something already: no evidence.
+    pub quantized_already: usize,
     pub quantization: usize,
     pub pruning: usize,
     /// The share that quantization won; `None` where nothing was compared.
@@ -148,13 +150,14 @@ pub struct WinRate {
 
 impl Report {
     pub fn win_rate(&self, bits: u32) -> WinRate {
-        let counted = self.layers.iter().filter(|l| l.entry.is_matrix());
-        let winners: Vec<Winner> =
-            counted.flat_map(|l| l.comparisons.iter().filter(|c| c.bits == bits)).map(Winner::of).collect();
+        let at = |c: &&Comparison| c.bits == bits;
+        let counted = self.layers.iter().filter(|l| l.entry.is_matrix() && l.comparisons.iter().any(|c| at(&c)));
+        let quantized_already = counted.clone().filter(|l| l.was_quantized).count();
+        let winners: Vec<Winner> = counted.flat_map(|l| l.comparisons.iter().filter(at)).map(Winner::of).collect();
         let count = |which: Winner| winners.iter().filter(|w| **w == which).count();
         let (compared, quantization) = (winners.len(), count(Winner::Quantization));
         let rate = (compared > 0).then(|| quantization as f64 / compared as f64);
-        WinRate { bits, compared, quantization, pruning: count(Winner::Pruning), rate }
+        WinRate { bits, compared, quantized_already, quantization, pruning: count(Winner::Pruning), rate }
     }
 }
 

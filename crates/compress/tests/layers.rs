@@ -133,6 +133,22 @@ fn terms_reach_the_layers() {
     assert_eq!(compare(&source, entries, &[4, 1], Terms::default()).unwrap_err().code, "compress.bits");
 }
 
+/// Our own network, as it was trained: the master of the model in the page.
+#[test]
+fn quantization_wins_on_our_own_weights() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../training/masters/lantern-stories.f16.gguf");
+    let source = MemorySource::new(std::fs::read(file).unwrap());
+    let entries = Entry::of_gguf(&block_on(Gguf::read(&source)).unwrap());
+    let report = compare(&source, entries, &BITS.collect::<Vec<_>>(), Terms::default()).unwrap();
+    assert!(report.skipped.is_empty() && report.layers.iter().all(|layer| !layer.was_quantized), "{report:?}");
+    for bits in BITS {
+        let rate = report.win_rate(bits);
+        println!("{rate:?}");
+        assert_eq!(rate.compared, 43, "six blocks of seven, and the embedding");
+        assert!(bits < 4 || rate.rate >= Some(0.9), "{rate:?}");
+    }
+}
+
 /// Where neither loses anything, rounding decides nothing; and the smallest floats are weights like others.
 #[test]
 fn lossless_tensors_are_a_tie_and_tiny_ones_count() {

@@ -115,5 +115,10 @@ fn print_text(report: &Report, first: u32, bits: &[u32]) -> Result<()> {
             None => format!("{b} bits: no tensor of two dimensions or more could be compared\n"),
         };
     }
+    let already = bits.first().map_or(0, |b| report.win_rate(*b).quantized_already);
+    if already > 0 {
+        text +=
+            &format!("quantized already, and so no evidence: {already} of them; compare an F16 or F32 file\n");
+    }
     output::names(&text)
 }
