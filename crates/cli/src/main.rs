@@ -24,6 +24,7 @@ mod tokenize;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use lantern_graph::Result;
 
 use args::{Bench, Cli, Command, Eval};
@@ -32,6 +33,12 @@ fn main() -> ExitCode {
     quiet_drivers();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let given: Vec<String> = std::env::args().skip(1).collect();
+            let command = format!("lantern {}", given.join(" "));
+            output::complain(&format!("usage: {0} needs a command (see {0} --help)", command.trim_end()));
+            return ExitCode::from(2);
+        }
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             // Its first paragraph says what is wrong, a name or value a line; the others repeat the help.

@@ -35,9 +35,10 @@ pub struct PartFile {
 
 impl PartFile {
     pub fn create(whole: &Path) -> Result<(Self, File)> {
-        let mut name = whole.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = Self { part: whole.with_file_name(name), whole: whole.to_owned(), kept: false };
+        // A link stays one.
+        let whole = whole.canonicalize().unwrap_or_else(|_| whole.to_owned());
+        let part = whole.with_file_name(format!(".lantern-{}.part", std::process::id()));
+        let part = Self { part, whole, kept: false };
         unfinished(|all| all.insert(part.part.clone()));
         remove_on_interrupt();
         let file = File::create(&part.part).map_err(|error| part.failed(&error))?;
@@ -76,13 +77,14 @@ fn unfinished<T>(change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
     change(&mut UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// As shells have it: 128, and the number of the signal.
+/// As shells have it after Ctrl-C.
 const INTERRUPTED: i32 = 130;
 
 /// Ctrl-C, a closed terminal and `kill` end the program at once, with nothing of an unfinished output left.
 fn remove_on_interrupt() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let ignored = ignored_signals();
         // Where there are no such signals there is no such end.
         let _ = ctrlc::set_handler(|| {
             // Held until the end, so that no other file begins.
@@ -91,5 +93,32 @@ fn remove_on_interrupt() {
                 std::process::exit(INTERRUPTED)
             });
         });
+        // Under `nohup`, and in the background of a script, signals were to be ignored, and are.
+        ignored.into_iter().for_each(ignore);
     });
 }
+
+#[cfg(unix)]
+fn ignored_signals() -> Vec<i32> {
+    let is_ignored = |signal: &i32| {
+        // SAFETY: it is asked for and not changed; zeros are a valid place for the answer.
+        let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+        let asked = unsafe { libc::sigaction(*signal, std::ptr::null(), &raw mut now) };
+        asked == 0 && now.sa_sigaction == libc::SIG_IGN
+    };
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().filter(is_ignored).collect()
+}
+
+#[cfg(unix)]
+fn ignore(signal: i32) {
+    // SAFETY: no code of ours is called by it.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+#[cfg(not(unix))]
+fn ignored_signals() -> Vec<i32> {
+    Vec::new()
+}
+
+#[cfg(not(unix))]
+fn ignore(_: i32) {}

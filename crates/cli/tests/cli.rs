@@ -257,7 +257,8 @@ fn what_cannot_be_done_is_one_clear_line() {
     fails(&["inspect", noise], b"", "gguf.magic", "web page");
     fails(&["inspect", "/nowhere/a.gguf", "--json"], b"", "source.open", "/nowhere");
     fails(&["tokenize", "--model", good], b"abc\xff", "input.utf8", "byte 3");
-    fails(&[], b"", "usage", "");
+    fails(&[], b"", "usage", "lantern needs a command");
+    fails(&["compress"], b"", "usage", "lantern compress needs a command");
 }
 
 #[test]

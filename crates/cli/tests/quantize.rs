@@ -174,5 +174,20 @@ fn an_interrupt_leaves_nothing_unfinished() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(std::fs::read_to_string(&output).unwrap(), "what was there");
     assert_eq!(files(&folder), ["in.gguf", "out.gguf"], "the unfinished file is gone");
+
+    // Where signals are ignored, as under `nohup`, the work goes on.
+    let mut shell = Command::new("sh");
+    let script = format!("trap '' INT; exec {} quantize \"$0\" \"$1\" --type q4_k", env!("CARGO_BIN_EXE_lantern"));
+    let mut child = shell.args(["-c", &script, text(&input), text(&output)]).stdout(Stdio::null()).spawn().unwrap();
+    while files(&folder).len() < 3 {
+        assert!(child.try_wait().unwrap().is_none(), "no work was seen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(child.try_wait().unwrap().is_none(), "it was told not to hear this");
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(files(&folder), ["in.gguf", "out.gguf"]);
     std::fs::remove_dir_all(&folder).unwrap();
 }

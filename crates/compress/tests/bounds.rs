@@ -126,6 +126,24 @@ fn a_search_ends_when_its_time_is_up() {
     assert!(b.pruning.lower >= 0.0 && b.quantization.lower > 0.0, "the dual bound holds without a search");
 }
 
+/// Whatever the limit, what is told does not contradict itself; and the clipped grid's bound is the tighter one at any width.
+#[test]
+fn bounds_hold_at_every_limit_and_width() {
+    for seed in 60..84 {
+        println!("seed {seed}");
+        let n = [8, 12, 16][seed as usize % 3];
+        let (form, w) = channel(&mut Draws::new(seed), n, seed % 2 == 1);
+        for bits in [2, 6, 7, 8] {
+            for (nodes, refit) in [(0, Refit::Free), (1, Refit::None), (50, Refit::Box { factor: 2.0 })] {
+                let b = bounds(&form, &w, &Options { bits, refit }, Limit::nodes(nodes)).unwrap();
+                let q = &b.quantization;
+                assert!(q.dual >= q.dual_integers && q.dual_integers > 0.0, "{bits} bits: {q:?}");
+                assert!(q.lower >= q.dual, "{bits} bits: {q:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn odd_channels_have_bounds_too() {
     let options = Options { bits: 3, ..Options::default() };

@@ -155,6 +155,12 @@ fn lossless_tensors_are_a_tie_and_tiny_ones_count() {
     let mut rng = seeded(35);
     // 85% zeros, three values, more of them than a scan keeps.
     let ternary: Vec<f32> = (0..200 * 100).map(|i| [0.37, -0.37][i % 2] * f32::from(u8::from(i % 20 < 3))).collect();
+    // On a grid of eight bits, in f32: it is found to be.
+    let eight: Vec<f32> =
+        (0..200 * 100).map(|_| 0.0371 * f32::from(rand::Rng::random_range(&mut rng, -128..=127i8))).collect();
+    let (source, entries) = gguf(&[("eight", &[200, 100], GgmlType::F32, &eight)]);
+    let found = compare(&source, entries, &[8], Terms::default()).unwrap().layers.remove(0).comparisons[0];
+    assert!(found.quant_snr_db > 100.0, "{found:?}");
     let tiny: Vec<f32> = (0..200 * 100).map(|_| (2e-40 * gaussian(&mut rng)) as f32).collect();
     let large: Vec<f32> = (0..200 * 100).map(|_| (2e37 * gaussian(&mut rng)) as f32).collect();
     for dtype in [GgmlType::F32, GgmlType::F16, GgmlType::BF16] {

@@ -98,6 +98,8 @@ fn methods_work_on_grids_with_a_zero_point() {
     assert!(errors[1] < 0.5 * layer.error(&plain.values()));
     assert!(best.codes.iter().all(|code| (0..16).contains(code)));
     assert_eq!((best.blocks(), best.bits_per_weight()), (None, 4.0 + 36.0 / 32.0));
+    let clipped = Uniform { range: Range::Percentile(99.0), ..with };
+    assert!(layer.error(&round_to_nearest(&layer.weights, clipped).unwrap().values()).is_finite());
     let (both, mask) = joint(&layer.weights, &factor, Sparsity::Share(0.5), with).unwrap();
     assert!(both.values().iter().zip(&mask.0).all(|(value, keep)| *keep || *value == 0.0));
 }
@@ -219,6 +221,7 @@ fn compensated_pruning_beats_magnitude_and_a_refit_is_the_best_for_its_zeros() {
 fn one_sweep_for_both_beats_pruning_and_then_rounding() {
     let layer = Layer::new(8);
     let factor = layer.factor(Order::Natural);
+    let mut ratios = Vec::new();
     for sparsity in [Sparsity::Share(0.5), Sparsity::NOfM { n: 2, m: 4 }] {
         for granularity in GRANULARITIES {
             let quantizer = quantizer(3, granularity);
@@ -228,12 +231,41 @@ fn one_sweep_for_both_beats_pruning_and_then_rounding() {
             let pruned = sparsegpt(&layer.weights, &factor, sparsity).unwrap().0;
             let apart = layer.error(&round_to_nearest(&pruned, quantizer).unwrap().values());
             let together = layer.error(&both.values());
-            assert!(together < apart, "{sparsity:?}, {granularity:?}: {together} {apart}");
+            // Either may have luck with a grid.
+            assert!(together < 1.05 * apart, "{sparsity:?}, {granularity:?}: {together} {apart}");
+            ratios.push(together / apart);
         }
     }
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    assert!(mean < 0.95, "{ratios:?}");
     let ordered = layer.factor(Order::Activation);
     let error = joint(&layer.weights, &ordered, Sparsity::Share(0.5), quantizer(4, Granularity::Channel)).unwrap_err();
     assert_eq!(error.code, "compress.order");
+}
+
+/// More inputs than a block, and neighbours that groups are no multiple of: no group of weights is fitted to less than itself.
+#[test]
+fn neighbours_that_cross_groups_are_dropped_and_quantized() {
+    let (n, channels, seed) = (288, 4, 12);
+    println!("seed {seed}");
+    let mut draws = Draws::new(seed);
+    let form = Quadratic::from_inputs(&draws.relu_inputs(4 * n, n), n).unwrap();
+    let weights = DMatrix::from_fn(n, channels, |_, _| draws.gaussian());
+    let factor = Factor::new(form.h(), DAMPING, Order::Natural).unwrap();
+    let error = |values: &DMatrix<f64>| channel_errors(&form, &weights, values).unwrap().iter().sum::<f64>();
+    for (keep, m) in [(2, 3), (2, 5), (4, 6), (2, 4)] {
+        let sparsity = Sparsity::NOfM { n: keep, m };
+        let of = |granularity| joint(&weights, &factor, sparsity, Uniform::gguf(8, granularity, Range::Mse)).unwrap();
+        let ((groups, mask), (channels, _)) = (of(Granularity::Group(32)), of(Granularity::Channel));
+        let (a, b) = (error(&groups.values()), error(&channels.values()));
+        assert!(a < 1.2 * b, "{keep}:{m}: {a} by groups, {b} by channels");
+        for row in mask.0.chunks(n) {
+            assert!(row.chunks(m).all(|group| group.iter().filter(|keep| **keep).count() == keep.min(group.len())));
+        }
+    }
+    let ordered = Factor::new(form.h(), DAMPING, Order::Activation).unwrap();
+    let refused = sparsegpt(&weights, &ordered, Sparsity::NOfM { n: 2, m: 4 }).unwrap_err();
+    assert_eq!(refused.code, "compress.order", "neighbours in another order are no neighbours");
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub struct Apply {
     /// Tokens of a piece of the text
     #[arg(long, default_value_t = 512, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
     pub context: usize,
-    /// GPTQ takes inputs of most energy first
+    /// Inputs of most energy are decided first; joint, and N:M, take them as they come all the same
     #[arg(long)]
     pub act_order: bool,
     /// Added to the diagonal of the inputs' second moments, relative to its mean

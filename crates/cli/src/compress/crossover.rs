@@ -18,8 +18,10 @@ pub fn run(args: &CompressCrossover) -> Result<()> {
     if args.json.json {
         return output::json(&found);
     }
+    let truncate =
+        if found.truncate < 0.1 { format!("{:.3e}", found.truncate) } else { format!("{:.2}", found.truncate) };
     output::line(&format!(
-        "pruning loses less from ±{:.2} on, where the kurtosis is {:.2} and both have {:.2} dB",
-        found.truncate, found.kurtosis, found.snr_db
+        "pruning loses less from ±{truncate} on, where the kurtosis is {:.2} and both have {:.2} dB",
+        found.kurtosis, found.snr_db
     ))
 }

@@ -117,8 +117,7 @@ fn print_text(report: &Report, first: u32, bits: &[u32]) -> Result<()> {
     }
     let already = bits.first().map_or(0, |b| report.win_rate(*b).quantized_already);
     if already > 0 {
-        text +=
-            &format!("quantized already, and so no evidence: {already} of them; compare an F16 or F32 file\n");
+        text += &format!("quantized already, and so no evidence: {already} of them; compare an F16 or F32 file\n");
     }
     output::names(&text)
 }

@@ -26,7 +26,7 @@ const ROUNDING: f64 = 1e-11;
 pub enum Relaxation {
     /// Integers: the bound of Park and Boyd. It does not know where the grid ends.
     Integers,
-    /// Integers between the grid's ends: tighter, most of all at few bits.
+    /// Integers between the grid's ends: tighter at few bits, and never looser.
     Clipped,
 }
 
@@ -75,7 +75,13 @@ pub fn relax(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxation) -
     let qa = &q * &a;
     let constant = a.dot(&qa);
     let dual = Dual { q, qa, constant, constraints };
-    Ok(dual.ascend(origin))
+    let found = dual.ascend(origin);
+    if relaxation == Relaxation::Integers {
+        return Ok(found);
+    }
+    // Where the ends are far off, their constraints are of no use, and can stand in the way.
+    let integers = relax(form, w, grid, Relaxation::Integers)?;
+    Ok(if found.bound >= integers.bound { found } else { integers })
 }
 
 /// αz² + βz + γ ≥ 0 of one coordinate.
@@ -139,10 +145,11 @@ impl Dual {
     fn ascend(&self, origin: DVector<f64>) -> Relaxed {
         let (m, n) = (self.constraints.len(), self.q.nrows());
         let unit = self.q.trace() / n as f64;
-        // Small enough that A stays definite.
+        // Small enough that A stays definite; and smaller where a constraint's numbers are large, as those of far ends are.
         let mut start = 0.1 * unit;
         let mut point = loop {
-            match self.at(DVector::from_element(m, start)) {
+            let lambda = self.constraints.iter().map(|c| start / (1.0 + c.gamma.abs()));
+            match self.at(DVector::from_iterator(m, lambda)) {
                 Some(point) => break point,
                 // With all weights free the bound is 0.
                 None if start < 1e-14 * unit => {

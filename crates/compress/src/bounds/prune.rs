@@ -59,6 +59,11 @@ pub fn prune_exact(form: &Quadratic, w: &[f64], pruned: usize, refit: Refit, lim
         meter: Meter::new(limit),
         open: f64::INFINITY,
     };
+    let mut by_size: Vec<usize> = (0..n).collect();
+    by_size.sort_by(|a, b| w[*a].abs().total_cmp(&w[*b].abs()));
+    let mut smallest = root.clone();
+    by_size[..pruned].iter().for_each(|i| smallest.zero(*i));
+    search.offer(&smallest.w);
     let mut values = obs(form, w, pruned);
     for _ in 0..2 * n {
         let Some(better) = search.swap(&values) else { break };

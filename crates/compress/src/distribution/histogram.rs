@@ -148,9 +148,8 @@ impl Distribution for Histogram {
         self.sides[0].reach.max(self.sides[1].reach)
     }
 
-    fn points(&self) -> Option<usize> {
-        let all = self.sides.iter().all(|s| s.bins.iter().all(|b| b.low == b.high));
-        all.then(|| self.bins())
+    fn pieces(&self) -> Option<usize> {
+        Some(self.bins())
     }
 
     fn kurtosis(&self) -> f64 {

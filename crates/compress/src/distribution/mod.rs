@@ -83,8 +83,9 @@ pub trait Distribution {
     /// The largest magnitude there is; infinite where there is none.
     fn reach(&self) -> f64;
 
-    /// The number of points of mass, for a distribution that is nothing else: its errors jump where a density's are smooth.
-    fn points(&self) -> Option<usize> {
+    /// The number of points and short intervals that hold all the mass, for a distribution that is nothing else: where there are
+    /// few, its errors jump where a density's are smooth.
+    fn pieces(&self) -> Option<usize> {
         None
     }
 

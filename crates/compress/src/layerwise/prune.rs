@@ -48,9 +48,12 @@ const MASK_BLOCK: usize = 128;
 /// up for it. `weights`: `[n, channels]`, a column a channel.
 ///
 /// # Errors
-/// `compress.sparsity`.
+/// `compress.sparsity`; `compress.order` for N:M and a factor not in natural order: its neighbours are no neighbours.
 pub fn sparsegpt(weights: &DMatrix<f64>, factor: &Factor, sparsity: Sparsity) -> Result<(DMatrix<f64>, Mask)> {
     sparsity.check_rows(weights.nrows())?;
+    if matches!(sparsity, Sparsity::NOfM { .. }) {
+        check_natural(factor, "dropping among neighbours")?;
+    }
     let mut out = weights.clone();
     let mut decide = Prune::new(factor, sparsity, weights.len(), None);
     sweep(&mut out, factor, decide.block_size(), &mut decide);
@@ -71,19 +74,20 @@ pub fn joint(
 ) -> Result<(QuantizedLayer, Mask)> {
     sparsity.check_rows(weights.nrows())?;
     quantizer.check()?;
-    if !factor.is_natural() {
-        return Err(Error::new(
-            "compress.order",
-            "pruning and quantizing in one sweep with inputs out of order",
-            "use the natural order",
-        ));
-    }
+    check_natural(factor, "pruning and quantizing in one sweep")?;
     let mut quantized = QuantizedLayer::new(quantizer, weights.nrows(), weights.ncols());
     // Of a scale for more than a group, the zeros to come are not known yet: magnitude tells them well enough.
     fit_all(&mut quantized, &masked(weights, &magnitude(weights, sparsity)?));
     let mut decide = Prune::new(factor, sparsity, weights.len(), Some(quantized));
     sweep(&mut weights.clone(), factor, decide.block_size(), &mut decide);
     Ok((decide.quantized.expect("it was put there"), decide.keep))
+}
+
+fn check_natural(factor: &Factor, what: &str) -> Result<()> {
+    if factor.is_natural() {
+        return Ok(());
+    }
+    Err(Error::new("compress.order", format!("{what}, with inputs out of order"), "use the natural order"))
 }
 
 struct Prune<'a> {
@@ -107,7 +111,8 @@ impl<'a> Prune<'a> {
             Sparsity::NOfM { m, .. } => m,
             Sparsity::Share(_) => 1,
         };
-        MASK_BLOCK.next_multiple_of(self.group().unwrap_or(1)).next_multiple_of(m).min(self.factor.n().max(1))
+        let both = lcm(self.group().unwrap_or(1), m);
+        MASK_BLOCK.next_multiple_of(both).min(self.factor.n().max(1))
     }
 
     /// Neighbours whose scale is fitted when the first of them comes.
@@ -125,6 +130,15 @@ impl<'a> Prune<'a> {
         // U_ii of H⁻¹ = UᵀU is L_ii.
         (w / self.factor.l[(place, place)]).powi(2)
     }
+}
+
+/// The least common multiple.
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut gcd, mut rest) = (a, b);
+    while rest > 0 {
+        (gcd, rest) = (rest, gcd % rest);
+    }
+    a / gcd * b
 }
 
 impl Decide for Prune<'_> {

@@ -68,7 +68,7 @@ pub struct ApplyOptions {
     pub sparsity: Sparsity,
     /// What a mask is charged.
     pub charge: Charge,
-    /// Of GPTQ and 1-opt.
+    /// Of GPTQ, 1-opt and SparseGPT; joint, and N:M, take inputs as they come.
     pub order: Order,
     /// Relative to the mean of H's diagonal.
     pub damping: f64,
@@ -113,7 +113,9 @@ impl Known {
         if dead {
             h.fill_with_identity();
         }
-        let order = if options.method == Method::Joint { Order::Natural } else { options.order };
+        // Neighbours must be neighbours.
+        let in_order = options.method == Method::Joint || matches!(options.sparsity, Sparsity::NOfM { .. });
+        let order = if options.method.prunes() && in_order { Order::Natural } else { options.order };
         Ok(Self { factor: Factor::new(&h, options.damping, order)?, form: Quadratic::new(h, 0.0)?, dead })
     }
 

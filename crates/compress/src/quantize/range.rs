@@ -78,9 +78,9 @@ pub(super) fn best_share(mut error: impl FnMut(f64) -> f64) -> Candidate<f64> {
     Candidate { error: best.error, of: share(best.of) }
 }
 
-/// The value that a share `percentile`/100 of `values` does not exceed; values need no order.
+/// The value that a share `percentile`/100 of `values` does not exceed, 0 of none; values need no order.
 pub(super) fn percentile(values: &mut [f32], percentile: f64) -> f32 {
-    let last = values.len() - 1;
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
     let rank = (percentile / 100.0 * last as f64).round() as usize;
     *values.select_nth_unstable_by(rank.min(last), f32::total_cmp).1
 }

@@ -56,7 +56,8 @@ pub struct Terms {
     pub codes: Codes,
     pub charge: Charge,
     /// Whether pruning is held to the size that is left when the quantizer's own zeros, a share z, are not stored either: the
-    /// paper's "corrected" comparison, keep = (1 − z) · b/16. Where masks are charged, the quantizer pays for its own.
+    /// paper's "corrected" comparison, keep = (1 − z) · b/16. Where masks are charged, the quantizer pays for its own,
+    /// unless that costs more than it saves.
     pub natural_zeros: bool,
 }
 
@@ -79,7 +80,8 @@ pub fn compare(distribution: &dyn Distribution, bits: u32, terms: Terms) -> Resu
     let masses = code_masses(distribution, &grid);
     let natural_zeros = masses[(-grid.low) as usize];
     let size = if terms.natural_zeros && natural_zeros > 0.0 {
-        (1.0 - natural_zeros) * f64::from(bits) + terms.charge.mask_bits(1.0 - natural_zeros)
+        let without = (1.0 - natural_zeros) * f64::from(bits) + terms.charge.mask_bits(1.0 - natural_zeros);
+        without.min(f64::from(bits))
     } else {
         f64::from(bits)
     };

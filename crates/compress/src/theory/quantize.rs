@@ -4,10 +4,11 @@ use super::search;
 use crate::distribution::{Distribution, Moments};
 use crate::grid::{Codes, Grid};
 
-/// Points of mass that make a rough landscape.
+/// Pieces of mass that make a rough landscape, and those few that may lie on a grid already: its valley is narrow.
 const FEW: usize = 4096;
-/// Of a scan over steps.
-const FINEST_RATIO: f64 = 1.008;
+const VERY_FEW: usize = 512;
+/// Of a scan over steps, where there are few.
+const FINE_RATIO: f64 = 1.008;
 
 /// The best step, and what it loses.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,8 +65,8 @@ fn side_error(tail: &dyn Fn(f64) -> Moments, step: f64, short: i32, long: i32, r
 ///
 /// Few weights, and weights whose magnitudes lie close together, as norms' do, have many narrow valleys, one for each way to
 /// put some of them on levels. Those are scanned more finely, but not all found: the step of a hundred weights may be a
-/// dB or so from the best at 8 bits, of ten thousand 0.05. Where there are but points of mass, the step is at last fitted to the
-/// codes they have.
+/// dB or so from the best at 8 bits, of ten thousand 0.05. A tensor's step is at last fitted to the codes that its
+/// weights have.
 pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> BestStep {
     let (low, high) = codes.ends(bits);
     let longest = f64::from((-low).max(high));
@@ -74,9 +75,14 @@ pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> Be
     let error = |step: f64| quantization_error(distribution, &codes.grid(bits, step));
     // Magnitudes that spread less than a third of their mean.
     let is_narrow = distribution.beyond(0.0).first.powi(2) > 0.9 * energy;
-    let is_rough = is_narrow || distribution.points().is_some_and(|points| points <= FEW);
-    // Half a level at the grid's end, as far as that can be paid.
-    let ratio = if is_rough { (1.0 + 0.5 / longest).clamp(FINEST_RATIO, search::RATIO) } else { search::RATIO };
+    let pieces = distribution.pieces().unwrap_or(usize::MAX);
+    // A part of a level at the grid's end, as far as that can be paid.
+    let finer = match () {
+        () if pieces <= VERY_FEW => 1.0 + 0.25 / longest,
+        () if is_narrow || pieces <= FEW => (1.0 + 0.5 / longest).max(FINE_RATIO),
+        () => search::RATIO,
+    };
+    let ratio = finer.min(search::RATIO);
     let found = search::minimize_log(
         &error,
         rms * (1.0 + 0.4 * f64::from(bits)) / longest,
@@ -85,7 +91,7 @@ pub fn best_step(distribution: &dyn Distribution, codes: Codes, bits: u32) -> Be
         &|step, best| energy - distribution.beyond(0.5 * step).second <= best,
     );
     let found = BestStep { step: found.at, error: found.value };
-    if distribution.points().is_none() {
+    if distribution.pieces().is_none() {
         return found;
     }
     let mut best = found;
