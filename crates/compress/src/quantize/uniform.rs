@@ -144,7 +144,7 @@ impl Uniform {
             }
             Range::Mse if values.len() > DIRECT => {
                 let searched = signs.iter().filter_map(|sign| Some(grid(sign * self.searched(values, codes, *sign)?)));
-                best_of(searched.chain([grid(widest)]), error).expect("min-max is one").of
+                self.fitted(values, best_of(searched.chain([grid(widest)]), error).expect("min-max is one").of)
             }
             Range::Mse | Range::Sqnr { .. } => {
                 let of_sign = |sign: &f64| {
