@@ -15,6 +15,10 @@ pub fn check_output(input: &Path, output: &Path) -> Result<()> {
     if output.is_dir() {
         return bad("it is a folder", "name a file");
     }
+    // A device would be replaced by the file.
+    if output.exists() && !output.is_file() {
+        return bad("it is no plain file", "name another");
+    }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         return bad("there is no such folder", "make the folder first");

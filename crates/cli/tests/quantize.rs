@@ -98,6 +98,17 @@ fn a_failure_leaves_everything_as_it_was() {
     fails(&[i, &roundabout, "--type", "q8_0"], "quantize.output", "is the input too");
     assert!(std::fs::read(&input).unwrap() == good);
     fails(&[i, text(&folder), "--type", "q8_0"], "quantize.output", "it is a folder");
+    #[cfg(unix)]
+    {
+        fails(&[i, "/dev/null", "--type", "q8_0"], "quantize.output", "no plain file");
+        // A link to a file stays one, and the file is the new one.
+        let (link, target) = (folder.join("link.gguf"), folder.join("target.gguf"));
+        std::fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(lantern(&[i, text(&link), "--type", "q8_0"]).status.success());
+        assert!(link.is_symlink() && std::fs::read(&target).unwrap().starts_with(b"GGUF"));
+        [link, target].iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    }
     fails(&[i, "/nowhere/out.gguf", "--type", "q8_0"], "quantize.output", "no such folder");
     fails(&["/nowhere/in.gguf", o, "--type", "q8_0"], "source.open", "/nowhere/in.gguf");
     fails(&[i, o, "--type", "q9_0"], "usage", "q9_0");
