@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use lantern_compress::Gram;
 use lantern_compress::bounds::Draws;
 use lantern_compress::cost::Charge;
 use lantern_compress::layerwise::{DAMPING, Order, Rotation};
@@ -14,7 +15,7 @@ use lantern_compress::prune::Sparsity;
 use lantern_compress::quantize::{Granularity, Range, Uniform};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perplexity};
-use lantern_graph::{Bindings, Cancel, DType, Executor, Session, Value};
+use lantern_graph::{Bindings, Cancel, DType, Executor, Op, Session, Value};
 use lantern_models::llama::{self, Config, Rope, Scaling};
 use lantern_weights::{GgmlType, Gguf, MemorySource};
 use nalgebra::DMatrix;
@@ -320,4 +321,41 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
     }
     assert_eq!(inputs.of("blk.0.ffn_down.weight").unwrap().n(), SMALL.feed_forward_length);
     assert_eq!(inputs.of("blk.1.attn_q.weight").unwrap_err().code, "compress.calibration");
+
+    // Block after block, what the whole model's graph gives: in pieces of more than a chunk of rows, and again from the start.
+    let long = Config { context_length: 100, ..SMALL };
+    let ids: Vec<u32> = (0..99).map(|i| (i * 7 + 3) % 61).collect();
+    let calibrator = Calibrator::new(&cpu, &long, &ids, Some(1), 100).unwrap();
+    for spec in &llama::decode(&long, &|_| DType::F32).unwrap().weights {
+        let values: Vec<f32> = weights[&spec.name].iter().map(|v| *v as f32).collect();
+        block_on(calibrator.write(&spec.name, &values, spec.columns())).unwrap();
+    }
+    let mut graph = llama::score(&long, &|_| DType::F32, 100).unwrap();
+    let products = graph.ids().filter(|id| matches!(graph.node(*id).op, Op::Linear { .. }));
+    let of_down = products.filter_map(|id| match graph.node(graph.node(id).inputs[1]).op {
+        Op::Weight(w) if graph.weights[w.0 as usize].name == "blk.1.ffn_down.weight" => Some(graph.node(id).inputs[0]),
+        _ => None,
+    });
+    graph.outputs = vec![("down".into(), of_down.last().unwrap())];
+    let (graph, _) = graph.without_dead_nodes();
+    let stored = cpu.allocate_weights(&llama::decode(&long, &|_| DType::F32).unwrap().weights).unwrap();
+    for spec in &graph.weights {
+        let bytes: Vec<u8> = weights[&spec.name].iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
+        block_on(cpu.write_rows(&stored, &spec.name, 0, &bytes)).unwrap();
+    }
+    let mut session = cpu.session(&Rc::new(stored));
+    let plan = block_on(session.compile(&graph, &Cancel::new())).unwrap();
+    let bindings = Bindings::new(&graph, &[("past", 0), ("kv_len", 100), ("rows", 100)]).unwrap();
+    let all = Value::U32([1].iter().chain(&ids).copied().collect());
+    block_on(session.run(&plan, &bindings, &[("ids", all)], &Cancel::new())).unwrap();
+    let mut whole = Gram::new(long.feed_forward_length).unwrap();
+    whole.add(&block_on(session.read(&plan, "down")).unwrap().into_f32().unwrap()).unwrap();
+    let whole = whole.matrix().unwrap();
+    for block in [0, 1, 0, 1, 1] {
+        let inputs = block_on(calibrator.inputs(block, &Cancel::new())).unwrap();
+        if block == 1 {
+            let found = inputs.of("blk.1.ffn_down.weight").unwrap().matrix().unwrap();
+            assert!((&found - &whole).amax() < 1e-5 * whole.amax(), "{}", (&found - &whole).amax() / whole.amax());
+        }
+    }
 }

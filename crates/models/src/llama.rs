@@ -171,8 +171,47 @@ pub fn score(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Re
     Ok(g)
 }
 
+/// The model in parts, whose weights may change while it runs: what [`block`]s take, of up to `chunk` tokens.
+///
+/// Input `ids` u32 `[rows]`; symbols as [`score`]'s. Output `x` `[rows, hidden_size]`: the residual stream before the first block.
+///
+/// # Errors
+/// As [`decode`]'s.
+pub fn embed(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Result<Graph> {
+    let (mut g, rows) = begin(config, Some(chunk))?;
+    let x = embedding(&mut g, config, dtype, rows.rows)?;
+    g.output("x", x);
+    Ok(g)
+}
+
+/// Block `i` alone, of up to `chunk` tokens.
+///
+/// Input `x` f32 `[rows, hidden_size]`, the residual stream before it; symbols as [`score`]'s. Output `x`, the stream behind it.
+///
+/// # Errors
+/// As [`decode`]'s.
+pub fn block(config: &Config, dtype: &dyn Fn(&str) -> DType, i: usize, chunk: usize) -> Result<Graph> {
+    let (mut g, rows) = begin(config, Some(chunk))?;
+    let x = g.input("x", [rows.rows, config.hidden_size.into()], DType::F32);
+    let positions = positions(&mut g, config, rows)?;
+    let x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
+    g.output("x", x);
+    Ok(g)
+}
+
 /// The embedding and the blocks: the residual stream `[rows, hidden_size]` of one token, or of up to `chunk`.
 fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -> Result<(Graph, NodeId)> {
+    let (mut g, rows) = begin(config, chunk)?;
+    let mut x = embedding(&mut g, config, dtype, rows.rows)?;
+    let positions = positions(&mut g, config, rows)?;
+    for i in 0..config.layers {
+        x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
+    }
+    Ok((g, x))
+}
+
+/// A graph with the symbols of its rows: of one token, or of up to `chunk`.
+fn begin(config: &Config, chunk: Option<usize>) -> Result<(Graph, Rows)> {
     config.validate()?;
     if chunk == Some(0) {
         return Err(Error::new("llama.config", "a chunk of 0 rows", "use at least 1"));
@@ -184,11 +223,18 @@ fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -
         Some(chunk) => g.symbol("rows", chunk).into(),
         None => Dim::Fixed(1),
     };
+    Ok((g, Rows { past, kv_len, rows }))
+}
+
+/// `ids` u32 `[rows]` → `[rows, hidden_size]`.
+fn embedding(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, rows: Dim) -> Result<NodeId> {
     g.scope("embed");
     let ids = g.input("ids", [rows], DType::U32);
     let table = g.weight(EMBEDDING, &[config.vocab_size, config.hidden_size], dtype(EMBEDDING))?;
-    let mut x = g.gather(table, ids)?;
+    g.gather(table, ids)
+}
 
+fn positions(g: &mut Graph, config: &Config, rows: Rows) -> Result<Positions> {
     g.scope("rope");
     let half = config.head_dim / 2;
     let mut frequencies = g.constant([half, 1], &config.rope.frequencies(config.head_dim))?;
@@ -197,12 +243,8 @@ fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -
         let factors = g.reshape(factors, [half, 1])?;
         frequencies = g.div(frequencies, factors)?;
     }
-    let positions = Positions { past, kv_len, rows, frequencies };
-    for i in 0..config.layers {
-        x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
-    }
-
-    Ok((g, x))
+    let Rows { past, kv_len, rows } = rows;
+    Ok(Positions { past, kv_len, rows, frequencies })
 }
 
 /// x `[rows, hidden_size]` → logits `[rows, vocab_size]`.
@@ -225,6 +267,13 @@ fn logits(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: Node
     g.output("logits", kept);
     g.output("next", next);
     Ok(())
+}
+
+struct Rows {
+    /// Where the first row stands.
+    past: Index,
+    kv_len: Symbol,
+    rows: Dim,
 }
 
 struct Positions {

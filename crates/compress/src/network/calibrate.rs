@@ -1,8 +1,10 @@
 //! What a model's linear layers see on a text: the model runs, block after block, and leaves XᵀX of each layer's inputs.
 //!
-//! Blocks already compressed run compressed: a layer is calibrated on the inputs it will have. The graph is cut behind the
-//! block in question, so that all blocks together cost half of as many runs of the whole model.
+//! Blocks already compressed run compressed: a layer is calibrated on the inputs it will have. What stands between two blocks, the
+//! residual stream of the whole text, is kept, so that each block runs twice: as it was, for its layers' inputs, and as it is then,
+//! for the next one.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, NodeId, Op, Result, Session, Value, WeightSpec};
@@ -24,6 +26,14 @@ pub struct Calibrator<E: Executor> {
     config: Config,
     /// Ids of each piece, which begins with BOS.
     pieces: Vec<Vec<u32>>,
+    stream: Cell<Option<Stream>>,
+}
+
+/// The residual stream of every piece, `[tokens, hidden_size]`.
+struct Stream {
+    /// Before this block.
+    block: usize,
+    pieces: Vec<Vec<f32>>,
 }
 
 impl<E: Executor> Calibrator<E> {
@@ -54,7 +64,8 @@ impl<E: Executor> Calibrator<E> {
         let pieces = ids.chunks(text).map(|piece| bos.iter().chain(piece).copied().collect()).collect();
         let specs = llama::decode(&config, &|_| DType::F32)?.weights;
         let weights = executor.allocate_weights(&specs)?;
-        Ok(Self { executor: executor.clone(), weights: Rc::new(weights), specs, config, pieces })
+        let (executor, weights, stream) = (executor.clone(), Rc::new(weights), Cell::new(None));
+        Ok(Self { executor, weights, specs, config, pieces, stream })
     }
 
     /// Tokens that every layer sees.
@@ -97,15 +108,14 @@ impl<E: Executor> Calibrator<E> {
         Ok(())
     }
 
-    /// Runs the text through the blocks up to `block` and adds up the inputs of its linear layers. Layers that share their
-    /// input share the sums.
+    /// Runs the text up to `block` and adds up the inputs of its linear layers. Layers that share their input share the sums. Blocks
+    /// before it run with the weights they have now, unless an earlier call has run them: that stream goes on from there.
     ///
     /// # Errors
     /// The executor's own; `compress.calibration` where the model computes what is not finite; `run.cancelled`.
     pub async fn inputs(&self, block: usize, cancel: &Cancel) -> Result<Inputs> {
-        let config = Config { layers: block + 1, ..self.config.clone() };
-        // Its head, like all that the outputs do not need, is left out below.
-        let mut graph = llama::score(&config, &|_| DType::F32, ROWS.min(config.context_length))?;
+        let stream = self.stream_before(block, cancel).await?;
+        let mut graph = llama::block(&self.config, &|_| DType::F32, block, self.rows())?;
         let layers = linear_layers(&graph, &format!("blk.{block}."));
         let mut nodes: Vec<NodeId> = layers.iter().map(|(_, input)| *input).collect();
         nodes.sort();
@@ -115,25 +125,74 @@ impl<E: Executor> Calibrator<E> {
         for node in &nodes {
             grams.push(Gram::new(graph.shape(*node).back(0).bound(&graph))?);
         }
+        self.run(&graph, Some(&stream.pieces), &mut |_, output, x| grams[output].add(&x), cancel).await?;
+        self.stream.set(Some(stream));
+        let place = |node| nodes.binary_search(&node).unwrap_or_default();
+        let layers = layers.into_iter().map(|(name, node)| (name, place(node))).collect();
+        Ok(Inputs { layers, grams })
+    }
+
+    async fn stream_before(&self, block: usize, cancel: &Cancel) -> Result<Stream> {
+        let mut stream = match self.stream.take().filter(|stream| stream.block <= block) {
+            Some(stream) => stream,
+            None => {
+                let graph = llama::embed(&self.config, &|_| DType::F32, self.rows())?;
+                Stream { block: 0, pieces: self.residual(&graph, None, cancel).await? }
+            }
+        };
+        while stream.block < block {
+            let graph = llama::block(&self.config, &|_| DType::F32, stream.block, self.rows())?;
+            let pieces = self.residual(&graph, Some(&stream.pieces), cancel).await?;
+            stream = Stream { block: stream.block + 1, pieces };
+        }
+        Ok(stream)
+    }
+
+    fn rows(&self) -> usize {
+        ROWS.min(self.config.context_length)
+    }
+
+    /// The stream that a graph of one output leaves.
+    async fn residual(&self, graph: &Graph, stream: Option<&[Vec<f32>]>, cancel: &Cancel) -> Result<Vec<Vec<f32>>> {
+        let mut pieces = vec![Vec::new(); self.pieces.len()];
+        let mut take = |piece: usize, _: usize, x: Vec<f32>| {
+            pieces[piece].extend(x);
+            Ok(())
+        };
+        self.run(graph, stream, &mut take, cancel).await?;
+        Ok(pieces)
+    }
+
+    /// Runs a graph on the text's ids, or on a stream; `take` has, chunk by chunk of a piece, the piece, the output and its numbers.
+    async fn run(
+        &self,
+        graph: &Graph,
+        stream: Option<&[Vec<f32>]>,
+        take: &mut dyn FnMut(usize, usize, Vec<f32>) -> Result<()>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let names: Vec<String> = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
         let (graph, _) = graph.without_dead_nodes();
+        let width = self.config.hidden_size;
         let mut session = self.executor.session(&self.weights);
         let plan = session.compile(&graph, cancel).await?;
-        for piece in &self.pieces {
+        for (i, piece) in self.pieces.iter().enumerate() {
             let mut past = 0;
-            for rows in piece.chunks(ROWS) {
+            for rows in piece.chunks(self.rows()) {
                 let symbols = [("past", past), ("kv_len", past + rows.len()), ("rows", rows.len())];
                 let bindings = Bindings::new(&graph, &symbols)?;
-                session.run(&plan, &bindings, &[("ids", Value::U32(rows.to_vec()))], cancel).await?;
-                for (name, gram) in names.iter().zip(&mut grams) {
-                    gram.add(&session.read(&plan, name).await?.into_f32()?)?;
+                let input = match stream {
+                    None => ("ids", Value::U32(rows.to_vec())),
+                    Some(pieces) => ("x", Value::F32(pieces[i][past * width..(past + rows.len()) * width].to_vec())),
+                };
+                session.run(&plan, &bindings, &[input], cancel).await?;
+                for (output, name) in names.iter().enumerate() {
+                    take(i, output, session.read(&plan, name).await?.into_f32()?)?;
                 }
                 past += rows.len();
             }
         }
-        let place = |node| nodes.binary_search(&node).unwrap_or_default();
-        let layers = layers.into_iter().map(|(name, node)| (name, place(node))).collect();
-        Ok(Inputs { layers, grams })
+        Ok(())
     }
 }
 
