@@ -332,11 +332,11 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
     }
     let mut graph = llama::score(&long, &|_| DType::F32, 100).unwrap();
     let products = graph.ids().filter(|id| matches!(graph.node(*id).op, Op::Linear { .. }));
-    let of_down = products.filter_map(|id| match graph.node(graph.node(id).inputs[1]).op {
+    let mut of_down = products.filter_map(|id| match graph.node(graph.node(id).inputs[1]).op {
         Op::Weight(w) if graph.weights[w.0 as usize].name == "blk.1.ffn_down.weight" => Some(graph.node(id).inputs[0]),
         _ => None,
     });
-    graph.outputs = vec![("down".into(), of_down.last().unwrap())];
+    graph.outputs = vec![("down".into(), of_down.next_back().unwrap())];
     let (graph, _) = graph.without_dead_nodes();
     let stored = cpu.allocate_weights(&llama::decode(&long, &|_| DType::F32).unwrap().weights).unwrap();
     for spec in &graph.weights {
