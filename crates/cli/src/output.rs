@@ -33,6 +33,10 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     line(&text)
 }
 
+fn one_line(text: &str) -> String {
+    shown(&text.replace(['\n', '\r'], " "))
+}
+
 fn shown(text: &str) -> String {
     text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
@@ -40,12 +44,12 @@ fn shown(text: &str) -> String {
 /// One line on standard error.
 pub fn complain(what: &str) {
     // With standard error closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "error: {}", shown(&what.replace(['\n', '\r'], " ")));
+    let _ = writeln!(io::stderr(), "error: {}", one_line(what));
 }
 
 /// One line on standard error, of something that goes on all the same.
 pub fn warn(notice: &Error) {
-    let _ = writeln!(io::stderr(), "warning: {}", shown(&notice.to_string().replace(['\n', '\r'], " ")));
+    let _ = writeln!(io::stderr(), "warning: {}", one_line(&notice.to_string()));
 }
 
 /// How far something has come, on standard error: where a person looks on, and it takes long enough to wonder.

@@ -88,7 +88,7 @@ impl Grid {
         // Adding and taking away 1.5 · 2²³ rounds to the nearest integer, ties to even, without a call.
         const ROUND: f32 = 12_582_912.0;
         // Scales and values far from 1 are brought near it, so that no quotient leaves f32.
-        let exponent = self.scale.log2().round() as i32;
+        let exponent = self.scale.abs().log2().round() as i32;
         let is_far = exponent.abs() > 100;
         let near = if is_far { 2f64.powi(-exponent) } else { 1.0 };
         let inverse = (1.0 / (self.scale * near)) as f32;

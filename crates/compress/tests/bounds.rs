@@ -2,7 +2,7 @@
 //! crate is for.
 
 use lantern_compress::bounds::{
-    Bounds, Draws, Limit, Options, Refit, Relaxation, bounds, gap_db, prune_exact, quantize_exact, relax,
+    Bounds, Draws, Limit, Options, Refit, bounds, gap_db, prune_exact, quantize_exact, relax,
 };
 use lantern_compress::grid::Grid;
 use lantern_compress::prune::Mask;
@@ -46,8 +46,8 @@ fn the_sphere_decoder_finds_what_trying_every_code_finds() {
         });
         let found = quantize_exact(&form, &w, &grid, None, Limit::nodes(u64::MAX)).unwrap();
         assert!(found.complete && (found.error - best).abs() <= 1e-12 * best, "{} {best}", found.error);
-        let tight = relax(&form, &w, &grid, Relaxation::Clipped).unwrap().bound;
-        let loose = relax(&form, &w, &grid, Relaxation::Integers).unwrap().bound;
+        let relaxed = relax(&form, &w, &grid).unwrap();
+        let (tight, loose) = (relaxed.bound, relaxed.integers);
         assert!(tight <= best * (1.0 + 1e-9) && loose <= best * (1.0 + 1e-9), "{loose} {tight} {best}");
         assert!(tight > 0.3 * best, "a bound that says little: {tight} of {best}");
     }

@@ -21,19 +21,13 @@ const TIGHTNESS: f64 = 1e-5;
 /// What rounding may have added to the bound, relative to the numbers it is a difference of.
 const ROUNDING: f64 = 1e-11;
 
-/// Which constraints the relaxation keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relaxation {
-    /// Integers: the bound of Park and Boyd. It does not know where the grid ends.
-    Integers,
-    /// Integers between the grid's ends: tighter at few bits, and never looser.
-    Clipped,
-}
-
 /// The relaxation's answer.
 pub struct Relaxed {
-    /// No ŵ on the grid has an error (w − ŵ)ᵀH(w − ŵ) below this number, which is at least 0.
+    /// No ŵ on the grid has an error (w − ŵ)ᵀH(w − ŵ) below this number, which is at least 0. It knows where the grid ends:
+    /// tighter than [`Self::integers`] at few bits, and never looser.
     pub bound: f64,
+    /// The bound of Park and Boyd, of all integers.
+    pub integers: f64,
     /// In units of the grid's scale: the relaxed solution's mean, and a factor of its covariance.
     mean: DVector<f64>,
     factor: DMatrix<f64>,
@@ -50,8 +44,24 @@ impl Relaxed {
 
 /// # Errors
 /// `compress.size`, `compress.not_a_number`, as [`Quadratic::check`].
-pub fn relax(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxation) -> Result<Relaxed> {
+pub fn relax(form: &Quadratic, w: &[f64], grid: &Grid) -> Result<Relaxed> {
     form.check(w)?;
+    let [integers, clipped] = [false, true].map(|is_clipped| solve(form, w, grid, is_clipped));
+    // Where the ends are far off, their constraints are of no use, and can stand in the way.
+    let bound = integers.bound;
+    let best = if clipped.bound >= bound { clipped } else { integers };
+    Ok(Relaxed { bound: best.bound, integers: bound, mean: best.mean, factor: best.factor })
+}
+
+/// What one ascent ends with.
+struct Solution {
+    bound: f64,
+    mean: DVector<f64>,
+    factor: DMatrix<f64>,
+}
+
+/// With constraints for the grid's ends or without.
+fn solve(form: &Quadratic, w: &[f64], grid: &Grid, is_clipped: bool) -> Solution {
     let n = w.len();
     let q = form.h() * grid.scale.powi(2);
     let (low, high) = grid.ends();
@@ -60,14 +70,11 @@ pub fn relax(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxation) -
     let (mut a, mut origin) = (DVector::zeros(n), DVector::zeros(n));
     for (i, w) in w.iter().enumerate() {
         let u = w / grid.scale;
-        let floor = match relaxation {
-            Relaxation::Integers => u.floor(),
-            Relaxation::Clipped => u.floor().clamp(low, high - 1.0),
-        };
+        let floor = if is_clipped { u.floor().clamp(low, high - 1.0) } else { u.floor() };
         a[i] = u - floor;
         origin[i] = floor;
         constraints.push(Constraint { at: i, alpha: 1.0, beta: -1.0, gamma: 0.0 });
-        if relaxation == Relaxation::Clipped {
+        if is_clipped {
             let (l, h) = (low - floor, high - floor);
             constraints.push(Constraint { at: i, alpha: -1.0, beta: l + h, gamma: -l * h });
         }
@@ -75,13 +82,7 @@ pub fn relax(form: &Quadratic, w: &[f64], grid: &Grid, relaxation: Relaxation) -
     let qa = &q * &a;
     let constant = a.dot(&qa);
     let dual = Dual { q, qa, constant, constraints };
-    let found = dual.ascend(origin);
-    if relaxation == Relaxation::Integers {
-        return Ok(found);
-    }
-    // Where the ends are far off, their constraints are of no use, and can stand in the way.
-    let integers = relax(form, w, grid, Relaxation::Integers)?;
-    Ok(if found.bound >= integers.bound { found } else { integers })
+    dual.ascend(origin)
 }
 
 /// αz² + βz + γ ≥ 0 of one coordinate.
@@ -142,7 +143,7 @@ impl Dual {
     ///
     /// And there xxᵀ + μA⁻¹ keeps the constraints of the semidefinite relaxation that this is the dual of: z at `origin` + x with
     /// that covariance.
-    fn ascend(&self, origin: DVector<f64>) -> Relaxed {
+    fn ascend(&self, origin: DVector<f64>) -> Solution {
         let (m, n) = (self.constraints.len(), self.q.nrows());
         let unit = self.q.trace() / n as f64;
         // Small enough that A stays definite; and smaller where a constraint's numbers are large, as those of far ends are.
@@ -153,7 +154,7 @@ impl Dual {
                 Some(point) => break point,
                 // With all weights free the bound is 0.
                 None if start < 1e-14 * unit => {
-                    return Relaxed { bound: 0.0, mean: origin, factor: DMatrix::zeros(n, n) };
+                    return Solution { bound: 0.0, mean: origin, factor: DMatrix::zeros(n, n) };
                 }
                 None => start *= 0.3,
             }
@@ -176,7 +177,7 @@ impl Dual {
             }
         }
         let spread = Cholesky::new(&point.inverse * mu).map_or_else(|| DMatrix::zeros(n, n), |c| c.unpack());
-        Relaxed { bound: best.max(0.0), mean: origin + &point.x, factor: spread }
+        Solution { bound: best.max(0.0), mean: origin + &point.x, factor: spread }
     }
 
     /// One damped Newton step, and half the gain it promised. `None` where rounding leaves nothing to gain.

@@ -9,7 +9,7 @@ mod prune;
 mod sphere;
 mod synthetic;
 
-pub use dual::{Relaxation, Relaxed, relax};
+pub use dual::{Relaxed, relax};
 pub use limit::Limit;
 pub use prune::{MAX_PRUNED, Refit, prune_exact};
 pub use sphere::{Found, MAX_QUANTIZED, gap_db, quantize_exact};
@@ -124,11 +124,11 @@ fn quantization(form: &Quadratic, w: &[f64], bits: u32, limit: Limit) -> Result<
         let codes = values.iter().map(|v| grid.code(*v) as i16).collect();
         QuantizedLayer { grids: vec![grid], codes, ..nearest.clone() }
     };
-    let clipped = relax(form, w, &grid, Relaxation::Clipped)?;
+    let relaxed = relax(form, w, &grid)?;
     let mut draws = Draws::new(0);
     let mut sampled = (f64::INFINITY, nearest.clone());
     for _ in 0..SAMPLES * w.len() {
-        let guess: Vec<f64> = clipped.sample(&mut draws).iter().map(|k| k * grid.scale).collect();
+        let guess: Vec<f64> = relaxed.sample(&mut draws).iter().map(|k| k * grid.scale).collect();
         sampled = better(sampled, improve(on(grid, &guess))?);
     }
     let mut scale_search = single.0;
@@ -148,9 +148,9 @@ fn quantization(form: &Quadratic, w: &[f64], bits: u32, limit: Limit) -> Result<
         exact: found.error,
         complete: found.complete,
         nodes: found.nodes,
-        lower: found.lower.max(if found.complete { 0.0 } else { clipped.bound }),
-        dual: clipped.bound,
-        dual_integers: relax(form, w, &grid, Relaxation::Integers)?.bound,
+        lower: found.lower.max(if found.complete { 0.0 } else { relaxed.bound }),
+        dual: relaxed.bound,
+        dual_integers: relaxed.integers,
     })
 }
 

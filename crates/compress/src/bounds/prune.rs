@@ -10,6 +10,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use super::limit::{Limit, Meter};
 use super::sphere::Found;
 use crate::layerwise::obs::{Conditional, obs};
+use crate::prune::least;
 use crate::quadratic::Quadratic;
 
 /// Weights beyond which no search ends. A mask is a u64.
@@ -59,11 +60,9 @@ pub fn prune_exact(form: &Quadratic, w: &[f64], pruned: usize, refit: Refit, lim
         meter: Meter::new(limit),
         open: f64::INFINITY,
     };
-    let mut by_size: Vec<usize> = (0..n).collect();
-    by_size.sort_by(|a, b| w[*a].abs().total_cmp(&w[*b].abs()));
-    let mut smallest = root.clone();
-    by_size[..pruned].iter().for_each(|i| smallest.zero(*i));
-    search.offer(&smallest.w);
+    let mut magnitude = root.clone();
+    smallest(w, pruned).into_iter().for_each(|i| magnitude.zero(i));
+    search.offer(&magnitude.w);
     let mut values = obs(form, w, pruned);
     for _ in 0..2 * n {
         let Some(better) = search.swap(&values) else { break };
@@ -74,6 +73,12 @@ pub fn prune_exact(form: &Quadratic, w: &[f64], pruned: usize, refit: Refit, lim
     let (error, best) = search.best;
     let complete = search.open == f64::INFINITY;
     Ok(Found { best, error, lower: search.open.min(error), nodes: search.meter.nodes, complete })
+}
+
+/// What pruning by magnitude zeroes: of equals, the same ones as [`crate::prune::magnitude`].
+fn smallest(w: &[f64], count: usize) -> Vec<usize> {
+    let magnitudes: Vec<f64> = w.iter().map(|v| v.abs()).collect();
+    least(&magnitudes, count)
 }
 
 struct Search<'a> {
@@ -209,10 +214,8 @@ fn without_refit(form: &Quadratic, w: &[f64], pruned: usize, limit: Limit) -> Fo
     let l = form.cholesky().l();
     // Columns scaled by the weight: what zeroing it does to each row.
     let r = DMatrix::from_fn(n, n, |i, j| l[(j, i)] * w[j]);
-    let mut by_size: Vec<usize> = (0..n).collect();
-    by_size.sort_by(|a, b| w[*a].abs().total_cmp(&w[*b].abs()));
     let mut mask = vec![false; n];
-    by_size[..pruned].iter().for_each(|i| mask[*i] = true);
+    smallest(w, pruned).into_iter().for_each(|i| mask[i] = true);
     let apply = |mask: &[bool]| -> Vec<f64> { w.iter().zip(mask).map(|(v, m)| if *m { 0.0 } else { *v }).collect() };
     let best = (form.error(w, &apply(&mask)), mask);
     let mut search = Masks { r, best, meter: Meter::new(limit), open: f64::INFINITY };

@@ -158,11 +158,11 @@ impl Uniform {
 
     /// The scale fitted to the codes that the values have, as often as that makes the error smaller.
     fn fitted(&self, values: &[f32], grid: Grid) -> Grid {
-        let error = |grid: &Grid| grid.weighted_error(values, self.range.clipped_weight());
-        let mut best = Candidate { error: error(&grid), of: grid };
+        let candidate = |of: Grid| Candidate { error: of.weighted_error(values, self.range.clipped_weight()), of };
+        let mut best = candidate(grid);
         for _ in 0..8 {
             let scale = self.scale.stored(best.of.scale * best.of.fit(values).best().0);
-            let next = best_of([Grid { scale, ..best.of }], error).expect("one is tried");
+            let next = candidate(Grid { scale, ..best.of });
             if next.error >= best.error {
                 break;
             }
