@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { hostPage, launch, options, visit } from './harness.mjs';
+import { crc32 } from './pictures.mjs';
 
 const FOLDER = new URL('../cases/pictures/', import.meta.url);
 const CASES = JSON.parse(readFileSync(new URL('colours.json', FOLDER), 'utf8'));
@@ -42,6 +43,28 @@ test('a picture comes in as sRGB, whatever its numbers mean', options, async (t)
     else assert.ok(off <= tolerance + BROWSERS_OWN, `${file}: ${off} steps away`);
     if (note === 'light') assert.match(notes, /light/, file);
   }
+  await close();
+});
+
+test('a picture that is written says that it is sRGB, and comes back the same', options, async () => {
+  const { page, close } = await visit(chromium, '/host-page', { prepare: hostPage('') });
+  const { bytes, back } = await page.evaluate(async () => {
+    const { contextOf, drawPicture, pngOf, readPicture } = await import('/lantern/picture.js');
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [2, 1];
+    const context = contextOf(canvas);
+    context.putImageData(new ImageData(new Uint8ClampedArray([200, 40, 41, 255, 3, 60, 201, 255]), 2, 1), 0, 0);
+    const blob = await pngOf(canvas);
+    const { bitmap } = await readPicture(blob);
+    drawPicture(bitmap, bitmap, canvas);
+    return { bytes: [...new Uint8Array(await blob.arrayBuffer())], back: [...context.getImageData(0, 0, 2, 1).data] };
+  });
+  const file = Buffer.from(bytes);
+  const at = file.indexOf('sRGB');
+  assert.ok(at > 0 && at < file.indexOf('IDAT'), 'before the pixels');
+  assert.equal(file.indexOf('sRGB', at + 1), -1, 'once');
+  assert.equal(file.readUInt32BE(at + 5), crc32(file.subarray(at, at + 5)));
+  assert.deepEqual(back, [200, 40, 41, 255, 3, 60, 201, 255]);
   await close();
 });
 

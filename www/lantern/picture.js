@@ -74,15 +74,22 @@ function ascii(bytes, at, length) {
 function png(bytes, view) {
   /** @type {Header} */
   const header = { type: 'PNG', width: view.getUint32(16), height: view.getUint32(20), animated: false };
-  // acTL stands before the first IDAT, and its first number counts the frames.
-  for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
-    const chunk = ascii(bytes, at + 4, 4);
-    if (chunk === 'acTL') header.animated = view.getUint32(at + 8) > 1;
+  for (const { name, at } of chunksOf(bytes, view)) {
+    // Its first number counts the frames.
+    if (name === 'acTL') header.animated = view.getUint32(at) > 1;
     // The transfer functions of ITU-T H.273.
-    if (chunk === 'cICP') header.bright = [16, 18].includes(bytes[at + 9]);
-    if (chunk === 'IDAT') break;
+    if (name === 'cICP') header.bright = [16, 18].includes(bytes[at + 1]);
   }
   return header;
+}
+
+/** A PNG's chunks before its pixels; `at`: where what they hold begins. @param {Uint8Array} bytes @param {DataView} view */
+function* chunksOf(bytes, view) {
+  for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+    const name = ascii(bytes, at + 4, 4);
+    if (name === 'IDAT') return;
+    yield { name, at: at + 8 };
+  }
 }
 
 /** @param {Uint8Array} bytes @param {DataView} view @returns {Header} */
@@ -147,6 +154,21 @@ export function drawPicture(bitmap, { width, height }, canvas) {
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = 'high';
   context.drawImage(bitmap, 0, 0, width, height);
+}
+
+// Length, name, intent and checksum of the chunk that says: these numbers are sRGB's (PNG, 11.3.2.5).
+const SRGB_CHUNK = new Uint8Array([0, 0, 0, 1, 0x73, 0x52, 0x47, 0x42, 0, 0xae, 0xce, 0x1c, 0xe9]);
+const HEADER_ENDS = 33;
+
+/** The canvas as a PNG that says what its numbers mean, which not every browser's does; null where it is too large for one.
+ * @param {HTMLCanvasElement} canvas @returns {Promise<Blob | null>} */
+export async function pngOf(canvas) {
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+  if (!blob) return null;
+  const bytes = new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer());
+  const said = [...chunksOf(bytes, new DataView(bytes.buffer))].some(({ name }) => ['sRGB', 'iCCP', 'cICP'].includes(name));
+  return said ? blob : new Blob([blob.slice(0, HEADER_ENDS), SRGB_CHUNK, blob.slice(HEADER_ENDS)], { type: blob.type });
 }
 
 /** A canvas whose pixels are read more often than it is drawn. @param {HTMLCanvasElement} canvas */

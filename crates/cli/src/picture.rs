@@ -15,9 +15,7 @@ use image::codecs::webp::WebPDecoder;
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
 use lantern_demos::Picture;
 use lantern_graph::{Error, Result};
-use moxcms::DataColorSpace;
-
-use meaning::Meaning;
+use moxcms::{ColorProfile, DataColorSpace};
 
 /// Most pixels that are decoded, 8192 × 8192: a file of a few hundred bytes can claim any size.
 const MAX_PIXELS: u64 = 1 << 26;
@@ -61,8 +59,8 @@ pub fn read(path: &Path) -> Result<(Picture, Option<String>)> {
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| bad(error.to_string()))?;
     let (meaning, mut notes) = meaning::of(format, &bytes, icc);
     let mut picture = DynamicImage::from(match meaning {
-        Meaning::Srgb => picture.into_rgba8(),
-        Meaning::Profile(profile) => in_srgb(picture, &profile, format, &bytes, &mut notes),
+        None => picture.into_rgba8(),
+        Some(profile) => in_srgb(picture, &profile, format, &bytes, &mut notes),
     });
     picture.apply_orientation(orientation);
     let rgba = picture.into_rgba8();
@@ -76,7 +74,7 @@ pub fn read(path: &Path) -> Result<(Picture, Option<String>)> {
 /// The picture in sRGB, or as it is where the profile is of no use for it.
 fn in_srgb(
     picture: DynamicImage,
-    profile: &moxcms::ColorProfile,
+    profile: &ColorProfile,
     format: ImageFormat,
     bytes: &[u8],
     notes: &mut Vec<String>,

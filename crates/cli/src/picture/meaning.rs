@@ -10,20 +10,18 @@ use moxcms::{
 };
 use png::{CodingIndependentCodePoints, ScaledFloat, SourceChromaticities};
 
-/// Most bytes of a profile that are looked at. A printer's tables take a few MB; a JPEG cannot carry more than 16 MiB.
+use super::MAX_DECODER_BYTES;
+
+/// Most bytes of a profile that are looked at: a JPEG cannot carry more, and a printer's tables take a few MB. What a PNG's packed
+/// profile may unpack to counts as the decoder's memory.
 const MAX_PROFILE_BYTES: usize = 16 << 20;
 /// Most numbers in one of its tables.
 const MAX_TABLE: usize = 10_000_000;
 /// The exponent by which writers of PNG have always meant sRGB (PNG, 11.3.2.5).
 const SRGB_GAMMA: u32 = 45_455;
 
-pub enum Meaning {
-    Srgb,
-    Profile(Box<ColorProfile>),
-}
-
-/// What the file says, with notes on what it says and was not used. `icc`: the profile that the decoder found.
-pub fn of(format: ImageFormat, bytes: &[u8], icc: Option<Vec<u8>>) -> (Meaning, Vec<String>) {
+/// What the file says, `None` for sRGB, with notes on what it says and was not used. `icc`: the profile that the decoder found.
+pub fn of(format: ImageFormat, bytes: &[u8], icc: Option<Vec<u8>>) -> (Option<ColorProfile>, Vec<String>) {
     let mut notes = Vec::new();
     let meaning = match format {
         ImageFormat::Png => png(bytes, icc, &mut notes),
@@ -34,7 +32,7 @@ pub fn of(format: ImageFormat, bytes: &[u8], icc: Option<Vec<u8>>) -> (Meaning, 
         }
         _ => icc.and_then(|icc| profile(&icc, &mut notes)),
     };
-    (meaning.map_or(Meaning::Srgb, |profile| Meaning::Profile(Box::new(profile))), notes)
+    (meaning, notes)
 }
 
 fn damaged(why: &str) -> String {
@@ -57,8 +55,11 @@ fn profile(icc: &[u8], notes: &mut Vec<String>) -> Option<ColorProfile> {
 }
 
 fn png(bytes: &[u8], icc: Option<Vec<u8>>, notes: &mut Vec<String>) -> Option<ColorProfile> {
-    // What is wrong with the file itself is said when its pixels are read.
-    let reader = png::Decoder::new(Cursor::new(bytes)).read_info().ok()?;
+    let mut decoder =
+        png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: MAX_DECODER_BYTES as usize });
+    decoder.set_ignore_text_chunk(true);
+    // The pixels were read, so the chunks before them can be.
+    let Ok(reader) = decoder.read_info() else { return profile(&icc?, notes) };
     let info = reader.info();
     if let Some(points) = info.coding_independent_code_points {
         match code_points(points) {

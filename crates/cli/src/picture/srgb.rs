@@ -21,22 +21,20 @@ pub fn convert(picture: DynamicImage, profile: &ColorProfile) -> Result<RgbaImag
             return Err((picture.into_rgba8(), other_space(other, pixels)));
         }
     };
+    let channels = usize::from(picture.color().channel_count());
     // Sixteen bits stay sixteen until the colours are right: rounding in between would show in the dark.
-    let mut picture = match picture {
-        DynamicImage::ImageLuma16(_)
-        | DynamicImage::ImageLumaA16(_)
-        | DynamicImage::ImageRgb16(_)
-        | DynamicImage::ImageRgba16(_) => DynamicImage::ImageRgba16(picture.into_rgba16()),
-        _ => DynamicImage::ImageRgba8(picture.into_rgba8()),
-    };
-    let done = match &mut picture {
-        DynamicImage::ImageRgba16(pixels) => transform(&profile, ColorProfile::create_transform_16bit, pixels),
-        DynamicImage::ImageRgba8(pixels) => transform(&profile, ColorProfile::create_transform_8bit, pixels),
-        _ => unreachable!("one of the two, made above"),
+    let (picture, done) = if usize::from(picture.color().bytes_per_pixel()) == 2 * channels {
+        let mut pixels = picture.into_rgba16();
+        let done = transform(&profile, ColorProfile::create_transform_16bit, &mut pixels);
+        (DynamicImage::from(pixels).into_rgba8(), done)
+    } else {
+        let mut pixels = picture.into_rgba8();
+        let done = transform(&profile, ColorProfile::create_transform_8bit, &mut pixels);
+        (pixels, done)
     };
     match done {
-        Ok(()) => Ok(picture.into_rgba8()),
-        Err(error) => Err((picture.into_rgba8(), unused(&error.to_string()))),
+        Ok(()) => Ok(picture),
+        Err(error) => Err((picture, unused(&error.to_string()))),
     }
 }
 
