@@ -15,7 +15,7 @@ import { AutoencodeView, PLANES, SIDES } from './autoencode-view.js';
 import { LanternElement } from './element.js';
 import { lanternScene } from './lantern-scene.js';
 import { sentence } from './parts.js';
-import { fit, readPicture } from './picture.js';
+import { fit, pngOf, readPicture } from './picture.js';
 import { CANCELLED, cancelled, toFailure } from './protocol.js';
 
 /** @import { DeviceChoice, Encoded, Failure, ModelSource, Progress } from './protocol.js' */
@@ -444,7 +444,7 @@ export class LanternAutoencode extends LanternElement {
 
   async #save() {
     const { canvas } = /** @type {AutoencodeView} */ (this.#view).decoded;
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+    const blob = await pngOf(canvas);
     if (!blob) return;
     const link = document.createElement('a');
     link.href = URL.createObjectURL(blob);

@@ -1,9 +1,9 @@
 // @ts-check
-// A visitor's picture, from a file to pixels: the browser decodes it (turned as its EXIF says, in sRGB, eight bits), and what
-// the file's first bytes say is used to refuse a picture that would not fit and to tell of frames that are left out.
+// A visitor's picture, from a file to pixels: the browser decodes it (turned as its EXIF says, its colours brought to sRGB, eight
+// bits), and what the file's first bytes say is used to refuse a picture that would not fit and to tell of what is left out.
 
-/** `width`, `height`: as the file stores them, before EXIF turns them; 0 where the header does not say.
- * @typedef {{type: string, width: number, height: number, animated: boolean}} Header */
+/** `width`, `height`: as the file stores them, before EXIF turns them; 0 where the header does not say. `inks`: CMYK. `bright`: light
+ * beyond sRGB's white, in PQ or HLG. @typedef {{type: string, width: number, height: number, animated: boolean, inks?: boolean, bright?: boolean}} Header */
 
 /** `notes`: what was left out or changed, in words. @typedef {{bitmap: ImageBitmap | HTMLCanvasElement, name: string, notes: string[]}} Picture */
 
@@ -41,7 +41,12 @@ export async function readPicture(file, name = file instanceof File ? file.name 
         'Choose another picture, or save this one again as PNG or JPEG')
       : failure('picture.type', `${shown} is no picture that this browser knows`, 'Choose a PNG, JPEG, WebP, GIF or AVIF');
   }
-  return { bitmap, name, notes: header?.animated ? ['Of its frames, only the first is used.'] : [] };
+  const notes = [];
+  if (header?.animated) notes.push('Of its frames, only the first is used.');
+  // Chromium leaves the profile of inks out, and no browser says whether it did.
+  if (header?.inks) notes.push('It is in printing inks (CMYK): browsers may not show its colours as they are meant.');
+  if (header?.bright) notes.push('Its light goes beyond what a page shows: the browser brought it into that range.');
+  return { bitmap, name, notes };
 }
 
 /** What a picture file says of itself, by its format's own specification; null for formats not read here.
@@ -67,14 +72,24 @@ function ascii(bytes, at, length) {
 
 /** @param {Uint8Array} bytes @param {DataView} view @returns {Header} */
 function png(bytes, view) {
+  /** @type {Header} */
   const header = { type: 'PNG', width: view.getUint32(16), height: view.getUint32(20), animated: false };
-  // acTL stands before the first IDAT, and its first number counts the frames.
-  for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
-    const chunk = ascii(bytes, at + 4, 4);
-    if (chunk === 'acTL') header.animated = view.getUint32(at + 8) > 1;
-    if (chunk === 'acTL' || chunk === 'IDAT') break;
+  for (const { name, at } of chunksOf(bytes, view)) {
+    // Its first number counts the frames.
+    if (name === 'acTL') header.animated = view.getUint32(at) > 1;
+    // The transfer functions of ITU-T H.273.
+    if (name === 'cICP') header.bright = [16, 18].includes(bytes[at + 1]);
   }
   return header;
+}
+
+/** A PNG's chunks before its pixels; `at`: where what they hold begins. @param {Uint8Array} bytes @param {DataView} view */
+function* chunksOf(bytes, view) {
+  for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+    const name = ascii(bytes, at + 4, 4);
+    if (name === 'IDAT') return;
+    yield { name, at: at + 8 };
+  }
 }
 
 /** @param {Uint8Array} bytes @param {DataView} view @returns {Header} */
@@ -116,7 +131,7 @@ function jpeg(view) {
     const marker = view.getUint16(at);
     // Start of frame, in all its kinds; C4, C8 and CC are something else.
     if (marker >= 0xffc0 && marker <= 0xffcf && ![0xffc4, 0xffc8, 0xffcc].includes(marker)) {
-      return { type: 'JPEG', width: view.getUint16(at + 7), height: view.getUint16(at + 5), animated: false };
+      return { type: 'JPEG', width: view.getUint16(at + 7), height: view.getUint16(at + 5), animated: false, inks: view.getUint8(at + 9) === 4 };
     }
     if (marker < 0xffc0) throw new RangeError('no marker');
   }
@@ -139,6 +154,21 @@ export function drawPicture(bitmap, { width, height }, canvas) {
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = 'high';
   context.drawImage(bitmap, 0, 0, width, height);
+}
+
+// Length, name, intent and checksum of the chunk that says: these numbers are sRGB's (PNG, 11.3.2.5).
+const SRGB_CHUNK = new Uint8Array([0, 0, 0, 1, 0x73, 0x52, 0x47, 0x42, 0, 0xae, 0xce, 0x1c, 0xe9]);
+const HEADER_ENDS = 33;
+
+/** The canvas as a PNG that says what its numbers mean, which not every browser's does; null where it is too large for one.
+ * @param {HTMLCanvasElement} canvas @returns {Promise<Blob | null>} */
+export async function pngOf(canvas) {
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+  if (!blob) return null;
+  const bytes = new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer());
+  const said = [...chunksOf(bytes, new DataView(bytes.buffer))].some(({ name }) => ['sRGB', 'iCCP', 'cICP'].includes(name));
+  return said ? blob : new Blob([blob.slice(0, HEADER_ENDS), SRGB_CHUNK, blob.slice(HEADER_ENDS)], { type: blob.type });
 }
 
 /** A canvas whose pixels are read more often than it is drawn. @param {HTMLCanvasElement} canvas */

@@ -1,14 +1,21 @@
-//! Picture files.
+//! Picture files. Their colours are read as the files mean them, and written as sRGB.
 
-use std::io::Cursor;
+mod hdr;
+mod inks;
+mod meaning;
+mod srgb;
+
+use std::fs::File;
+use std::io::{BufWriter, Cursor};
 use std::path::Path;
 
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
-use image::{AnimationDecoder, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
 use lantern_demos::Picture;
 use lantern_graph::{Error, Result};
+use moxcms::{ColorProfile, DataColorSpace};
 
 /// Most pixels that are decoded, 8192 × 8192: a file of a few hundred bytes can claim any size.
 const MAX_PIXELS: u64 = 1 << 26;
@@ -16,8 +23,8 @@ const MAX_PIXELS: u64 = 1 << 26;
 const MAX_DECODER_BYTES: u64 = 16 * MAX_PIXELS;
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// The picture in a PNG, JPEG, WebP, GIF or BMP file, upright, over white where it is transparent; of an animation the
-/// first frame, and a note that says so.
+/// The picture in a PNG, JPEG, WebP, GIF or BMP file, in sRGB, upright, over white where it is transparent; of an animation
+/// the first frame. With a note on what of the file was not used.
 ///
 /// # Errors
 /// `source.open`; `picture.file` for what is none of these or is damaged; `picture.pixels` for more than can be decoded.
@@ -47,13 +54,56 @@ pub fn read(path: &Path) -> Result<(Picture, Option<String>)> {
     }
     // A damaged note on which way is up is no reason to refuse the picture.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| bad(error.to_string()))?;
+    // A profile that the decoder cannot put together is noted in `meaning`.
+    let icc = decoder.icc_profile().unwrap_or(None);
+    let picture = DynamicImage::from_decoder(decoder).map_err(|error| bad(error.to_string()))?;
+    let (meaning, mut notes) = meaning::of(format, &bytes, icc);
+    let mut picture = DynamicImage::from(match meaning {
+        None => picture.into_rgba8(),
+        Some(profile) => in_srgb(picture, &profile, format, &bytes, &mut notes),
+    });
     picture.apply_orientation(orientation);
-    let rgba = picture.to_rgba8();
+    let rgba = picture.into_rgba8();
     let picture = Picture::from_rgba8(rgba.width() as usize, rgba.height() as usize, &rgba)?;
-    let note =
-        is_animated(format, &bytes, limits).then(|| "the file is animated: its first frame was taken".to_owned());
-    Ok((picture, note))
+    if is_animated(format, &bytes, limits) {
+        notes.insert(0, "the file is animated: its first frame was taken".to_owned());
+    }
+    Ok((picture, (!notes.is_empty()).then(|| notes.join("; "))))
+}
+
+/// The picture in sRGB, or as it is where the profile is of no use for it.
+fn in_srgb(
+    picture: DynamicImage,
+    profile: &ColorProfile,
+    format: ImageFormat,
+    bytes: &[u8],
+    notes: &mut Vec<String>,
+) -> RgbaImage {
+    if let Some(transfer) = hdr::Transfer::of(profile) {
+        notes.push("its light goes beyond what a page shows: it was brought into that range".into());
+        return hdr::convert(picture, profile, transfer);
+    }
+    let inks = if format == ImageFormat::Jpeg { inks::of_jpeg(bytes) } else { None };
+    let Some(mut inks) = inks else {
+        return srgb::convert(picture, profile).unwrap_or_else(|(picture, note)| {
+            notes.push(note);
+            picture
+        });
+    };
+    let done = match profile.color_space {
+        DataColorSpace::Cmyk => srgb::convert_inks(&mut inks, profile),
+        other => Err(srgb::other_space(other, "CMYK")),
+    };
+    match done {
+        Ok(()) => match RgbaImage::from_raw(picture.width(), picture.height(), inks) {
+            Some(picture) => picture,
+            None => picture.into_rgba8(),
+        },
+        Err(note) => {
+            notes.push(note);
+            picture.into_rgba8()
+        }
+    }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
@@ -103,18 +153,30 @@ pub fn check_output(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes eight bits of sRGB, and says in the file that they are.
+///
 /// # Errors
 /// `picture.output` when it cannot be written.
 pub fn write_png(path: &Path, picture: &Picture) -> Result<()> {
     let rgba = picture.to_rgba8();
     let rgb: Vec<u8> = rgba.as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect();
-    let (width, height) = (picture.width as u32, picture.height as u32);
-    image::save_buffer_with_format(path, &rgb, width, height, ExtendedColorType::Rgb8, ImageFormat::Png).map_err(
-        |error| {
-            let remedy = "check the disk, and that you may write there";
-            Error::new("picture.output", format!("{}: {error}", path.display()), remedy)
-        },
-    )
+    let write = || -> std::result::Result<(), png::EncodingError> {
+        let mut file = BufWriter::new(File::create(path)?);
+        let mut encoder = png::Encoder::new(&mut file, picture.width as u32, picture.height as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&rgb)?;
+        writer.finish()?;
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        Ok(())
+    };
+    write().map_err(|error| {
+        let remedy = "check the disk, and that you may write there";
+        Error::new("picture.output", format!("{}: {error}", path.display()), remedy)
+    })
 }
 
 #[cfg(test)]
@@ -176,6 +238,47 @@ mod tests {
         }
     }
 
+    #[test]
+    fn colours_are_those_the_file_means() {
+        let cases: serde_json::Value = serde_json::from_slice(&std::fs::read(case("colours.json")).unwrap()).unwrap();
+        for one in cases.as_array().unwrap() {
+            let name = one["file"].as_str().unwrap();
+            let fields = [0, 1, 2, 3].map(|i| [0, 1, 2].map(|j| one["fields"][i][j].as_u64().unwrap() as u8));
+            let note = shows(name, fields, one["tolerance"].as_u64().unwrap() as u8);
+            match one["note"].as_str() {
+                Some(about) => assert!(note.as_ref().is_some_and(|note| note.contains(about)), "{name}: {note:?}"),
+                None => assert_eq!(note, None, "{name}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_profile_never_ends_the_reading() {
+        let seed = std::env::var("LANTERN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(11u64);
+        println!("LANTERN_SEED={seed}");
+        let mut state = seed;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        for name in ["wide.webp", "wide.bmp", "wide.jpg", "cmyk-icc.jpg"] {
+            let whole = std::fs::read(case(name)).unwrap();
+            // The profile's bytes, and few others: its size and "acsp" stand 36 bytes apart at its start.
+            let start = whole.windows(4).position(|four| four == b"acsp").unwrap() - 36;
+            let length = u32::from_be_bytes(whole[start..start + 4].try_into().unwrap()) as usize;
+            for _ in 0..40 {
+                let mut bytes = whole.clone();
+                for _ in 0..1 + random() % 4 {
+                    bytes[start + random() % length] = random() as u8;
+                }
+                let path = write(name, &bytes);
+                let read = read(&path);
+                std::fs::remove_file(&path).unwrap();
+                read.unwrap();
+            }
+        }
+    }
+
     /// A BMP's header, without pixels.
     fn bmp(width: i32, height: i32) -> Vec<u8> {
         let mut bytes = b"BM".to_vec();
@@ -214,6 +317,8 @@ mod tests {
         let path = write("back.png", b"");
         write_png(&path, &picture).unwrap();
         assert_eq!(read(&path).unwrap(), (picture, None));
+        let file = std::fs::read(&path).unwrap();
+        assert!(file.windows(4).any(|name| name == b"sRGB"), "it says what its numbers mean");
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -96,6 +96,22 @@ fn pictures_that_are_no_multiple_of_eight_or_move() {
 }
 
 #[test]
+fn a_pictures_colours_are_those_its_profile_means() {
+    let model = of_one_colour("profiles", [0.5; 3]);
+    let out = model.join("out.png");
+    let said = |name: &str| json(&[&picture(name), text(&out), "--model", text(&model)]);
+    let decibels = |name: &str| said(name)["psnr_db"].as_f64().unwrap();
+    // The same four fields, whatever their numbers: as far from gray, by a step of each number at most.
+    let plain = decibels("rgb.png");
+    for name in ["wide.png", "wide16.png", "wide.webp", "wide.bmp", "cicp.png", "primaries.png", "pq.png"] {
+        let off = (decibels(name) - plain).abs();
+        assert!(off < 0.1, "{name}: {off} dB");
+    }
+    assert!(said("broken-icc.png")["note"].as_str().unwrap().contains("colour profile"));
+    assert!(said("wide.png")["note"].is_null());
+}
+
+#[test]
 fn files_can_be_named_one_by_one_and_planes_scaled() {
     let model = of_one_colour("named", [0.0, 0.0, 1.0]);
     let (encoder, decoder) = (model.join("taesd_encoder.safetensors"), model.join("taesd_decoder.safetensors"));
