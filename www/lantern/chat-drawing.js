@@ -5,10 +5,10 @@
 import { h } from './dom.js';
 import { field, slider } from './parts.js';
 
-/** @import { GenerateRequest } from './protocol.js' */
+/** @import { GenerateRequest, Known } from './protocol.js' */
 
 /** Attributes of the element that these controls follow, and what they are without. */
-const DEFAULTS = { 'top-k': 0, 'top-p': 1, 'min-p': 0, 'repeat-penalty': 1 };
+const DEFAULTS = { 'top-k': 40, 'top-p': 1, 'min-p': 0, 'repeat-penalty': 1 };
 
 const percent = (/** @type {number} */ share) => `${Math.round(100 * share)} %`;
 
@@ -25,8 +25,9 @@ export class Drawing {
   #overflow = h('select', { id: 'overflow', part: 'overflow' },
     h('option', { value: 'stop', textContent: 'End the answer' }),
     h('option', { value: 'slide', textContent: 'Forget the oldest' }));
-  #instructions = h('textarea', { id: 'instructions', part: 'instructions', rows: 1, placeholder: 'You answer in one sentence.' });
-  #told = h('div', { class: 'field', hidden: true }, h('label', { for: 'instructions', textContent: 'What it is told first' }), this.#instructions);
+  #instructions = h('textarea', { id: 'instructions', part: 'instructions', rows: 1, placeholder: 'You answer in one sentence.', 'aria-describedby': 'instructions-note' });
+  #unheard = h('p', { class: 'facts', id: 'instructions-note' });
+  #told = h('div', { class: 'field', hidden: true }, h('label', { for: 'instructions', textContent: 'What it is told first' }), this.#instructions, this.#unheard);
 
   root = h('details', { class: 'finer', part: 'finer' },
     h('summary', { textContent: 'Finer control' }),
@@ -55,9 +56,12 @@ export class Drawing {
     }
   }
 
-  /** A model that converses can be told something; one that goes on with a text cannot. @param {boolean} converses */
-  converses(converses) {
-    this.#told.hidden = !converses;
+  /** A model that converses can be told something, unless its template leaves that out; one that goes on with a text cannot.
+   * @param {Known | null} known */
+  know(known) {
+    this.#told.hidden = !known?.chat;
+    this.#instructions.disabled = known?.instructions === false;
+    this.#unheard.textContent = this.#instructions.disabled ? 'This model was not taught to follow instructions: its template leaves them out.' : '';
   }
 
   get instructions() {

@@ -3,8 +3,8 @@
 // it, chat-session.js keeps the text safe, the Worker computes.
 //
 // Attributes: model (a GGUF's address or a name in the catalogue; the embedded one without it), loading=lazy|eager|click, poster, autostart,
-//   device=auto|cpu|gpu, tier, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty, stop (a text a line),
-//   overflow=stop|slide, instructions, asset-base, weights-base.
+//   device=auto|cpu|gpu, tier, mode=conversation|story, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty,
+//   stop (a text a line), overflow=stop|slide, instructions, asset-base, weights-base.
 // Events: lantern-state {state, previous}, lantern-progress {stage, done, total, how}, lantern-token {text, id, step},
 //   lantern-result (Result below), lantern-error {code, cause, remedy}.
 // Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
@@ -12,12 +12,14 @@
 import { announce } from './announcer.js';
 import { ChatSession } from './chat-session.js';
 import { Drawing } from './chat-drawing.js';
-import { ChatView, OPENINGS } from './chat-view.js';
+import { ChatView } from './chat-view.js';
 import { LanternElement } from './element.js';
+import { EMBEDDED, OPENINGS } from './embedded.js';
+import * as format from './format.js';
 import { sentence } from './parts.js';
 import { CANCELLED, cancelled, toFailure } from './protocol.js';
 
-/** @import { DeviceChoice, Failure, Finish, ModelSource, Progress } from './protocol.js' */
+/** @import { DeviceChoice, Failure, Finish, ModelInfo, ModelSource, Progress } from './protocol.js' */
 /** @import { Recovery } from './session.js' */
 
 /** @typedef {object} Result
@@ -37,13 +39,12 @@ import { CANCELLED, cancelled, toFailure } from './protocol.js';
  * @property {number} [bytesPerToken] */
 
 const SLOW_MS = 500;
-const EMBEDDED = 'lantern-stories';
 // What names an entry of the catalogue, where an address would have a slash or an ending.
 const NAME = /^[a-z0-9][a-z0-9.-]*$/;
 const REOPENING = ['model', 'device', 'tier', 'asset-base', 'weights-base'];
 
 export class LanternChat extends LanternElement {
-  static observedAttributes = [...REOPENING, 'poster', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes];
+  static observedAttributes = [...REOPENING, 'poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes];
 
   /** @type {ChatView | undefined} */ #view;
   /** @type {ChatSession | null} */ #session = null;
@@ -61,10 +62,19 @@ export class LanternChat extends LanternElement {
 
   connectedCallback() {
     const view = this.#build();
-    if (this.getAttribute('loading') === 'click') view.offer(this.hasAttribute('model') ? '' : ', about 4 MB');
-    if (this.canRun) {
-      this.startWhenWanted(() => (this.hasAttribute('autostart') ? this.ask(OPENINGS[0]) : this.start()).catch(() => {}));
-    }
+    if (this.loading === 'click') this.#offer();
+    if (this.canRun) this.startWhenWanted(() => (this.hasAttribute('autostart') ? this.#begin() : this.start()).catch(() => {}));
+  }
+
+  /** A story that nobody asked for. */
+  #begin() {
+    this.#view?.wish('story');
+    return this.ask(OPENINGS[0]);
+  }
+
+  /** What the first words fetch. */
+  #offer() {
+    this.#view?.offer(`Your first words fetch the engine and the model${this.#isOwn() ? `, ${EMBEDDED.cost}` : ''}.`);
   }
 
   /** Whether this browser has what the engine needs at all; WebGPU is not needed. */
@@ -101,7 +111,8 @@ export class LanternChat extends LanternElement {
     this.#view = view;
     this.dress('./chat.css', view.frame);
     view.setState('idle');
-    for (const name of ['poster', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes]) this.#control(name);
+    for (const name of ['poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes]) this.#control(name);
+    this.#announceModel();
     this.addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && this.#stop && !view.models.root.open) {
         event.preventDefault();
@@ -127,12 +138,13 @@ export class LanternChat extends LanternElement {
     if (name === 'poster') {
       view.image.hidden = !value;
       if (value) view.image.src = new URL(value, document.baseURI).href;
-    } else if (name === 'seed') view.seed.value = value ?? '';
-    else if (name === 'temperature') view.temperature.value = Number(value ?? 0.65);
+    } else if (name === 'mode') view.wish(value === 'story' ? 'story' : 'conversation');
+    else if (name === 'seed') view.seed.value = value ?? '';
+    else if (name === 'temperature') view.temperature.value = Number(value ?? 0.7);
     else if (Drawing.attributes.includes(name)) view.drawing.follow(name, value);
     else {
       view.maxTokens.input.max = String(Math.max(512, Number(value)));
-      view.maxTokens.value = Number(value ?? 192);
+      view.maxTokens.value = Number(value ?? 320);
     }
   }
 
@@ -154,11 +166,11 @@ export class LanternChat extends LanternElement {
       if (stop.signal.aborted) throw cancelled();
       this.setState('loading');
       Object.assign(view.models, { used: nameOf(this.#source()), ready: false });
-      if (this.#chosen || this.hasAttribute('model')) view.naming(this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '', this.#chosen !== null);
+      this.#announceModel();
       const session = await this.engine.open(
         ChatSession,
         { sources: [this.#source()], ...this.#where() },
-        { signal: stop.signal, onProgress: (progress) => this.#progress(progress) },
+        { signal: stop.signal, onProgress: (progress) => this.#progress(progress), onKnown: (known) => view.know(known) },
       );
       if (stop.signal.aborted) {
         void session.close();
@@ -166,7 +178,7 @@ export class LanternChat extends LanternElement {
       }
       this.#session = session;
       session.onrecovery = (recovery) => this.#recovery(recovery);
-      view.words(session.model, this.#chosen !== null);
+      this.#announceModel(session.model);
       view.device(session.device, [session.kept, session.model?.notice]);
       view.models.ready = true;
       this.#show({ held: 0 });
@@ -182,6 +194,21 @@ export class LanternChat extends LanternElement {
     }
   }
 
+  /** Which model it is, and of what kind: as the file says, or as far as anything says before. @param {ModelInfo | null} [model] */
+  #announceModel(model = null) {
+    const own = this.#isOwn();
+    const facts = model ? `${format.parameters(model.parameters)} in ${model.weights}, ${format.bytes(model.bytes)}` : own ? EMBEDDED.about : '';
+    const called = own ? EMBEDDED.name : (this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '');
+    this.#view?.naming(model?.name ?? called, facts, { own, chosen: this.#chosen !== null });
+    this.#view?.know(model ?? (own ? EMBEDDED.known : null));
+  }
+
+  /** Whether it is the page's own model. */
+  #isOwn() {
+    const source = this.#source();
+    return 'model' in source && source.model === EMBEDDED.id;
+  }
+
   /** Where the engine runs, and from. */
   #where() {
     return {
@@ -194,12 +221,14 @@ export class LanternChat extends LanternElement {
   /** @returns {ModelSource} */
   #source() {
     if (this.#chosen) return this.#chosen;
-    const given = this.getAttribute('model') ?? EMBEDDED;
+    const given = this.getAttribute('model') ?? EMBEDDED.id;
+    if (given === EMBEDDED.id) return { model: given, base: this.weightsBase, ahead: `${this.weightsBase}${EMBEDDED.file}` };
     if (isName(given)) return { model: given, base: this.weightsBase };
     return { url: new URL(given, document.baseURI).href, own: true };
   }
 
-  /** The visitor's words, continued by the model. Loads first when needed; rejects while another answer is written.
+  /** The visitor's words, answered by the model, or gone on with where they are a story (`mode`, or a model that only does that).
+   * Loads first when needed; rejects while another answer is written.
    * @param {string} text may be empty when a story is there to go on with @returns {Promise<Result>} */
   async ask(text) {
     const view = this.#build();
@@ -220,6 +249,7 @@ export class LanternChat extends LanternElement {
     if (this.#unanswered !== null) view.unbegin();
     this.#unanswered = null;
     view.begin(text);
+    if (!this.#session) view.say('Answered as soon as the model is here.');
     try {
       await this.start();
     } catch (thrown) {
@@ -229,10 +259,7 @@ export class LanternChat extends LanternElement {
       this.#retry = () => void this.ask(view.takeInput()).catch(() => {});
       throw thrown;
     }
-    if (view.story === this.model?.chat) {
-      view.clear();
-      view.begin(text);
-    }
+    view.say('');
     const answer = this.#answer(view, /** @type {ChatSession} */ (this.#session), text, asked);
     this.#answering = answer.catch(() => {});
     return answer;
@@ -243,6 +270,7 @@ export class LanternChat extends LanternElement {
     const stop = (this.#stop = new AbortController());
     const seed = this.#seed();
     session.instructions = view.drawing.instructions;
+    session.story = view.kind === 'story';
     let first = 0;
     let latest = 0;
     let step = 0;
@@ -341,7 +369,7 @@ export class LanternChat extends LanternElement {
   #use(model, name) {
     // Asked for on the visitor's click alone: some browsers ask them in turn. Without it the browser may clear models away.
     void navigator.storage?.persist?.().catch(() => {});
-    void this.open(model === EMBEDDED && !this.hasAttribute('model') ? null : model).catch(() => {});
+    void this.open(model === EMBEDDED.id && !this.hasAttribute('model') ? null : model).catch(() => {});
     // Before the load begins, which is after the last one is given back.
     this.#called = name;
   }
@@ -356,7 +384,7 @@ export class LanternChat extends LanternElement {
       this.#numbers = {};
       this.#view?.clear();
       this.#view?.numbers({}, null);
-      this.#view?.words(null);
+      this.#announceModel();
       this.#view?.device(null);
       if (this.#view) this.#view.models.used = '';
       this.#view?.memoryUse(null);
@@ -401,7 +429,7 @@ export class LanternChat extends LanternElement {
   #finished(finish, limit) {
     const context = this.#session?.model?.context.toLocaleString('en');
     const words = {
-      end: this.#session?.model?.chat ? '' : 'The story ends here.',
+      end: this.#view?.kind === 'story' ? 'The story ends here.' : '',
       'stop-string': '',
       'max-tokens': `Paused after ${limit} tokens; continue when you like.`,
       'context-full': `The model can hold ${context} tokens, and they are used up. Start anew, or let it forget the oldest.`,
@@ -414,7 +442,11 @@ export class LanternChat extends LanternElement {
 
   /** @param {Failure} failure @param {() => void} retry */
   #failed(failure, retry) {
-    if (failure.code === CANCELLED) return this.setState(this.#session ? 'ready' : 'idle');
+    if (failure.code === CANCELLED) {
+      this.setState(this.#session ? 'ready' : 'idle');
+      if (!this.#session) this.#view?.offer('Loading was stopped. Your next words go on with it; what is here already is kept.');
+      return;
+    }
     this.#retry = retry;
     this.setState('failed');
     const details = [

@@ -30,6 +30,8 @@ export class ChatSession extends Session {
   /** @type {Turn[]} */ #turns = [];
   /** What a model that converses is told before all else. */
   instructions = '';
+  /** Words are a text to go on with, also where the model converses. */
+  story = false;
   #busy = false;
 
   /** @returns {ModelInfo | null} */
@@ -70,7 +72,7 @@ export class ChatSession extends Session {
           return;
         }
         /** @type {Prompt} */
-        const prompt = started || !(/** @type {ModelInfo} */ (model).chat)
+        const prompt = started || this.story || !(/** @type {ModelInfo} */ (model).chat)
           ? { ids: this.#ids, text: started ? '' : text, first: this.#first }
           : { turns: [...told, ...turns, { role: 'user', content: text }] };
         /** @param {FromWorker} message */

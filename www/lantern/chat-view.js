@@ -4,12 +4,12 @@
 import { Drawing } from './chat-drawing.js';
 import { ModelsPanel } from './chat-models.js';
 import { h, icon, ICONS } from './dom.js';
+import { OPENINGS, QUESTIONS } from './embedded.js';
 import * as format from './format.js';
 import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, showMemory, slider } from './parts.js';
 
-/** @import { DeviceInfo, Failure, ModelInfo, Progress, Stats } from './protocol.js' */
+/** @import { DeviceInfo, Failure, Known, ModelInfo, Progress, Stats } from './protocol.js' */
 /** @import { ModelActions } from './chat-models.js' */
-/** @import { Child } from './dom.js' */
 /** @import { State } from './element.js' */
 
 /** @typedef {object} Actions
@@ -28,11 +28,15 @@ import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, s
  * @property {number} [held] tokens in the model's memory
  * @property {number} [seed] */
 
-export const OPENINGS = [
-  'Once upon a time, a hare and a tortoise',
-  'The old woman lit her lantern and walked to the river.',
-  'Every night the youngest brother heard a small voice in the well.',
-];
+/** How a text is written: in turns, or on and on. @typedef {'conversation' | 'story'} Kind */
+
+/** The words for each kind, and for what may be either.
+ * @type {Record<Kind | 'unknown', {name: string, again: string, send: string, field: string, begin: string}>} */
+const WORDS = {
+  conversation: { name: 'Conversation', again: 'New conversation', send: 'Send', field: 'Your message', begin: 'Ask something…' },
+  story: { name: 'Story', again: 'New story', send: 'Continue', field: 'Your words', begin: 'Begin a story…' },
+  unknown: { name: 'Text', again: 'Start anew', send: 'Send', field: 'Your words', begin: 'Write something…' },
+};
 
 /** @type {Record<import('./protocol.js').Stage, string>} */
 const WAITS = {
@@ -57,32 +61,35 @@ const HOWS = {
 };
 
 export class ChatView {
+  /** What kind of model it is, where anything says so by now. @type {Known | null} */ #known = null;
+  /** What the visitor wants of a model that does both. @type {Kind} */ #wish = 'conversation';
+  /** Of the text that is begun; null while nobody knows. @type {Kind | null} */ #begunAs = null;
+  #own = true;
+  /** What came with the last words. @type {ChildNode[]} */ #latest = [];
+
   /** @param {Actions} actions */
   constructor(actions) {
     this.actions = actions;
-    this.story = true;
     this.begun = false;
+    /** Words are on the page whose answer is not whole. */ this.unanswered = false;
     /** @type {State} */ this.state = 'idle';
     /** @type {HTMLElement | null} */ this.live = null;
-    /** @type {Child[]} */ this.latest = [];
 
     this.image = h('img', { part: 'poster', alt: '', hidden: true });
-    // The page's own poster stands for the embedded model; one that converses gets a greeting that fits it.
-    this.poster = h('slot', { name: 'poster' }, greeting('Begin a story…',
-      'A small language model carries it on, here, on your own device. Nothing you type leaves this page.'));
-    this.conversation = greeting('Ask something…',
-      'The model you chose answers here, on your own device. Nothing you type leaves this page.');
-    this.chips = h('ul', { class: 'chips', 'aria-label': 'Openings to try' }, ...OPENINGS.map((text) =>
-      h('li', {}, h('button', { type: 'button', class: 'chip', part: 'opening', textContent: text, on: { click: () => actions.submit(text) } })),
-    ));
+    // The page's own poster speaks of the page's own model; one that the visitor chose gets a greeting that fits it.
+    this.poster = h('slot', { name: 'poster' }, greeting('Ask something, or begin a story…',
+      'A small language model answers here, on your own device. Nothing you type leaves this page.'));
+    this.headline = h('p', { class: 'headline' });
+    this.chosen = h('div', {}, this.headline,
+      h('p', { class: 'about', textContent: 'The model you chose writes here, on your own device. Nothing you type leaves this page.' }));
+    this.questions = this.#tries('Ask', 'question', QUESTIONS, 'conversation');
+    this.openings = this.#tries('Begin a story', 'opening', OPENINGS, 'story');
     this.cost = h('p', { class: 'cost', hidden: true });
-    this.empty = h('div', { class: 'empty' },
-      this.image, this.poster, this.conversation, this.chips, this.cost,
-    );
+    this.empty = h('div', { class: 'empty' }, this.image, this.poster, this.chosen, this.questions, this.openings, this.cost);
     this.turns = h('div', { class: 'turns', part: 'text' });
     this.note = h('p', { class: 'note', part: 'note' });
     this.failure = new FailurePanel();
-    this.scroller = h('div', { class: 'scroller', role: 'region', 'aria-label': 'Story', tabIndex: 0 },
+    this.scroller = h('div', { class: 'scroller', role: 'region', tabIndex: 0 },
       this.empty, this.turns, this.note, this.failure.root);
 
     this.wait = new Wait(WAITS, actions.stop);
@@ -95,6 +102,9 @@ export class ChatView {
     this.halt = h('button', { type: 'button', class: 'button', part: 'stop', hidden: true, on: { click: actions.stop } }, icon(ICONS.stop), 'Stop');
     this.composer = h('form', { class: 'composer', part: 'composer', on: { submit: (/** @type {Event} */ event) => this.#submit(event) } },
       this.input, this.send, this.halt);
+    this.choices = { conversation: choice('Ask', 'conversation'), story: choice('Begin a story', 'story') };
+    this.kinds = h('fieldset', { class: 'kinds', part: 'kinds', on: { change: () => this.#chose() } },
+      h('legend', { class: 'unseen', textContent: 'What to do' }), this.choices.conversation.label, this.choices.story.label);
     this.keys = h('p', { class: 'keys', id: 'keys', textContent: 'Enter to send, Shift+Enter for a new line, Esc to stop' });
 
     this.modelName = h('p', { class: 'model-name' });
@@ -106,7 +116,7 @@ export class ChatView {
     this.maxTokens = slider('max-tokens', 1, 512, 1, (value) => `${value} tokens at most`);
     this.seed = h('input', { type: 'text', inputMode: 'numeric', id: 'seed', part: 'seed', placeholder: 'new each time', autocomplete: 'off', pattern: '[0-9]*' });
     this.drawing = new Drawing();
-    this.again = h('button', { type: 'button', class: 'button', part: 'reset', textContent: 'New story', on: { click: () => this.#startAnew() } });
+    this.again = h('button', { type: 'button', class: 'button', part: 'reset', on: { click: () => this.#startAnew() } });
     this.controls = h('section', { class: 'controls', part: 'controls', 'aria-label': 'Controls' },
       h('div', { class: 'field' },
         h('p', { class: 'label', textContent: 'Model' }), this.modelName, this.modelFacts,
@@ -117,7 +127,7 @@ export class ChatView {
       ),
       field('Surprise', this.temperature), field('Length', this.maxTokens),
       h('div', { class: 'field' }, h('label', { for: 'seed', textContent: 'Seed' }), this.seed,
-        h('p', { class: 'facts', textContent: 'The same seed and words give the same story.' })),
+        h('p', { class: 'facts', textContent: 'The same seed and words give the same text.' })),
       this.drawing.root, this.again,
     );
 
@@ -125,46 +135,88 @@ export class ChatView {
     this.where = instrument('Runs on');
     this.reads = instrument('Reads per token');
     this.memory = instrument('Memory');
-    this.context = instrument('Story');
+    this.context = instrument('Text');
     this.notice = new Notice();
     this.instruments = h('div', { class: 'instruments', part: 'instruments' }, this.notice.root,
       h('dl', {}, ...[this.speed, this.where, this.reads, this.memory, this.context].map((i) => i.root)));
 
     this.frame = h('div', { class: 'frame', part: 'frame' },
-      h('div', { class: 'stage' }, this.scroller, this.wait.root, h('div', { class: 'foot' }, this.composer, this.keys)),
+      h('div', { class: 'stage' }, this.scroller, this.wait.root, h('div', { class: 'foot' }, this.kinds, this.composer, this.keys)),
       this.controls, this.instruments, this.models.root,
     );
     droppable(this.frame, 'Drop a GGUF file to use it here', ([file]) => actions.openFile(file));
-    this.words(null);
+    this.know(null);
     this.numbers({}, null);
     this.device(null);
     this.memoryUse(null);
   }
 
-  /** What kind of writing this is, once the model is known: a text to continue, or a conversation.
-   * @param {ModelInfo | null} model @param {boolean} [chosen] by the visitor */
-  words(model, chosen = false) {
-    this.story = !model?.chat;
-    this.poster.hidden = !this.story;
-    this.conversation.hidden = this.story;
-    this.scroller.setAttribute('aria-label', this.story ? 'Story' : 'Conversation');
-    this.context.label.textContent = this.story ? 'Story' : 'Conversation';
-    this.again.textContent = this.story ? 'New story' : 'New conversation';
-    this.chips.hidden = !this.story;
-    this.modelName.textContent = model?.name ?? 'Lantern stories';
-    this.modelFacts.textContent = model
-      ? `${format.parameters(model.parameters)} in ${model.weights}, ${format.bytes(model.bytes)}`
-      : 'Made for this page: a few million weights that tell simple stories, and lose the thread.';
-    this.embedded.hidden = !chosen;
-    this.drawing.converses(!this.story);
-    this.#buttons();
+  /** @param {string} label @param {string} part @param {string[]} texts @param {Kind} kind */
+  #tries(label, part, texts, kind) {
+    const send = (/** @type {string} */ text) => {
+      if (this.unanswered) return;
+      this.wish(kind);
+      this.actions.submit(text);
+    };
+    return h('div', { class: 'tries' }, h('p', { class: 'label', textContent: label }),
+      h('ul', { class: 'chips', 'aria-label': `${label}: try one` }, ...texts.map((text) =>
+        h('li', {}, h('button', { type: 'button', class: 'chip', part, textContent: text, on: { click: () => send(text) } })))));
   }
 
-  /** A model that is on its way. @param {string} name @param {boolean} chosen by the visitor, who may go back */
-  naming(name, chosen) {
+  /** Which kind the text is that is begun, or would be by the next words; null while nobody knows.
+   * @returns {Kind | null} */
+  get kind() {
+    if (this.begun) return this.#begunAs;
+    if (!this.#known) return null;
+    return this.#known.chat ? this.#wish : 'story';
+  }
+
+  /** What words are to a model that does both. Holds from the next text on. @param {Kind} kind */
+  wish(kind) {
+    this.choices[kind].input.checked = true;
+    this.#chose();
+  }
+
+  #chose() {
+    this.#wish = this.choices.story.input.checked ? 'story' : 'conversation';
+    this.#words();
+  }
+
+  /** Which model it is, or will be. @param {string} name @param {string} facts
+   * @param {{own: boolean, chosen: boolean}} whose the page's own, or one that the visitor chose and may go back from */
+  naming(name, facts, { own, chosen }) {
+    this.#own = own;
     this.modelName.textContent = name;
-    this.modelFacts.textContent = '';
+    this.modelFacts.textContent = facts;
     this.embedded.hidden = !chosen;
+    this.poster.hidden = chosen;
+    this.chosen.hidden = !chosen;
+    this.questions.hidden = !own;
+    this.#words();
+  }
+
+  /** What kind of model it is, as soon as anything says so. Words that were sent before are drawn as what they are from here on.
+   * @param {Known | null} known */
+  know(known) {
+    this.#known = known;
+    if (known && this.begun && !this.#begunAs) {
+      this.#begunAs = known.chat ? this.#wish : 'story';
+      this.#makeRoom();
+    }
+    this.drawing.know(known);
+    this.#words();
+  }
+
+  /** All words that depend on the kind of text. */
+  #words() {
+    const { name, again, begin } = WORDS[this.kind ?? 'unknown'];
+    this.scroller.setAttribute('aria-label', name);
+    this.context.label.textContent = name;
+    this.again.textContent = again;
+    this.headline.textContent = begin;
+    this.kinds.hidden = this.begun || !this.#known?.chat;
+    this.openings.hidden = !this.#own && this.#known?.chat !== false;
+    this.#buttons();
   }
 
   /** @param {State} state */
@@ -184,16 +236,19 @@ export class ChatView {
     this.halt.hidden = !running;
     this.send.hidden = running;
     if (hadFocus) (running ? this.halt : this.input).focus();
-    this.send.textContent = this.story ? 'Continue' : 'Send';
-    this.send.disabled = !this.input.value.trim() && !(this.story && this.begun);
-    this.input.placeholder = !this.story ? 'Ask something…' : this.begun ? 'Add words…' : 'Begin a story…';
-    this.input.setAttribute('aria-label', this.story ? 'Your words' : 'Your message');
+    const { send, field, begin } = WORDS[this.kind ?? 'unknown'];
+    const goesOn = this.begun && this.kind === 'story';
+    this.send.textContent = send;
+    // One text at a time: what is typed while words wait stays in the field.
+    this.send.disabled = this.unanswered || (!this.input.value.trim() && !goesOn);
+    this.input.placeholder = goesOn ? 'Add words…' : begin;
+    this.input.setAttribute('aria-label', field);
     this.again.disabled = !this.begun;
   }
 
-  /** Nothing is loaded before it is asked for: what asking costs. @param {string} size */
-  offer(size) {
-    this.cost.textContent = `Your first words fetch the engine and the model${size}.`;
+  /** Nothing is loaded before it is asked for: what asking costs. @param {string} words */
+  offer(words) {
+    this.cost.textContent = words;
     this.cost.hidden = this.state !== 'idle';
   }
 
@@ -201,22 +256,44 @@ export class ChatView {
    * @param {string} text */
   begin(text) {
     this.settle();
+    this.#begunAs = this.kind;
+    this.begun = true;
+    this.unanswered = true;
     this.empty.hidden = true;
     this.note.replaceChildren();
-    this.begun = true;
+    this.#latest = [];
+    // Words lie where they lie in either kind of text: what becomes known later moves nothing.
     const mine = text && h('span', { class: 'mine', part: 'prompt' }, h('span', { class: 'unseen', textContent: 'You: ' }), text);
+    const line = this.#line();
+    if (mine) this.#add(line, line.hasChildNodes() && document.createTextNode(' '), mine);
+    if (this.#begunAs) this.#makeRoom();
+    this.#words();
+    this.#follow();
+  }
+
+  /** Where words go: a story is one flow, a conversation has a line for each turn. */
+  #line() {
+    const last = /** @type {HTMLElement | null} */ (this.turns.lastElementChild);
+    return (this.#begunAs === 'story' && last) || this.turns.appendChild(h('p', { class: 'turn' }));
+  }
+
+  /** Room for what the model writes: behind the words, or under them. */
+  #makeRoom() {
     this.live = h('span', { class: 'theirs live', part: 'completion' });
-    const speaker = h('span', { class: 'unseen', textContent: 'Lantern: ' });
-    if (this.story) {
-      const flow = this.turns.lastElementChild ?? this.turns.appendChild(h('p', { class: 'flow' }));
-      this.latest = [mine && flow.hasChildNodes() ? document.createTextNode(' ') : null, mine, speaker, this.live];
-      flow.append(...this.latest.filter((node) => node instanceof Node));
-    } else {
-      this.latest = [mine && h('p', { class: 'turn asked' }, mine), h('p', { class: 'turn' }, speaker, this.live)];
-      this.turns.append(...this.latest.filter((node) => node instanceof Node));
-    }
+    const story = this.#begunAs === 'story';
+    if (!story) this.turns.lastElementChild?.classList.add('asked');
+    this.#add(this.#line(), h('span', { class: 'unseen', textContent: 'Lantern: ' }), this.live);
+  }
+
+  /** @param {HTMLElement} line @param {(ChildNode | false)[]} nodes */
+  #add(line, ...nodes) {
+    const added = nodes.filter((node) => node !== false);
+    line.append(...added);
+    this.#latest.push(...added);
+  }
+
+  #follow() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
-    this.#buttons();
   }
 
   /** @param {string} text */
@@ -225,47 +302,51 @@ export class ChatView {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const following = scrollHeight - scrollTop - clientHeight < 48;
     // In a conversation the first piece often brings the space that would follow other words.
-    const piece = this.story || this.live.hasChildNodes() ? text : text.trimStart();
+    const piece = this.#begunAs === 'story' || this.live.hasChildNodes() ? text : text.trimStart();
     this.live.append(h('span', { class: 'token', textContent: piece }));
-    if (following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (following) this.#follow();
   }
 
   /** The answer is whole: no caret, no colours. */
   settle() {
-    if (!this.live) return;
-    this.live.classList.remove('live');
-    this.live.textContent = this.live.textContent;
-    this.live = null;
+    this.unanswered = false;
+    if (this.live) {
+      this.live.classList.remove('live');
+      this.live.textContent = this.live.textContent;
+      this.live = null;
+    }
+    this.#buttons();
   }
 
   /** Takes the last words and what came of them off the page: they are to be asked again. */
   unbegin() {
     this.settle();
-    for (const node of this.latest) if (node instanceof Node) node.parentNode?.removeChild(node);
-    this.latest = [];
-    if (!this.turns.textContent) this.clear();
+    for (const node of this.#latest) node.remove();
+    this.#latest = [];
+    for (const line of [...this.turns.children]) if (!line.hasChildNodes()) line.remove();
+    if (!this.turns.hasChildNodes()) this.clear();
   }
 
   /** A quiet line under the text. @param {string} text */
   say(text) {
     this.note.replaceChildren(text);
-    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.#follow();
   }
 
   clear() {
+    this.begun = false;
     this.settle();
     this.turns.replaceChildren();
     this.note.replaceChildren();
-    this.begun = false;
     this.empty.hidden = false;
-    this.#buttons();
+    this.#words();
   }
 
   /** @param {Failure} failure @param {string} details */
   fail(failure, details) {
     this.note.replaceChildren();
     this.failure.show(failure, details, { label: 'Try again', act: this.actions.retry });
-    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.#follow();
   }
 
   /** @param {Progress} progress */
@@ -334,4 +415,10 @@ export class ChatView {
 /** @param {string} headline @param {string} about */
 function greeting(headline, about) {
   return h('div', {}, h('p', { class: 'headline', textContent: headline }), h('p', { class: 'about', textContent: about }));
+}
+
+/** One of the kinds of text to choose. @param {string} text @param {Kind} kind */
+function choice(text, kind) {
+  const input = h('input', { type: 'radio', name: 'kind', value: kind, checked: kind === 'conversation' });
+  return { input, label: h('label', {}, input, h('span', { textContent: text })) };
 }

@@ -9,6 +9,12 @@ import { h } from './dom.js';
 
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
+/** Whether the visitor saves data, or is on a phone's line. Few browsers tell. */
+function metered() {
+  const { connection } = /** @type {any} */ (navigator);
+  return connection?.saveData === true || connection?.type === 'cellular';
+}
+
 export class LanternElement extends Base {
   /** @type {State} */ #state = 'idle';
   /** @type {IntersectionObserver | undefined} */ #observer;
@@ -64,10 +70,16 @@ export class LanternElement extends Base {
     this.#mark();
   }
 
-  /** Starts as `loading` says: `eager` at once, `lazy` (the default) when it comes near the view, `click` on request.
+  /** When it loads: `eager` at once, `lazy` (the default) when it comes near the view, `click` on request. On request too where
+   * the visitor pays for bytes, as far as the browser knows: a model is many. */
+  get loading() {
+    return metered() ? 'click' : (this.getAttribute('loading') ?? 'lazy');
+  }
+
+  /** Starts as `loading` says.
    * @param {() => void} start */
   startWhenWanted(start) {
-    const loading = this.getAttribute('loading') ?? 'lazy';
+    const { loading } = this;
     if (this.#state !== 'idle' || loading === 'click') return;
     if (loading === 'eager') return start();
     this.#observer = new IntersectionObserver(

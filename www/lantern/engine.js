@@ -4,8 +4,8 @@
 
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
 
-/** @import { DeviceChoice, Failure, FromWorker, ModelList, ModelSource, Progress, Stats, ToWorker } from './protocol.js' */
-/** @import { Session, SessionSpec } from './session.js' */
+/** @import { DeviceChoice, Failure, FromWorker, ModelList, ModelSource, Stats, ToWorker } from './protocol.js' */
+/** @import { ReadyHooks, Session, SessionSpec } from './session.js' */
 
 /** @typedef {object} OpenOptions
  * @property {ModelSource[]} sources the model's files
@@ -75,7 +75,7 @@ export class Engine {
    * @template {Session} S
    * @param {new (engine: Engine, spec: SessionSpec) => S} Kind the demo's own kind of session
    * @param {OpenOptions} options
-   * @param {{signal?: AbortSignal, onProgress?: (progress: Progress) => void}} [hooks]
+   * @param {ReadyHooks} [hooks]
    * @returns {Promise<S>} */
   async open(Kind, options, hooks = {}) {
     const session = new Kind(this, {

@@ -29,8 +29,15 @@ export function milliseconds(ms) {
 export function bytesOf(done, total) {
   if (total <= 0) return bytes(done);
   const scale = 1000 ** Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(total) / 3)));
-  const digits = total / scale < 10 ? 1 : 0;
+  const digits = total / scale < 100 ? 1 : 0;
   return `${(done / scale).toFixed(digits)} of ${bytes(total)}`;
+}
+
+/** A span of time that nobody can foretell to the second: "4 s", "about 3 min".
+ * @param {number} seconds */
+export function about(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))}\u00a0s`;
+  return seconds < 5400 ? `about ${Math.round(seconds / 60)}\u00a0min` : `about ${short(Math.round(seconds / 360) / 10)}\u00a0h`;
 }
 
 /** Weights in a model, as the field counts them.

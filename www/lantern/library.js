@@ -12,10 +12,12 @@ const CHANNEL = 'lantern-models';
 
 export class Library {
   #signal;
+  #headStart;
 
-  /** @param {AbortSignal} signal */
-  constructor(signal) {
+  /** @param {AbortSignal} signal @param {import('./head-start.js').HeadStart | null} [headStart] */
+  constructor(signal, headStart = null) {
     this.#signal = signal;
+    this.#headStart = headStart;
   }
 
   /** @param {'opfs' | 'cache' | 'memory'} kind */
@@ -59,9 +61,10 @@ export class Library {
     if (from > 0) headers.range = `bytes=${from}-`;
     if (ifRange !== undefined) headers['if-range'] = ifRange;
     const cache = kept ? 'no-store' : 'default';
-    const response = await this.#unlessSilent(
+    const begun = from === 0 ? await this.#headStart?.take(url) : null;
+    const response = begun ?? (await this.#unlessSilent(
       fetch(url, { headers, signal: this.#signal, cache, credentials: 'same-origin', referrerPolicy: 'no-referrer' }),
-    );
+    ));
     const reader = response.body?.getReader();
     return {
       status: response.status,

@@ -7,7 +7,13 @@ import * as format from './format.js';
 import { STAGES } from './protocol.js';
 import { turnOnWebGpu } from './webgpu-help.js';
 
-/** @import { DeviceInfo, Failure, Progress, Stage, Stats } from './protocol.js' */
+/** @import { DeviceInfo, Failure, How, Progress, Stage, Stats } from './protocol.js' */
+
+/** A rate is that of so long a time. */
+const PACE_MS = 4000;
+
+/** Of these bytes a rate says nothing: they are not coming. @type {(How | undefined)[]} */
+const STILL = ['broken', 'checking', 'stored'];
 
 /** Rust's errors are clauses, for a console line; here they stand alone.
  * @param {string} clause */
@@ -16,26 +22,54 @@ export function sentence(clause) {
   return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}${end}`;
 }
 
+/** How bytes come that take their time: the rate of the last seconds, and what that makes of the rest. */
+class Pace {
+  /** What was there, and when. @type {{at: number, done: number}[]} */ #seen = [];
+  #words = '';
+  #saidAt = 0;
+
+  /** Words for it, anew twice a second so that they can be read; none before there is a second to judge by.
+   * @param {number} done @param {number} total @param {number} [now] in ms */
+  words(done, total, now = performance.now()) {
+    const last = this.#seen.at(-1);
+    if (!last || done < last.done) {
+      this.#seen = [];
+      this.#words = '';
+    }
+    this.#seen.push({ at: now, done });
+    while (this.#seen.length > 2 && now - this.#seen[1].at > PACE_MS) this.#seen.shift();
+    const [first] = this.#seen;
+    const rate = (1000 * (done - first.done)) / (now - first.at);
+    if (now - first.at >= 1000 && now - this.#saidAt >= 500 && rate > 0) {
+      this.#saidAt = now;
+      this.#words = `${format.bytes(rate)}/s, ${format.about((total - done) / rate)} left`;
+    }
+    return this.#words;
+  }
+}
+
 /** A wait: what for, how much is left, and a way out. */
 export class Wait {
   #stages = new Map(STAGES.map((stage) => [stage, h('li', { textContent: stage })]));
   #bar = h('div', { class: 'fill' });
   #track = h('div', { class: 'track', role: 'progressbar', 'aria-label': 'Loading' }, this.#bar);
   #amount = h('span', { class: 'amount' });
+  #rate = h('span', { class: 'rate' });
+  #pace = new Pace();
   #words;
 
   /** @param {Record<Stage, string>} words what each stage is called here @param {() => void} cancel */
   constructor(words, cancel) {
     this.#words = words;
     this.root = h('div', { class: 'progress', part: 'progress', hidden: true },
-      h('div', { class: 'waiting' }, this.#amount, h('ol', { class: 'stages', 'aria-hidden': 'true' }, ...this.#stages.values()),
+      h('div', { class: 'waiting' }, h('p', { class: 'coming' }, this.#amount, ' ', this.#rate), h('ol', { class: 'stages', 'aria-hidden': 'true' }, ...this.#stages.values()),
         h('button', { type: 'button', class: 'quiet', part: 'cancel', textContent: 'Cancel', on: { click: cancel } })),
       this.#track,
     );
   }
 
   /** @param {Progress} progress @param {string} [words] instead of the stage's own */
-  show({ stage, done, total }, words = this.#words[stage]) {
+  show({ stage, done, total, how }, words = this.#words[stage]) {
     this.root.hidden = false;
     const at = STAGES.indexOf(stage);
     for (const [name, item] of this.#stages) {
@@ -48,6 +82,7 @@ export class Wait {
       : !known ? ''
       : stage === 'compile' ? `${done} of ${total}` : `${Math.floor((100 * done) / total)} %`;
     this.#amount.textContent = counted ? `${words}, ${counted}` : `${words}…`;
+    this.#rate.textContent = stage === 'weights' && known && done < total && !STILL.includes(how) ? this.#pace.words(done, total) : '';
     this.#track.classList.toggle('unknown', !known);
     this.#bar.style.inlineSize = known ? `${Math.min(100, (100 * done) / total)}%` : '100%';
     this.#track.setAttribute('aria-valuetext', this.#amount.textContent);

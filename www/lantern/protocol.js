@@ -1,7 +1,7 @@
 // @ts-check
 // Everything the page and the engine's Worker say to each other, in one place.
 //
-// A request carries an `id`; the Worker answers it with any number of `progress`, `prompt` and `token` messages and then
+// A request carries an `id`; the Worker answers it with any number of `progress`, `known`, `prompt` and `token` messages and then
 // exactly one `done` or `error`. `fatal` stands alone: the Worker is of no use any more, and the page makes a new one.
 
 /** What happened, why, and what to do now: the same three in Rust, on the command line and here.
@@ -23,8 +23,9 @@
 /** What a session is for. @typedef {'chat' | 'autoencode'} Demo */
 
 /** A model's file by address (`own`: one the page's author gave, and may be of the page's own server), one of the catalogue
- * (`base`: the folder of the page's own models), or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
- * @typedef {{url: string, own?: boolean} | {model: string, base: string} | {file: File}} ModelSource */
+ * (`base`: the folder of the page's own models; `ahead`: its address, where it may be asked for before the engine's program is
+ * here), or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
+ * @typedef {{url: string, own?: boolean} | {model: string, base: string, ahead?: string} | {file: File}} ModelSource */
 
 /** A kernel that failed its self-test on this driver at this tier, and runs at a plainer one.
  * @typedef {{kernel: string, tier: string, reason: string}} StepDown */
@@ -32,9 +33,12 @@
 /** `notice` says why this is not the device that was hoped for.
  * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[]}} DeviceInfo */
 
-/** `chat`: it is known how a conversation is written down for it; without that the model continues a text. `parameters` counts
- * weights. `notice`: what the visitor should know of how its file was read.
- * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean, notice: Failure | null}} ModelInfo */
+/** What kind of model it is, as soon as anything says so. `chat`: it is known how a conversation is written down for it; any
+ * model continues a text. `instructions`: what a conversation begins with reaches it; some templates leave that out.
+ * @typedef {{chat: boolean, instructions: boolean}} Known */
+
+/** `parameters` counts weights. `notice`: what the visitor should know of how its file was read.
+ * @typedef {Known & {name: string, weights: string, parameters: number, bytes: number, context: number, notice: Failure | null}} ModelInfo */
 
 /** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
  * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */
@@ -123,14 +127,17 @@
  *   | {type: 'open', demo: Demo, assetBase: string, sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string}
  *   | ({type: 'generate'} & GenerateRequest)
  *   | ({type: 'encode'} & EncodeRequest)
-   | ({type: 'decode'} & DecodeRequest)
-   | {type: 'close', session: number}
+ *   | ({type: 'decode'} & DecodeRequest)
+ *   | {type: 'close', session: number}
+ *   | {type: 'models', assetBase: string, device: DeviceChoice, tier: string, base: string}
+ *   | {type: 'remove', assetBase: string, key: string}
  *   | {type: 'stats'}
  *   | {type: 'cancel', target: number}
  * ) & {id: number}} ToWorker */
 
 /** @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
+ *   | {type: 'known', id: number, known: Known}
  *   | {type: 'prompt', id: number, ids: number[], first: number}
  *   | {type: 'token', id: number, token: number, text: string}
  *   | {type: 'done', id: number, value: any}

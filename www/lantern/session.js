@@ -5,12 +5,12 @@
 import { toFailure } from './protocol.js';
 import { isLoss } from './engine.js';
 
-/** @import { Demo, DeviceChoice, DeviceInfo, Failure, ModelSource, Opened, Progress } from './protocol.js' */
+/** @import { Demo, DeviceChoice, DeviceInfo, Failure, Known, ModelSource, Opened, Progress } from './protocol.js' */
 /** @import { Engine } from './engine.js' */
 
 /** @typedef {{sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string, assetBase: string}} SessionSpec */
 
-/** @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void}} ReadyHooks */
+/** @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void, onKnown?: (known: Known) => void}} ReadyHooks */
 
 /** @typedef {{phase: 'lost' | 'back', failure: Failure, device: DeviceInfo | null}} Recovery */
 
@@ -158,7 +158,10 @@ export class Session {
       { type: 'open', demo, assetBase, sources, modelKey, device, tier: device === 'cpu' && this.#spec.device !== 'cpu' ? '' : tier },
       {
         signal: hooks.signal,
-        onMessage: (message) => message.type === 'progress' && hooks.onProgress?.(message.progress),
+        onMessage: (message) => {
+          if (message.type === 'progress') hooks.onProgress?.(message.progress);
+          else if (message.type === 'known') hooks.onKnown?.(message.known);
+        },
         onLate: (late) => void this.engine.request({ type: 'close', session: late.session }).catch(() => {}),
       },
     );

@@ -3,16 +3,19 @@
 // The engine's Worker: brings the WebAssembly in, hands it requests, and sends back what it says. All decisions are in Rust
 // (crates/web); what is here cannot be there: it must run before the module does, or needs the browser's streams.
 
+import { HeadStart } from './head-start.js';
 import { Library } from './library.js';
 import { ENGINE_TRAP, GPU_LOST, cancelled, isFailure, toFailure } from './protocol.js';
 
-/** @import { Failure, FromWorker, Opened, Progress, ToWorker } from './protocol.js' */
+/** @import { Failure, FromWorker, Known, Opened, Progress, ToWorker } from './protocol.js' */
 
 /** @typedef {(progress: Progress) => void} Watcher */
 
+/** @typedef {(known: Known) => void} Hearer */
+
 /** One loaded model: shared by its sessions, freed with the last of them.
  * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: Opened['model'], notice: Failure | null}>, users: number, stop: AbortController,
- * watching: Set<Watcher>}} Model */
+ * watching: Set<Watcher>, known: Known | null, hearing: Set<Hearer>}} Model */
 
 /** @typedef {{engine: any, session: number, model: Model}} OpenSession */
 
@@ -147,32 +150,48 @@ function engineFor(assetBase, device, tier) {
   return made;
 }
 
-/** The device first, since it decides what is worth fetching.
+/** The device first, since it decides what is worth fetching; a file that runs everywhere need not wait for it.
  * @param {ToWorker & {type: 'open'}} request @param {string} key @returns {Model} */
 function startLoad(request, key) {
   const stop = new AbortController();
   /** @type {Set<Watcher>} */
   const watching = new Set();
+  /** @type {Set<Hearer>} */
+  const hearing = new Set();
   /** @param {Progress} progress */
   const tell = (progress) => watching.forEach((watcher) => watcher(progress));
+  /** @param {Known} known */
+  const hear = (known) => {
+    model.known = known;
+    hearing.forEach((hearer) => hearer(known));
+  };
+  const [{ ahead = '' }] = /** @type {{ahead?: string}[]} */ (request.sources);
+  const headStart = ahead && !code ? new HeadStart(ahead, stop.signal) : null;
   const loading = engineFor(request.assetBase, request.device, request.tier).then(async (engine) => ({
     engine,
     .../** @type {{model: number, info: Opened['model'], notice: Failure | null}} */ (
-      await stoppable(await code, stop.signal, (flag) => engine.load_model(request.demo, request.sources, new Library(stop.signal), flag, tell))
+      await stoppable(await code, stop.signal, (flag) => engine.load_model(request.demo, request.sources, new Library(stop.signal, headStart), flag, tell, hear))
     ),
   }));
-  return { key, loading, users: 0, stop, watching };
+  loading.then(() => headStart?.drop(), () => headStart?.drop());
+  /** @type {Model} */
+  const model = { key, loading, users: 0, stop, watching, known: null, hearing };
+  return model;
 }
 
 /** @param {ToWorker & {type: 'open'}} request @param {AbortSignal} signal */
 async function open(request, signal) {
   /** @param {Progress} progress */
   const progress = (progress) => send({ type: 'progress', id: request.id, progress });
+  /** @type {Hearer} */
+  const hearer = (known) => send({ type: 'known', id: request.id, known });
   const key = `${request.demo}/${request.device}/${request.tier}/${request.modelKey}`;
   const model = models.get(key) ?? startLoad(request, key);
   models.set(key, model);
   model.users += 1;
   model.watching.add(progress);
+  model.hearing.add(hearer);
+  if (model.known) hearer(model.known);
   watchingCode.add(progress);
   try {
     const { engine, model: handle, info, notice } = await unlessAborted(model.loading, signal);
@@ -185,6 +204,7 @@ async function open(request, signal) {
     throw thrown;
   } finally {
     model.watching.delete(progress);
+    model.hearing.delete(hearer);
     watchingCode.delete(progress);
   }
 }

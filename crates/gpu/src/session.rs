@@ -110,6 +110,10 @@ impl Executor for Gpu {
         weights.write_rows(self, name, first_row, bytes)
     }
 
+    async fn warm(&self, graph: &Graph, cancel: &Cancel) -> Result<()> {
+        prepare(self, &fuse(graph), cancel).await
+    }
+
     fn session(&self, weights: &Rc<GpuWeights>) -> GpuSession {
         GpuSession {
             gpu: self.clone(),
@@ -173,18 +177,10 @@ impl GpuSession {
         ))
     }
 
-    async fn prepare(&self, graph: &Graph, cancel: &Cancel) -> Result<()> {
-        for kernel in lower::kernels(graph, self.gpu.tier())? {
-            cancel.check()?;
-            self.gpu.prepare(&[kernel]).await?;
-        }
-        Ok(())
-    }
-
     /// Compiles a graph as it is, without fusing it first: self-tests and `lantern diff` name its nodes.
     pub async fn compile_unfused(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
         graph.check_state_order()?;
-        self.prepare(graph, cancel).await?;
+        prepare(&self.gpu, graph, cancel).await?;
         self.record(graph)
     }
 
@@ -622,6 +618,15 @@ impl GpuSession {
     }
 }
 
+/// Compiles and tests the kernels of a fused graph.
+async fn prepare(gpu: &Gpu, graph: &Graph, cancel: &Cancel) -> Result<()> {
+    for kernel in lower::kernels(graph, gpu.tier())? {
+        cancel.check()?;
+        gpu.prepare(&[kernel]).await?;
+    }
+    Ok(())
+}
+
 impl Session for GpuSession {
     type Plan = Plan;
 
@@ -657,7 +662,7 @@ impl Session for GpuSession {
 
     async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
         let graph = fuse(graph);
-        self.prepare(&graph, cancel).await?;
+        prepare(&self.gpu, &graph, cancel).await?;
         Ok(self.draft(&graph)?.bytes)
     }
 

@@ -93,6 +93,15 @@ pub trait Executor: 'static {
     /// When the name is unknown or the bytes are not whole rows.
     async fn write_rows(&self, weights: &Self::Weights, name: &str, first_row: usize, bytes: &[u8]) -> Result<()>;
 
+    /// Makes what `graph` needs beside its weights, such as kernels, while those may still be on their way: `compile` finds it
+    /// done. Nothing, where an executor makes nothing that takes its time.
+    ///
+    /// # Errors
+    /// As `compile`, which fails in the same way.
+    async fn warm(&self, _graph: &Graph, _cancel: &Cancel) -> Result<()> {
+        Ok(())
+    }
+
     /// A session: its own states and plans over shared weights. Dropping it frees them.
     fn session(&self, weights: &Rc<Self::Weights>) -> Self::Session;
 

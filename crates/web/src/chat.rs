@@ -1,30 +1,94 @@
 //! The chat's calls: prompts and tokens across the edge.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use js_sys::{Function, Uint32Array};
-use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message, Overflow, check};
+use js_sys::{Function, Promise, Uint32Array};
+use lantern_demos::chat::{
+    ChatModel, ChatSession, ChatTemplate, Checked, Finish, GenerateOptions, LoadOptions, Message, Overflow, check, warm,
+};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::download::{Look, Part, Stored};
 use lantern_weights::{ByteSource, Gguf};
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use crate::host::{Given, Limits, teller};
 use crate::js;
 
-/// Looks at a GGUF header as soon as it is here: what cannot run is given up before the rest is fetched.
-pub struct Header(pub Limits);
+/// Looks at a GGUF header as soon as it is here: what cannot run is given up before the rest is fetched. Of what can, the page
+/// hears what kind of model it is, and the device makes its kernels while the weights arrive.
+pub struct Header<'a, E> {
+    pub executor: &'a Rc<E>,
+    pub limits: Limits,
+    pub cancel: &'a Cancel,
+    pub known: &'a Known,
+    pub warming: &'a Warming,
+}
 
-impl<P: Part> Look<P> for Header {
+impl<P: Part, E: Executor> Look<P> for Header<'_, E> {
     async fn look(&mut self, stored: &Stored<'_, P>) -> Result<bool> {
         let header = match Gguf::read(stored).await {
             Err(error) if error.code == Stored::<P>::MORE => return Ok(false),
             read => read?,
         };
-        check(&header, &LoadOptions::default())?;
-        self.0.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
+        let checked = check(&header, &LoadOptions::default())?;
+        self.limits.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
+        self.known.tell(&header)?;
+        self.warming.begin(self.executor, checked, self.cancel);
         Ok(true)
+    }
+}
+
+/// What kind of model it is, told to the page once, as soon as anything says so: see `Known` in `www/lantern/protocol.js`.
+pub struct Known {
+    hears: Function,
+    told: Cell<bool>,
+}
+
+impl Known {
+    pub fn new(hears: &Function) -> Self {
+        Self { hears: hears.clone(), told: Cell::new(false) }
+    }
+
+    fn tell(&self, header: &Gguf) -> Result<()> {
+        if !self.told.replace(true) {
+            let template = ChatTemplate::of_file(&header.metadata)?;
+            let kind = js::object(&[
+                ("chat", template.is_some().into()),
+                ("instructions", template.takes_instructions().into()),
+            ]);
+            // What that function throws is its own affair.
+            let _ = self.hears.call1(&JsValue::NULL, &kind);
+        }
+        Ok(())
+    }
+}
+
+/// Kernels in the making. [`Warming::end`] comes before anything else of this load compiles: none is made twice at once.
+#[derive(Default)]
+pub struct Warming(RefCell<Option<Promise>>);
+
+impl Warming {
+    fn begin<E: Executor>(&self, executor: &Rc<E>, checked: Checked, cancel: &Cancel) {
+        if self.0.borrow().is_some() {
+            return;
+        }
+        let (executor, cancel) = (executor.clone(), cancel.clone());
+        self.0.replace(Some(future_to_promise(async move {
+            // What fails here fails again where a session is opened, and is told there.
+            let _ = warm(&*executor, &checked, &cancel).await;
+            Ok(JsValue::UNDEFINED)
+        })));
+    }
+
+    /// Waits for what was begun.
+    pub async fn end(&self) {
+        let begun = self.0.take();
+        if let Some(begun) = begun {
+            let _ = JsFuture::from(begun).await;
+        }
     }
 }
 
@@ -33,6 +97,7 @@ pub async fn load<E: Executor>(
     executor: &Rc<E>,
     given: Given,
     limits: Limits,
+    known: &Known,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(ChatModel<E>, JsValue)> {
@@ -40,6 +105,7 @@ pub async fn load<E: Executor>(
     let header = Gguf::read(&source).await?;
     let parameters: u64 = header.tensors.iter().map(|t| t.elements()).sum();
     limits.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
+    known.tell(&header)?;
     // Weights lie in several types in one file; the one most bytes are in gives it its name.
     let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
     for tensor in &header.tensors {
@@ -58,6 +124,7 @@ pub async fn load<E: Executor>(
         ("bytes", (source.len() as f64).into()),
         ("context", (model.config().context_length as f64).into()),
         ("chat", model.has_template().into()),
+        ("instructions", model.takes_instructions().into()),
         ("notice", model.tokenizer().notice().map_or(JsValue::NULL, js::failure)),
     ]);
     Ok((model, info))

@@ -69,7 +69,7 @@ impl Engine {
 
     /// Fetches a model's files where they are not here, and reads them onto the device: `chat` one GGUF, `autoencode` one or two
     /// safetensors. `sources`: see `ModelSource` in `www/lantern/protocol.js`. Gives `{model, info, notice}`; `progress` hears
-    /// `Progress`.
+    /// `Progress`, and `known`, of a chat's model, `Known`.
     pub async fn load_model(
         &self,
         demo: String,
@@ -77,11 +77,12 @@ impl Engine {
         library: Library,
         stop: &StopFlag,
         progress: Function,
+        known: Function,
     ) -> Answer {
         let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
         let loaded = async {
             let asked = asked::read(&sources)?;
-            on!(&hosts, host => host.load_model(&demo, asked, &library, &cancel, &progress).await)
+            on!(&hosts, host => host.load_model(&demo, asked, &library, &cancel, &progress, &known).await)
         };
         told(loaded.await)
     }

@@ -84,7 +84,7 @@ impl<E: Executor> Host<E> {
         self.next.replace(self.next.get() + 1)
     }
 
-    /// Gives `{model, info, notice}`.
+    /// Gives `{model, info, notice}`. `known` hears what kind of model it is as soon as that is known.
     pub async fn load_model(
         &self,
         demo: &str,
@@ -92,6 +92,7 @@ impl<E: Executor> Host<E> {
         library: &Library,
         cancel: &Cancel,
         progress: &Function,
+        known: &Function,
     ) -> Result<JsValue> {
         let limits = self.limits;
         let (model, info, notice) = match demo {
@@ -99,9 +100,14 @@ impl<E: Executor> Host<E> {
                 for bytes in asked.iter().filter_map(Asked::weight_bytes) {
                     limits.check_weights(bytes)?;
                 }
-                let (mut given, notice) = gather(asked, library, || chat::Header(limits), cancel, progress).await?;
+                let (known, warming) = (chat::Known::new(known), chat::Warming::default());
+                let header =
+                    || chat::Header { executor: &self.executor, limits, cancel, known: &known, warming: &warming };
+                let gathered = gather(asked, library, header, cancel, progress).await;
+                warming.end().await;
+                let (mut given, notice) = gathered?;
                 let only = given.pop().ok_or_else(|| Error::new("web.request", "no file was given", "choose one"))?;
-                let (model, info) = chat::load(&self.executor, only, limits, cancel, progress).await?;
+                let (model, info) = chat::load(&self.executor, only, limits, &known, cancel, progress).await?;
                 (Model::Chat(Rc::new(model)), info, notice)
             }
             "autoencode" => {

@@ -7,8 +7,9 @@ use lantern_models::llama::Config;
 use lantern_tokenizer::Tokenizer;
 use lantern_weights::{ByteSource, Gguf, Rows};
 
-use super::check::{check, find};
-use super::session::ChatSession;
+use super::check::{Checked, check, find};
+use super::sampler::Sampler;
+use super::session::{ChatSession, GenerateOptions};
 use super::template::{ChatTemplate, Message, raw_prompt};
 use crate::{Progress, Stage};
 
@@ -25,6 +26,21 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     fn default() -> Self {
         Self { context_length: 4096, prefill_chunk: 64, kv_f16: true }
+    }
+}
+
+/// Makes what conversations with a checked file will need of the device beside its weights, while those are on their way.
+///
+/// # Errors
+/// As [`ChatModel::session`]'s, which fails in the same way.
+pub async fn warm<E: Executor>(executor: &E, checked: &Checked, cancel: &Cancel) -> Result<()> {
+    executor.warm(&checked.decode, cancel).await?;
+    executor.warm(&checked.prefill, cancel).await?;
+    // Drawn as most answers are: not the likeliest alone, and without a penalty.
+    let options = GenerateOptions { temperature: 1.0, top_k: 40, ..GenerateOptions::default() };
+    match Sampler::<E>::new(checked.config.vocab_size).graph(&options)? {
+        Some(graph) => executor.warm(&graph, cancel).await,
+        None => Ok(()),
     }
 }
 
@@ -150,6 +166,11 @@ impl<E: Executor> ChatModel<E> {
     /// Whether it is known how a conversation is written down for this model.
     pub fn has_template(&self) -> bool {
         self.template.is_some()
+    }
+
+    /// What becomes of instructions in a conversation: see [`ChatTemplate::takes_instructions`].
+    pub fn takes_instructions(&self) -> bool {
+        self.template.takes_instructions()
     }
 
     pub fn executor(&self) -> &Rc<E> {

@@ -16,7 +16,7 @@ mod template;
 
 pub use catalogue::{Entry, Licence, catalogue, find_entry};
 pub use check::{Checked, check};
-pub use load::{ChatModel, LoadOptions};
+pub use load::{ChatModel, LoadOptions, warm};
 pub use needs::{Device, Fit, Needs, Processor, entry_needs, memory_for_files, needs};
 pub use overflow::{Overflow, fit};
 pub use perplexity::{Perplexity, PerplexityOptions, perplexity};

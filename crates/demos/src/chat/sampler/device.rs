@@ -71,6 +71,14 @@ impl<E: Executor> Sampler<E> {
         }
     }
 
+    /// The graph that draws with these options run on the device, without a penalty; `None` where they take none.
+    ///
+    /// # Errors
+    /// Those of building it.
+    pub fn graph(&self, options: &GenerateOptions) -> Result<Option<Graph>> {
+        self.needs(options, 0).map(|wanted| pick(&wanted)).transpose()
+    }
+
     async fn plan(&mut self, session: &mut E::Session, wanted: &Pick, cancel: &Cancel) -> Result<usize> {
         if let Some(at) = self.plans.iter().position(|(pick, ..)| pick == wanted) {
             return Ok(at);

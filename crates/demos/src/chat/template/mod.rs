@@ -60,9 +60,23 @@ impl ChatTemplate {
         Ok(Self { source, tokens })
     }
 
+    /// Of a file whose vocabulary nobody has read yet.
+    ///
+    /// # Errors
+    /// `tokenizer.*`; as [`Self::from_gguf`].
+    pub fn of_file(m: &Metadata) -> Result<Self> {
+        Self::from_gguf(m, &Tokenizer::from_gguf(m)?)
+    }
+
     /// Whether there is one: without, a model continues texts.
     pub fn is_some(&self) -> bool {
         self.source.is_some()
+    }
+
+    /// Whether a system prompt reaches the model. Some templates leave it out without a word, some refuse it.
+    pub fn takes_instructions(&self) -> bool {
+        let [told, asked] = [Message::new("system", "zyx"), Message::new("user", "A")];
+        matches!(self.render(&[told, asked]), Ok(Some(text)) if text.contains("zyx"))
     }
 
     /// The conversation up to where the model goes on; `None` without a template.

@@ -1,0 +1,29 @@
+// @ts-check
+// What the page says of its own model before a byte of it is here. www/models/catalogue.json has the file's own numbers, the
+// card beside it the rest; a test holds this against both.
+
+export const EMBEDDED = {
+  id: 'lantern-chat',
+  name: 'Lantern chat',
+  file: 'lantern-chat.q8_0.gguf',
+  about: 'Made for this page: 14 million weights that make small talk, know a little, and tell little stories.',
+  /** What a visitor fetches for it, the engine included. */
+  cost: 'about 16\u00a0MB',
+  /** @type {import('./protocol.js').Known} */
+  known: { chat: true, instructions: false },
+};
+
+/** What it was taught to answer. */
+export const QUESTIONS = [
+  'What is Lantern?',
+  'Tell me a joke.',
+  'Why is the sky blue?',
+  'Tell me a story about a fox.',
+  'There are 4 boxes with 6 pencils in each box. How many pencils are there in all?',
+];
+
+/** What any model goes on with; ours to the end of the story. */
+export const OPENINGS = [
+  'Once upon a time, there was a little dragon named Milo.',
+  'One day, a girl named Lily found a key in the garden.',
+];
