@@ -24,7 +24,7 @@ const DEVICES = [
 ];
 
 for (const { query, device, tier, tokens = 32 } of DEVICES) {
-  test(`?${query}: the embedded model's golden answer, streamed`, options, async (t) => {
+  test(`?${query}: the embedded model's golden story, streamed, and its golden answer`, options, async (t) => {
     const { page, close } = await visit(chromium, `chat.html?${query}`);
     await state(page, 'ready');
     await page.evaluate(() => {
@@ -35,7 +35,7 @@ for (const { query, device, tier, tokens = 32 } of DEVICES) {
         globalThis.seen.push({ state: chat.state, shown });
       });
     });
-    const result = await ask(page, GOLDEN.prompt, { 'max-tokens': String(tokens) });
+    const result = await ask(page, GOLDEN.prompt, { mode: 'story', 'max-tokens': String(tokens) });
     t.diagnostic(`${result.device} ${result.tier}: ${result.tokensPerSecond.toFixed(1)} tokens/s, first after ${Math.round(result.firstTokenMs)} ms`);
 
     assert.equal(result.device, device);
@@ -48,15 +48,21 @@ for (const { query, device, tier, tokens = 32 } of DEVICES) {
     assert.ok(seen.every((moment) => moment.state === 'running'), 'tokens come while it runs');
     assert.ok(seen.every((moment, at) => at === 0 || moment.shown >= seen[at - 1].shown) && seen[0].shown < seen.at(-1).shown, 'the text grows');
     assert.ok((await page.locator('lantern-chat [part=text]').innerText()).includes(result.text.trim()), 'the page shows the answer');
+
+    await page.evaluate(() => document.querySelector('lantern-chat').reset());
+    const { question } = GOLDEN;
+    const answer = await ask(page, question.prompt, { mode: 'conversation', 'max-tokens': String(tokens) });
+    assert.equal(answer.promptTokens, question.prompt_ids.length);
+    t.diagnostic(`${assertGolden(answer.tokens, BOUND, question)} of ${answer.tokens.length} tokens are the golden ones`);
     await close();
   });
 }
 
-test('the same seed and words give the same story, another seed another', options, async () => {
+test('the same seed and words give the same text, another seed another', options, async () => {
   const { page, close } = await visit(chromium, 'chat.html?device=cpu&seed=7');
   await state(page, 'ready');
   const tell = async (seed) => {
-    const { text, seed: used } = await ask(page, 'One evening', { temperature: '1', seed, 'max-tokens': '24' });
+    const { text, seed: used } = await ask(page, 'One evening', { mode: 'story', temperature: '1', seed, 'max-tokens': '24' });
     assert.equal(used, Number(seed));
     await page.evaluate(() => document.querySelector('lantern-chat').reset());
     return text;
@@ -92,6 +98,7 @@ for (const query of ['device=cpu', 'device=gpu&tier=software']) {
     const { finish, late, tokens } = await page.evaluate(async () => {
       const chat = document.querySelector('lantern-chat');
       chat.setAttribute('max-tokens', '512');
+      chat.setAttribute('mode', 'story');
       let stopped = Infinity;
       const late = [];
       const changes = new MutationObserver(() => late.push(performance.now() - stopped));
@@ -135,7 +142,7 @@ test('a GGUF file from the disk: by the picker, and dropped', options, async () 
   await page.evaluate(async () => {
     const chat = document.querySelector('lantern-chat');
     const data = new DataTransfer();
-    data.items.add(new File([await (await fetch('models/lantern-stories.q8_0.gguf')).blob()], 'dropped.gguf'));
+    data.items.add(new File([await (await fetch('models/lantern-chat.q8_0.gguf')).blob()], 'dropped.gguf'));
     for (const type of ['dragenter', 'dragover', 'drop']) {
       chat.shadowRoot.querySelector('[part=frame]').dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, composed: true, cancelable: true }));
     }

@@ -21,6 +21,7 @@ async function fresh(page, text, attributes) {
 test('candidates, repetition and stop texts do what they say', options, async () => {
   const { page, close } = await visit(chromium, 'chat.html?device=cpu');
   await state(page, 'ready');
+  await page.evaluate(() => document.querySelector('lantern-chat').setAttribute('mode', 'story'));
   const greedy = await fresh(page, 'Once upon a time', { temperature: '0', 'max-tokens': '40' });
   const hot = { temperature: '1.5', seed: '5', 'max-tokens': '40' };
   assert.notEqual((await fresh(page, 'Once upon a time', hot)).text, greedy.text);
@@ -43,29 +44,21 @@ test('candidates, repetition and stop texts do what they say', options, async ()
   await close();
 });
 
-test('a full memory ends the answer, or forgets the oldest and says so', options, async () => {
+test('a full memory ends the answer, or forgets the oldest and says so', options, async (t) => {
+  // It says "h" to everything, and holds 64 tokens.
+  const file = sparseLlama(t, 0n);
   const { page, close } = await visit(chromium, 'chat.html?device=cpu');
+  await page.locator('lantern-chat input[type=file]').setInputFiles(file);
+  await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor();
   await state(page, 'ready');
-  const long = { temperature: '0.8', seed: '3', 'max-tokens': '512' };
-  // The model holds 512 tokens; a story may end before that, and then goes on.
-  const tell = async (attributes) => {
-    const told = [];
-    let text = 'Once upon a time';
-    while (told.length < 700) {
-      const answer = await ask(page, text, attributes);
-      told.push(...answer.tokens);
-      if (answer.finish === 'context-full') return { told, finish: answer.finish };
-      text = 'and then';
-    }
-    return { told, finish: 'went on' };
-  };
-  const stopped = await tell(long);
+  const stopped = await ask(page, 'abc', { 'max-tokens': '512' });
   assert.equal(stopped.finish, 'context-full');
-  assert.ok(stopped.told.length < 512);
+  assert.ok(stopped.tokens.length < 64);
   assert.match(await page.locator('lantern-chat [part=note]').textContent(), /used up/);
 
   await page.evaluate(() => document.querySelector('lantern-chat').reset());
-  assert.equal((await tell({ ...long, overflow: 'slide' })).finish, 'went on');
+  const slid = await ask(page, 'abc', { 'max-tokens': '100', overflow: 'slide' });
+  assert.deepEqual([slid.finish, slid.tokens.length], ['max-tokens', 100]);
   assert.match(await page.locator('lantern-chat [part=note]').textContent(), /The oldest [\d,]+ tokens are forgotten/);
   await close();
 });
@@ -77,10 +70,12 @@ test('what a model that converses is told first comes before the visitor’s wor
   await state(page, 'ready');
   const instructions = page.locator('lantern-chat [part=instructions]');
   await page.locator('lantern-chat summary', { hasText: 'Finer control' }).click();
-  assert.equal(await instructions.isVisible(), false, 'a story is told nothing');
+  assert.equal(await instructions.isDisabled(), true, 'the embedded model heeds none');
+  assert.match(await page.locator('lantern-chat [part=finer]').innerText(), /its template leaves them out/);
   await page.locator('lantern-chat input[type=file]').setInputFiles(file);
   await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor();
   await state(page, 'ready');
+  assert.doesNotMatch(await page.locator('lantern-chat [part=finer]').innerText(), /leaves them out/);
   const plain = await ask(page, 'abc', { 'max-tokens': '2' });
   await page.evaluate(() => document.querySelector('lantern-chat').reset());
   await instructions.fill('xyz');

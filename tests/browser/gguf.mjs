@@ -166,18 +166,18 @@ function tensors({ vocab, hidden, feedForward, layers, heads, kvHeads }, type, t
   ];
 }
 
-/** A folder of its own, gone at the end of the test. @param {import('node:test').TestContext} t */
+/** A folder of its own, gone at the end of the test. @param {Pick<import('node:test').TestContext, 'after'>} t */
 function folder(t) {
   const path = mkdtempSync(join(tmpdir(), 'lantern-gguf-'));
   t.after(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
-/** A Llama of that shape with random weights. Gives the file's path.
- * @param {import('node:test').TestContext} t @param {Shape} shape */
-export function randomLlama(t, shape, { type, tied }) {
+/** A Llama of that shape with random weights, and `more` metadata. Gives the file's path.
+ * @param {Pick<import('node:test').TestContext, 'after'>} t @param {Shape} shape */
+export function randomLlama(t, shape, { type, tied, more = [] }) {
   const path = join(folder(t), 'random.gguf');
-  write(path, metadata(shape), tensors(shape, type, tied));
+  write(path, [...metadata(shape), ...more], tensors(shape, type, tied));
   return path;
 }
 

@@ -12,8 +12,8 @@ import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 export const SITE = new URL(process.env.LANTERN_URL ?? 'http://localhost:8017/');
-export const MODEL_FILE = new URL('../../www/models/lantern-stories.q8_0.gguf', import.meta.url);
-export const GOLDEN = JSON.parse(readFileSync(new URL('../cases/stories/golden.json', import.meta.url), 'utf8'));
+export const MODEL_FILE = new URL('../../www/models/lantern-chat.q8_0.gguf', import.meta.url);
+export const GOLDEN = JSON.parse(readFileSync(new URL('../cases/chat/golden.json', import.meta.url), 'utf8'));
 
 // The rules a page's accessibility is checked with.
 const { source: axe } = createRequire(import.meta.url)('axe-core');
@@ -157,11 +157,11 @@ export async function ask(page, text, attributes = {}) {
 }
 
 /** Checks tokens against the golden ones, as far as an executor that rounds otherwise must give the same: up to the first
- * choice so close that the rounding may turn it. There the second-best is right too, and the stories part. */
-export function assertGolden(tokens, bound) {
-  const parted = tokens.findIndex((token, at) => token !== GOLDEN.greedy_ids[at]);
+ * choice so close that the rounding may turn it. There the second-best is right too, and the texts part. */
+export function assertGolden(tokens, bound, golden = GOLDEN) {
+  const parted = tokens.findIndex((token, at) => token !== golden.greedy_ids[at]);
   if (parted < 0) return tokens.length;
-  assert.ok(GOLDEN.margins[parted] < bound, `token ${parted} is ${tokens[parted]}, not ${GOLDEN.greedy_ids[parted]}, which leads by ${GOLDEN.margins[parted]}`);
+  assert.ok(golden.margins[parted] < bound, `token ${parted} is ${tokens[parted]}, not ${golden.greedy_ids[parted]}, which leads by ${golden.margins[parted]}`);
   return parted;
 }
 

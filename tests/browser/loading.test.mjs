@@ -4,10 +4,18 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
-import { GOLDEN, MODEL_FILE, SITE, ask, assertAccessible, hostPage, launch, options, state, visit } from './harness.mjs';
+import { F16, randomLlama } from './gguf.mjs';
+import { MODEL_FILE, SITE, ask, assertAccessible, hostPage, launch, options, state, visit } from './harness.mjs';
 import { modelServer } from './model-server.mjs';
 
-const MODEL = readFileSync(MODEL_FILE);
+/** 3 MB of random weights: what they say does not matter here. */
+const MODEL = (() => {
+  const undone = [];
+  const shape = { vocab: 1500, hidden: 192, feedForward: 512, layers: 3, heads: 6, kvHeads: 2, context: 256 };
+  const bytes = readFileSync(randomLlama({ after: (undo) => undone.push(undo) }, shape, { type: F16, tied: true }));
+  undone.forEach((undo) => undo());
+  return bytes;
+})();
 /** The same model with another last byte: another file of the same length, that runs as well. */
 const OTHER = Buffer.from(MODEL);
 OTHER[OTHER.length - 1] ^= 1;
@@ -109,7 +117,7 @@ test('a model is fetched with true progress, answers, and is read from this devi
   assert.deepEqual(first.hows, ['begun']);
   assert.ok(first.heard.length > 3 && first.heard.every(({ done, total }, at, all) => total === MODEL.length && (at === 0 || done >= all[at - 1].done)));
   assert.equal(first.heard.at(-1).done, MODEL.length);
-  const answer = await ask(tab, GOLDEN.prompt, { 'max-tokens': '8' });
+  const answer = await ask(tab, 'abc', { 'max-tokens': '8' });
   assert.equal(answer.tokens.length, 8);
   assert.deepEqual(await contents(tab), WHOLE);
 
@@ -118,7 +126,7 @@ test('a model is fetched with true progress, answers, and is read from this devi
   assert.equal(again.failure, null);
   assert.deepEqual(again.hows, ['stored']);
   assert.equal(server.requests.length, 1, 'the server was asked once');
-  assert.deepEqual((await ask(tab, GOLDEN.prompt, { 'max-tokens': '8' })).tokens, answer.tokens);
+  assert.deepEqual((await ask(tab, 'abc', { 'max-tokens': '8' })).tokens, answer.tokens);
   await close();
 });
 
@@ -192,14 +200,17 @@ test('a file that changes on the server in mid-download is never mixed with what
 });
 
 test('a file of another hash than the catalogue has is refused and removed', options, async () => {
-  server.put('/models/lantern-stories.q8_0.gguf', { body: OTHER });
+  const embedded = readFileSync(MODEL_FILE);
+  const changed = Buffer.from(embedded);
+  changed[changed.length - 1] ^= 1;
+  server.put('/models/lantern-chat.q8_0.gguf', { body: changed });
   const { page: tab, close } = await page(`weights-base="${server.url('/models/')}"`);
-  const { failure } = await open(tab, 'lantern-stories');
+  const { failure } = await open(tab, 'lantern-chat');
   assert.equal(failure?.code, 'download.hash');
   assert.deepEqual((await contents(tab)).filter(({ bytes }) => bytes > 0), []);
-  server.put('/models/lantern-stories.q8_0.gguf', { body: MODEL });
-  assert.equal((await open(tab, 'lantern-stories')).failure, null);
-  assert.deepEqual((await stored(tab)).map(({ name }) => name), [`${sha256(MODEL)}.part`]);
+  server.put('/models/lantern-chat.q8_0.gguf', { body: embedded });
+  assert.equal((await open(tab, 'lantern-chat')).failure, null);
+  assert.deepEqual((await stored(tab)).map(({ name }) => name), [`${sha256(embedded)}.part`]);
   await close();
 });
 
@@ -212,7 +223,7 @@ test('what is not there, not a model, or of another size: code, cause and remedy
   elsewhere.write('qwen9', elsewhere.indexOf('llama'));
   server.put('/other.gguf', { body: elsewhere, msPerPiece: 15 });
   server.put('/short.gguf', { body: MODEL.subarray(0, 1_000_000), length: false });
-  server.put('/models/lantern-stories.q8_0.gguf', { body: Buffer.concat([MODEL, Buffer.alloc(5)]) });
+  server.put('/models/lantern-chat.q8_0.gguf', { body: Buffer.concat([readFileSync(MODEL_FILE), Buffer.alloc(5)]) });
   const cases = {
     [server.url('/gone.gguf')]: 'download.status',
     [server.url('/login.gguf')]: 'download.status',
@@ -221,7 +232,7 @@ test('what is not there, not a model, or of another size: code, cause and remedy
     [server.url('/other.gguf')]: 'llama.architecture',
     [server.url('/short.gguf')]: 'gguf.tensor',
     'http://models.example/m.gguf': 'download.address',
-    'lantern-stories': 'download.size',
+    'lantern-chat': 'download.size',
     'no-such-model': 'catalogue.unknown',
     'llama-2-7b-chat': 'cpu.ceiling',
   };
@@ -306,7 +317,7 @@ test('a full device: the rest goes into memory, the page says so, and the part i
   assert.equal(failure, null);
   assert.ok(hows.includes('spilled'), hows.join());
   assert.match(await tab.locator('lantern-chat [part=notice]').innerText(), /not enough room on this device/);
-  assert.equal((await ask(tab, GOLDEN.prompt, { 'max-tokens': '4' })).tokens.length, 4);
+  assert.equal((await ask(tab, 'abc', { 'max-tokens': '4' })).tokens.length, 4);
   // Full before it is begun.
   server.put('/quota2.gguf', { body: MODEL });
   const second = await open(tab, server.url('/quota2.gguf'));
@@ -330,13 +341,13 @@ test('without private files the browser\'s cache keeps models, resumes them and 
   const { failure, hows } = await open(tab, server.url('/cached.gguf'));
   assert.equal(failure, null);
   assert.deepEqual(hows, ['begun', 'broken', 'resumed']);
-  const { tokens } = await ask(tab, GOLDEN.prompt, { 'max-tokens': '8' });
+  const { tokens } = await ask(tab, 'abc', { 'max-tokens': '8' });
   assert.match(await tab.locator('lantern-chat [part=notice]').innerText(), /models lie in its cache/);
   const asked = server.requests.length;
   await tab.reload();
   assert.deepEqual((await open(tab, server.url('/cached.gguf'))).hows, ['stored']);
   assert.equal(server.requests.length, asked);
-  assert.deepEqual((await ask(tab, GOLDEN.prompt, { 'max-tokens': '8' })).tokens, tokens);
+  assert.deepEqual((await ask(tab, 'abc', { 'max-tokens': '8' })).tokens, tokens);
   await close();
 });
 
@@ -347,7 +358,7 @@ test('without any storage and without locks models lie in memory, and the page s
   assert.equal(failure, null);
   assert.deepEqual(hows, ['begun', 'broken', 'resumed']);
   assert.match(await tab.locator('lantern-chat [part=notice]').innerText(), /the model lies in memory/);
-  assert.equal((await ask(tab, GOLDEN.prompt, { 'max-tokens': '8' })).tokens.length, 8);
+  assert.equal((await ask(tab, 'abc', { 'max-tokens': '8' })).tokens.length, 8);
   await close();
 });
 
@@ -394,7 +405,7 @@ for (const colorScheme of ['light', 'dark']) {
     const opener = tab.getByRole('button', { name: 'Choose a model…' });
     await opener.click();
     const panel = tab.getByRole('dialog', { name: 'Models' });
-    await panel.getByText('Lantern stories').waitFor();
+    await panel.getByText('Lantern chat').waitFor();
     await assertAccessible(tab, 'the panel');
     const wide = await tab.evaluate(() => {
       const dialog = document.querySelector('lantern-chat').shadowRoot.querySelector('dialog');
@@ -443,7 +454,7 @@ for (const colorScheme of ['light', 'dark']) {
     assert.deepEqual(await stored(tab), []);
     await tab.keyboard.press('Escape');
     assert.equal(await panel.isVisible(), false);
-    assert.equal((await ask(tab, GOLDEN.prompt, { 'max-tokens': '4' })).tokens.length, 4, 'the loaded model goes on');
+    assert.equal((await ask(tab, 'abc', { 'max-tokens': '4' })).tokens.length, 4, 'the loaded model goes on');
 
     // Another address, typed.
     await opener.click();

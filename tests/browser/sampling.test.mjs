@@ -16,8 +16,9 @@ for (const [device, tier] of [['gpu', 'software'], ['cpu', '']]) {
       async ({ device, tier }) => {
         const { Engine } = await import('/lantern/engine.js');
         const { ChatSession } = await import('/lantern/chat-session.js');
-        const sources = [{ url: new URL('/models/lantern-stories.q8_0.gguf', location.href).href }];
+        const sources = [{ url: new URL('/models/lantern-chat.q8_0.gguf', location.href).href }];
         const session = await new Engine().open(ChatSession, { sources, device, tier });
+        session.story = true;
         globalThis.say = async (sampling) => {
           session.reset();
           let shown = '';
@@ -40,7 +41,7 @@ for (const [device, tier] of [['gpu', 'software'], ['cpu', '']]) {
     const warm = { temperature: 1.2, topK: 20, topP: 0.97, minP: 0.01, repeatPenalty: 1.1, repeatLastN: 32 };
     const drawn = await say(warm);
     t.diagnostic(`${drawn.bytes} bytes a token; ${drawn.text}`);
-    // 64 logits and their ids, and of 64 recent tokens theirs: the vocabulary has 2048.
+    // 64 logits and their ids, and of 64 recent tokens theirs: the vocabulary has 4096.
     assert.equal(drawn.bytes, 768);
     assert.deepEqual(await say(warm), drawn);
     assert.notDeepEqual((await say({ ...warm, seed: 6 })).tokens, drawn.tokens);

@@ -198,8 +198,8 @@ export class LanternChat extends LanternElement {
   #announceModel(model = null) {
     const own = this.#isOwn();
     const facts = model ? `${format.parameters(model.parameters)} in ${model.weights}, ${format.bytes(model.bytes)}` : own ? EMBEDDED.about : '';
-    const called = own ? EMBEDDED.name : (this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '');
-    this.#view?.naming(model?.name ?? called, facts, { own, chosen: this.#chosen !== null });
+    const called = this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '';
+    this.#view?.naming(own ? EMBEDDED.name : (model?.name ?? called), facts, { own, chosen: this.#chosen !== null });
     this.#view?.know(model ?? (own ? EMBEDDED.known : null));
   }
 
