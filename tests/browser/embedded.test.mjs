@@ -58,7 +58,7 @@ test('a question is answered in turns, an opening is gone on with, and the choic
   assert.equal(await lines(), 1, 'and it goes on without a word');
 
   await page.getByRole('button', { name: 'New story' }).click();
-  await page.getByRole('radio', { name: 'Ask' }).focus();
+  await page.getByRole('radio', { name: 'Begin a story' }).focus();
   assert.equal(await page.getByRole('radio', { name: 'Begin a story' }).isChecked(), true, 'it is still a story that is meant');
   await page.keyboard.press('ArrowLeft');
   assert.equal(await chat(page, 'input').getAttribute('placeholder'), 'Ask something…');

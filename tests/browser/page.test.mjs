@@ -54,7 +54,7 @@ test('the chat page is painted and can be typed into before the engine arrives',
   const here = await visit(chromium, 'chat.html', { prepare: holdWasm });
   await here.page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0);
   await state(here.page, 'loading');
-  await here.page.getByText('Ask something, or begin a story…', { exact: true }).first().waitFor();
+  await here.page.getByText('Ask, or begin a story…', { exact: true }).first().waitFor();
   const input = here.page.locator('lantern-chat [part=input]');
   await input.fill('A lamp in the window');
   assert.equal(await input.inputValue(), 'A lamp in the window');

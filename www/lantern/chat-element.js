@@ -165,6 +165,7 @@ export class LanternChat extends LanternElement {
     try {
       if (stop.signal.aborted) throw cancelled();
       this.setState('loading');
+      this.#progress({ stage: 'code', done: 0, total: 0 });
       Object.assign(view.models, { used: nameOf(this.#source()), ready: false });
       this.#announceModel();
       const session = await this.engine.open(

@@ -77,7 +77,7 @@ export class ChatView {
 
     this.image = h('img', { part: 'poster', alt: '', hidden: true });
     // The page's own poster speaks of the page's own model; one that the visitor chose gets a greeting that fits it.
-    this.poster = h('slot', { name: 'poster' }, greeting('Ask something, or begin a story…',
+    this.poster = h('slot', { name: 'poster' }, greeting('Ask, or begin a story…',
       'A small language model answers here, on your own device. Nothing you type leaves this page.'));
     this.headline = h('p', { class: 'headline' });
     this.chosen = h('div', {}, this.headline,
@@ -85,7 +85,7 @@ export class ChatView {
     this.questions = this.#tries('Ask', 'question', QUESTIONS, 'conversation');
     this.openings = this.#tries('Begin a story', 'opening', OPENINGS, 'story');
     this.cost = h('p', { class: 'cost', hidden: true });
-    this.empty = h('div', { class: 'empty' }, this.image, this.poster, this.chosen, this.questions, this.openings, this.cost);
+    this.empty = h('div', { class: 'empty' }, this.image, this.poster, this.chosen, h('div', { class: 'suggestions' }, this.questions, this.openings), this.cost);
     this.turns = h('div', { class: 'turns', part: 'text' });
     this.note = h('p', { class: 'note', part: 'note' });
     this.failure = new FailurePanel();
@@ -158,7 +158,7 @@ export class ChatView {
       this.wish(kind);
       this.actions.submit(text);
     };
-    return h('div', { class: 'tries' }, h('p', { class: 'label', textContent: label }),
+    return h('div', { class: 'tries', 'data-kind': kind }, h('p', { class: 'label', textContent: label }),
       h('ul', { class: 'chips', 'aria-label': `${label}: try one` }, ...texts.map((text) =>
         h('li', {}, h('button', { type: 'button', class: 'chip', part, textContent: text, on: { click: () => send(text) } })))));
   }
@@ -214,6 +214,7 @@ export class ChatView {
     this.context.label.textContent = name;
     this.again.textContent = again;
     this.headline.textContent = begin;
+    this.empty.dataset.kind = this.kind ?? 'unknown';
     this.kinds.hidden = this.begun || !this.#known?.chat;
     this.openings.hidden = !this.#own && this.#known?.chat !== false;
     this.#buttons();

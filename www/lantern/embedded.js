@@ -15,15 +15,16 @@ export const EMBEDDED = {
 
 /** What it was taught to answer. */
 export const QUESTIONS = [
-  'What is Lantern?',
+  'Who are you?',
   'Tell me a joke.',
   'Why is the sky blue?',
   'Tell me a story about a fox.',
-  'There are 4 boxes with 6 pencils in each box. How many pencils are there in all?',
+  'What is 7 + 8?',
 ];
 
 /** What any model goes on with; ours to the end of the story. */
 export const OPENINGS = [
   'Once upon a time, there was a little dragon named Milo.',
   'One day, a girl named Lily found a key in the garden.',
+  'Tom and his dog Rex went to the moon.',
 ];
