@@ -255,8 +255,7 @@ export class LanternChat extends LanternElement {
       await this.start();
     } catch (thrown) {
       // Stopped or failed before a word was written: the visitor's words go back to where they can be sent again.
-      view.clear();
-      view.input.value ||= text;
+      view.giveBack(text);
       this.#retry = () => void this.ask(view.takeInput()).catch(() => {});
       throw thrown;
     }

@@ -334,6 +334,13 @@ export class ChatView {
     this.#follow();
   }
 
+  /** Words that were not answered, to be sent again; unless others are in the field by now. @param {string} text */
+  giveBack(text) {
+    this.clear();
+    this.input.value ||= text;
+    this.#buttons();
+  }
+
   clear() {
     this.begun = false;
     this.settle();
