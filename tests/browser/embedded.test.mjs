@@ -109,9 +109,13 @@ test('a cancelled arrival gives the words back, and the next ones go on with it'
   await state(page, 'idle');
   assert.equal(await chat(page, 'input').inputValue(), 'Tell me a joke.');
   await page.getByText('Your next words go on with it').waitFor();
-  const begun = page.evaluate(() => new Promise((resolve) => document.querySelector('lantern-chat').addEventListener('lantern-progress', ({ detail }) => detail.stage === 'weights' && resolve(detail.how))));
+  await page.evaluate(() => {
+    globalThis.hows = new Set();
+    document.querySelector('lantern-chat').addEventListener('lantern-progress', ({ detail: { stage, how } }) => stage === 'weights' && globalThis.hows.add(how));
+  });
   await chat(page, 'send').click();
-  assert.equal(await begun, 'resumed');
+  await state(page, 'running', 'ready');
+  assert.deepEqual(await page.evaluate(() => [...globalThis.hows]), ['checking', 'resumed']);
   await state(page, 'ready');
   await close();
 });
