@@ -118,6 +118,23 @@ fn written(name: &str, messages: &[Message]) -> String {
     template.render(messages).unwrap().unwrap()
 }
 
+/// The page offers instructions only where they reach the model.
+#[test]
+fn it_is_known_whether_a_system_prompt_reaches_the_model() {
+    let takes = |template: Option<&str>| both(spm(&SPECIALS), template).1.takes_instructions();
+    assert!(takes(Some("{% for m in messages %}{{ m.role }}{{ m.content }}{% endfor %}")));
+    let left_out = "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}";
+    assert!(!takes(Some(left_out)));
+    let own = "be brief{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}";
+    assert!(!takes(Some(own)));
+    let refused =
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}";
+    assert!(!takes(Some(refused)));
+    for file_name in ["llama-2-chat", "llama-3-instruct"] {
+        assert!(takes(Some(&file(file_name))), "{file_name}");
+    }
+}
+
 #[test]
 fn templates_write_what_their_models_were_trained_on() {
     assert_eq!(
