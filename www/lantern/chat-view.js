@@ -373,7 +373,7 @@ export class ChatView {
     const { tokensPerSecond: rate, firstTokenMs, bytesPerToken, held, seed } = numbers;
     this.speed.set(rate ? `${format.short(rate)} tokens/s` : '—', firstTokenMs ? `first after ${format.milliseconds(firstTokenMs)}` : 'measured as it runs');
     this.reads.set(bytesPerToken ? format.bytes(bytesPerToken) : '—', bytesPerToken && rate ? `${format.bytes(bytesPerToken * rate)}/s in all` : 'weights and cache');
-    this.context.set(model ? `${held ?? 0} of ${model.context.toLocaleString('en')} tokens` : '—', seed === undefined ? "the model's memory" : `seed ${seed}`);
+    this.context.set(model ? `${held ?? 0} of ${model.context.toLocaleString('en')}` : '—', seed === undefined ? "tokens in the model's memory" : `tokens, seed ${seed}`);
   }
 
   /** @param {Stats | null} stats */
