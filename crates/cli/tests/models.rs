@@ -33,7 +33,10 @@ fn the_models_of_a_site_come_first_with_their_files() {
     assert_eq!((listed[0]["id"].as_str(), listed[0]["file"].as_str()), (entry["id"].as_str(), Some(path(&file))));
     assert_eq!(listed[1]["file"], serde_json::Value::Null);
     let text = String::from_utf8(lantern(&["models", "--site", path(&folder)], b"").stdout).unwrap();
-    assert!(text.starts_with("smollm2-135m-instruct\n") && text.contains(&format!("here: {}\n", path(&file))), "{text}");
+    assert!(
+        text.starts_with("smollm2-135m-instruct\n") && text.contains(&format!("here: {}\n", path(&file))),
+        "{text}"
+    );
     fs::write(folder.join("site.json"), "[]").unwrap();
     fails(&["models", "--site", path(&folder)], b"", "catalogue.site", "site.json");
 }

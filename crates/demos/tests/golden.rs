@@ -58,7 +58,8 @@ fn continues_the_story<E: Executor>(executor: &Rc<E>, rounds_activations: bool) 
 /// on with, and an answer to a question.
 fn answers_as_the_embedded_model<E: Executor>(executor: &Rc<E>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let golden: Json = serde_json::from_slice(&std::fs::read(root.join("tests/cases/chat/golden.json")).unwrap()).unwrap();
+    let golden: Json =
+        serde_json::from_slice(&std::fs::read(root.join("tests/cases/chat/golden.json")).unwrap()).unwrap();
     let file = std::fs::read(root.join("www/models").join(golden["file"].as_str().unwrap())).unwrap();
     let mut session = open(executor, &file, &LoadOptions::default()).unwrap();
     let device = executor.describe();

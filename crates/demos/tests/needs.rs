@@ -20,8 +20,7 @@ use pollster::block_on;
 fn the_embedded_model_is_the_first_and_as_the_catalogue_says() {
     let entries = catalogue().unwrap();
     let embedded = &entries[0];
-    let bytes =
-        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/models/lantern-chat.q8_0.gguf")).unwrap();
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/models/lantern-chat.q8_0.gguf")).unwrap();
     assert_eq!((embedded.url.as_str(), embedded.exact), ("lantern-chat.q8_0.gguf", true));
     assert_eq!(embedded.bytes, bytes.len() as u64);
     assert_eq!(embedded.sha256.as_deref(), Some(sha256_hex(&bytes).as_str()));
@@ -80,7 +79,10 @@ fn a_sites_own_models_come_first_and_in_the_place_of_the_catalogues() {
     let list = serde_json::json!({ "models": [published()] }).to_string();
     let (plain, entries) = (catalogue().unwrap(), catalogue_with(&list).unwrap());
     let own = &entries[0];
-    assert_eq!((own.id.as_str(), own.bytes, own.exact, own.on_site()), ("smollm2-135m-instruct", 98_362_432, true, true));
+    assert_eq!(
+        (own.id.as_str(), own.bytes, own.exact, own.on_site()),
+        ("smollm2-135m-instruct", 98_362_432, true, true)
+    );
     assert_numbers_agree(own);
     assert_eq!(entries.len(), plain.len(), "it takes the place of the catalogue's own");
     assert_eq!(entries[1], plain[0], "then the catalogue, in its order");

@@ -8,8 +8,8 @@ use wasm_bindgen::JsValue;
 use crate::asked::absolute;
 use crate::host::Limits;
 use crate::js;
-use crate::site;
 use crate::library::{Kept, Library, kept, open_shelf};
+use crate::site;
 
 /// Gives `ModelList` of `www/lantern/protocol.js`. `base`: the folder of the page's own models.
 pub async fn models(library: &Library, base: &str, processor: Processor, limits: Limits) -> Result<JsValue> {

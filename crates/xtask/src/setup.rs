@@ -90,7 +90,8 @@ pub fn pip() -> Result<Command> {
     if let Some(pip) = find_pip() {
         return Ok(pip);
     }
-    apt_install(&["python3-pip"]).context("Python's pip, which knows where the package index is (or set PIP_INDEX_URL)")?;
+    apt_install(&["python3-pip"])
+        .context("Python's pip, which knows where the package index is (or set PIP_INDEX_URL)")?;
     find_pip().context("pip does not run after its installation: set PIP_INDEX_URL to the address of a package index")
 }
 

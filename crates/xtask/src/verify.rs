@@ -2,8 +2,8 @@
 
 use crate::bench::keep;
 use crate::process::{output, run_lines};
-use crate::{model, root};
 use crate::test::cargo_test;
+use crate::{model, root};
 use anyhow::{Context, Result, bail};
 use std::process::Command;
 

@@ -79,8 +79,7 @@ pub fn catalogue_with(list: &str) -> Result<Vec<Entry>> {
         let remedy = "whoever runs this site: correct models/site.json, or remove it and build the site again";
         Error::new("catalogue.site", format!("the site's list of its own models (site.json) {cause}"), remedy)
     };
-    let Catalogue { models } =
-        serde_json::from_str(list).map_err(|error| unfit(format!("cannot be read: {error}")))?;
+    let Catalogue { models } = serde_json::from_str(list).map_err(|error| unfit(format!("cannot be read: {error}")))?;
     let mut entries: Vec<Entry> = Vec::new();
     for entry in models {
         if entries.iter().any(|other| other.id == entry.id) {

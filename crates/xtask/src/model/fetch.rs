@@ -22,7 +22,16 @@ const TOO_LARGE: i32 = 63;
 /// curl, for the web's addresses alone, a dead connection noticed after half a minute.
 pub fn curl() -> Command {
     let mut curl = Command::new("curl");
-    curl.args(["--fail", "--location", "--globoff", "--show-error", "--proto", "=http,https", "--proto-redir", "=http,https"]);
+    curl.args([
+        "--fail",
+        "--location",
+        "--globoff",
+        "--show-error",
+        "--proto",
+        "=http,https",
+        "--proto-redir",
+        "=http,https",
+    ]);
     curl.args(["--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "30"]);
     curl
 }
@@ -82,7 +91,9 @@ pub fn whole(part: &Path, file: &Wheel, address: impl FnOnce() -> Result<String>
 fn begin_anew(part: &Path, anew: &mut bool, why: &str) -> Result<()> {
     std::fs::remove_file(part).with_context(|| format!("could not remove {}", part.display()))?;
     if *anew {
-        bail!("{why}, and so it was when fetched from its first byte: try again later, or set PIP_INDEX_URL to another index");
+        bail!(
+            "{why}, and so it was when fetched from its first byte: try again later, or set PIP_INDEX_URL to another index"
+        );
     }
     println!("{why}: it is fetched from its first byte");
     *anew = true;
@@ -99,7 +110,14 @@ struct Attempt {
 fn attempt(url: &str, from: u64, bytes: u64, part: &Path) -> Result<Attempt> {
     let mut curl = curl();
     curl.arg(if std::io::stderr().is_terminal() { "--progress-bar" } else { "--silent" });
-    curl.args(["--continue-at", &from.to_string(), "--max-filesize", &bytes.to_string(), "--write-out", "%{http_code}"]);
+    curl.args([
+        "--continue-at",
+        &from.to_string(),
+        "--max-filesize",
+        &bytes.to_string(),
+        "--write-out",
+        "%{http_code}",
+    ]);
     curl.arg("--output").arg(part).args(["--url", url]);
     let output = curl.stderr(Stdio::inherit()).output().context("could not start curl")?;
     let status = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(0);

@@ -19,7 +19,15 @@ pub fn address(package: &str, file: &str) -> Result<String> {
 pub fn address_in(index: &str, package: &str, file: &str) -> Result<String> {
     let page = format!("{}/{package}/", index.trim_end_matches('/'));
     let mut curl = curl();
-    curl.args(["--silent", "--max-filesize", PAGE, "--header", "accept: text/html", "--write-out", "\n%{url_effective}"]);
+    curl.args([
+        "--silent",
+        "--max-filesize",
+        PAGE,
+        "--header",
+        "accept: text/html",
+        "--write-out",
+        "\n%{url_effective}",
+    ]);
     let answer = output(curl.args(["--url", &page])).with_context(|| {
         format!("the package index could not be asked for {package}: check the connection, or set PIP_INDEX_URL")
     })?;
@@ -42,7 +50,9 @@ fn index() -> Result<String> {
     let index = default_index(&String::from_utf8_lossy(&help))
         .context("this pip does not say which package index it uses: set PIP_INDEX_URL to its address")?;
     if index.contains("****") {
-        bail!("pip's package index takes a password, which pip keeps to itself: set PIP_INDEX_URL to the whole address");
+        bail!(
+            "pip's package index takes a password, which pip keeps to itself: set PIP_INDEX_URL to the whole address"
+        );
     }
     Ok(index)
 }
@@ -97,7 +107,10 @@ mod tests {
         let help = "  --no-clean   Leave files.\n  -i, --index-url <url>       Base URL of the Python Package Index (default \
                     https://index.example/simple). This should point to a repository.\n  --extra-index-url <url>  Extra (default 1)";
         assert_eq!(default_index(help).as_deref(), Some("https://index.example/simple"));
-        assert_eq!(default_index("--index-url <url> Base URL.\n --extra-index-url <url> (default http://no.example)"), None);
+        assert_eq!(
+            default_index("--index-url <url> Base URL.\n --extra-index-url <url> (default http://no.example)"),
+            None
+        );
         assert_eq!(default_index("Usage: pip"), None);
     }
 

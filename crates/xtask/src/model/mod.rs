@@ -60,7 +60,10 @@ struct Member<'a> {
 
 impl Published {
     fn text(&self, pointer: &str) -> Result<&str> {
-        self.entry.pointer(pointer).and_then(|value| value.as_str()).with_context(|| format!("the entry has no {pointer}"))
+        self.entry
+            .pointer(pointer)
+            .and_then(|value| value.as_str())
+            .with_context(|| format!("the entry has no {pointer}"))
     }
 
     /// The licence first: a model is never there without it.

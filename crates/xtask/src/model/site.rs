@@ -45,5 +45,8 @@ pub fn write(folder: &Path) -> Result<()> {
 }
 
 fn unreadable(path: &Path) -> String {
-    format!("{} is no list of models: give it the form of catalogue.json, or remove it, and it is written anew", path.display())
+    format!(
+        "{} is no list of models: give it the form of catalogue.json, or remove it, and it is written anew",
+        path.display()
+    )
 }
