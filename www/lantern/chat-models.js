@@ -92,7 +92,7 @@ export class ModelsPanel {
     const size = model.bytes === 0 ? '' : `${model.exact ? '' : 'About '}${format.bytes(model.bytes)}`;
     const here = model.whole ? `On this device, ${format.bytes(model.stored)}`
       : model.stored > 0 ? `${model.bytes ? format.bytesOf(model.stored, model.bytes) : format.bytes(model.stored)} on this device`
-      : size && `${size} to fetch`;
+      : size && (model.site ? `On this site, ${size}` : `${size} to fetch`);
     const facts = [here, model.needs ? `${format.bytes(model.needs)} of memory` : ''].filter(Boolean).join('\u00a0· ');
     const licence = model.licence
       && h('a', { href: model.licence.url, target: '_blank', rel: 'noreferrer', textContent: model.licence.name, 'aria-label': `${model.licence.name}: licence of ${model.name}` });

@@ -47,8 +47,8 @@
  * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo, kept: Failure | null}} Opened */
 
 /** A model that can be had, or that is here. `id`: in the catalogue. `bytes`: of its file, 0 where nobody said; `exact` or
- * rounded. `needs`: bytes of this device's memory, 0 where unknown. `stored`: bytes of it that are here, `whole` or a part. `verdict`:
- * whether this device can run it, `reason` why not.
+ * rounded. `site`: it lies on the page's own site, and no other host is asked for it. `needs`: bytes of this device's memory, 0
+ * where unknown. `stored`: bytes of it that are here, `whole` or a part. `verdict`: whether this device can run it, `reason` why not.
  * @typedef {object} ListedModel
  * @property {string | null} id
  * @property {string} key
@@ -59,6 +59,7 @@
  * @property {string} type
  * @property {number} bytes
  * @property {boolean} exact
+ * @property {boolean} site
  * @property {number} needs
  * @property {number} stored
  * @property {boolean} whole

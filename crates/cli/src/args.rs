@@ -24,8 +24,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Turn standard input, verbatim, into token ids: {"ids": […]}
     Tokenize(Tokenize),
-    /// List the models of the page's catalogue, with their addresses and what they take
-    Models(Json),
+    /// List the models that the page offers, with their addresses and what they take
+    Models(Models),
     /// List the processor and every graphics adapter, with tiers and limits
     Devices(Json),
     /// Find the first operation at which an executor parts from the reference, and by how much
@@ -83,6 +83,15 @@ pub struct Json {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Models {
+    /// Folder of a site's own models: what its site.json lists comes first
+    #[arg(long, value_name = "FOLDER", default_value = "www/models")]
+    pub site: PathBuf,
+    #[command(flatten)]
+    pub json: Json,
 }
 
 #[derive(Args)]

@@ -1,16 +1,35 @@
-//! `lantern models`: the catalogue that the page offers, and what each of it takes. Nothing is fetched.
+//! `lantern models`: the models that the page offers, the site's own first, and what each of them takes. Nothing is fetched.
 
-use lantern_demos::chat::{LoadOptions, Processor, catalogue, entry_needs};
-use lantern_graph::Result;
+use std::io::ErrorKind;
+
+use lantern_demos::chat::{Entry, LoadOptions, Processor, catalogue, catalogue_with, entry_needs};
+use lantern_graph::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::args::Json;
+use crate::args::Models;
 use crate::output;
 
-pub fn run(args: &Json) -> Result<()> {
+/// As the page of that site lists them. A folder without a list is a site without models of its own.
+fn entries(args: &Models) -> Result<Vec<Entry>> {
+    let path = args.site.join("site.json");
+    match std::fs::read_to_string(&path) {
+        Ok(list) => catalogue_with(&list),
+        Err(error) if error.kind() == ErrorKind::NotFound => catalogue(),
+        Err(error) => Err(Error::new(
+            "catalogue.site",
+            format!("{} cannot be read: {error}", path.display()),
+            "give another folder with --site, or make the file readable",
+        )),
+    }
+}
+
+pub fn run(args: &Models) -> Result<()> {
     let options = LoadOptions::default();
     let (mut all, mut text) = (Vec::new(), String::new());
-    for entry in catalogue()? {
+    for entry in entries(args)? {
+        // What lies in the site's folder can be given to `chat --model`.
+        let file = args.site.join(&entry.url);
+        let file = (entry.on_site() && file.is_file()).then(|| file.display().to_string());
         let cpu = entry_needs(&entry, &options, Processor::Cpu)?.total();
         let gpu = entry_needs(&entry, &options, Processor::Gpu)?.total();
         let about = if entry.exact { "" } else { "about " };
@@ -25,7 +44,7 @@ pub fn run(args: &Json) -> Result<()> {
             mb(gpu),
             mb(cpu),
             entry.licence.name,
-            entry.url
+            file.as_ref().map_or(entry.url.clone(), |file| format!("here: {file}"))
         );
         all.push(json!({
             "id": entry.id,
@@ -33,6 +52,7 @@ pub fn run(args: &Json) -> Result<()> {
             "about": entry.about,
             "family": entry.family,
             "url": entry.url,
+            "file": file,
             "licence": {"name": entry.licence.name, "url": entry.licence.url},
             "bytes": entry.bytes,
             "exact": entry.exact,
@@ -43,5 +63,5 @@ pub fn run(args: &Json) -> Result<()> {
             "needs": {"gpu": gpu, "cpu": cpu},
         }));
     }
-    if args.json { output::json(&Value::Array(all)) } else { output::text(&text) }
+    if args.json.json { output::json(&Value::Array(all)) } else { output::text(&text) }
 }

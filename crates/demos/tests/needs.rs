@@ -7,7 +7,8 @@ use std::rc::Rc;
 use common::{SMALL, Sizes, each_gpu, open, random_ids, random_model};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{
-    Device, Fit, LoadOptions, Needs, Processor, catalogue, check, entry_needs, find_entry, memory_for_files, needs,
+    Device, Entry, Fit, LoadOptions, Needs, Processor, catalogue, catalogue_with, check, entry_needs, find_entry,
+    memory_for_files, needs,
 };
 use lantern_gpu::Tier;
 use lantern_graph::{Cancel, Executor};
@@ -42,29 +43,74 @@ fn every_entry_is_sound() {
             "{} is there twice",
             entry.id
         );
-        assert_eq!(find_entry(&entry.id).unwrap(), *entry);
+        assert_eq!(find_entry(entries.clone(), &entry.id).unwrap(), *entry);
         let id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
         assert!(entry.id.chars().all(id) && !entry.id.ends_with(".gguf"), "{}", entry.id);
         if at > 0 {
             lantern_weights::download::check_address(&entry.url).unwrap();
             lantern_weights::download::check_address(&entry.licence.url).unwrap();
         }
-        // The page's rounded size of the file against the weights that the numbers make: a wrong number shows. A file has a
-        // vocabulary besides, up to 8 MB of them.
-        let (file, weights) = (entry.bytes as f64, entry.weight_bytes(Processor::Cpu).unwrap() as f64);
-        let vocabulary = file - weights;
-        assert!(
-            vocabulary > -0.02 * file && vocabulary < 0.02 * file + 8e6,
-            "{}: {weights} in a file of {file}",
-            entry.id
-        );
-        for processor in [Processor::Cpu, Processor::Gpu] {
-            let needs = entry_needs(entry, &LoadOptions::default(), processor).unwrap();
-            assert!(needs.cache > 0 && needs.work > 0 && needs.work < 200_000_000, "{}: {needs:?}", entry.id);
-        }
+        assert_numbers_agree(entry);
     }
-    let error = find_entry("nonsense").unwrap_err();
+    let error = find_entry(entries, "nonsense").unwrap_err();
     assert!(error.code == "catalogue.unknown" && error.remedy.contains("tinyllama-1.1b-chat"), "{error}");
+}
+
+/// The page's rounded size of the file against the weights that the numbers make: a wrong number shows. A file has a
+/// vocabulary besides, up to 8 MB of them.
+fn assert_numbers_agree(entry: &Entry) {
+    let (file, weights) = (entry.bytes as f64, entry.weight_bytes(Processor::Cpu).unwrap() as f64);
+    let vocabulary = file - weights;
+    assert!(vocabulary > -0.02 * file && vocabulary < 0.02 * file + 8e6, "{}: {weights} in a file of {file}", entry.id);
+    for processor in [Processor::Cpu, Processor::Gpu] {
+        let needs = entry_needs(entry, &LoadOptions::default(), processor).unwrap();
+        assert!(needs.cache > 0 && needs.work > 0 && needs.work < 200_000_000, "{}: {needs:?}", entry.id);
+    }
+}
+
+/// The entry of the model that `cargo xtask model smollm2-135m` fetches.
+fn published() -> serde_json::Value {
+    let text = include_str!("../../xtask/src/model/smollm2-135m.json");
+    serde_json::from_str::<serde_json::Value>(text).unwrap()["entry"].take()
+}
+
+#[test]
+fn a_sites_own_models_come_first_and_in_the_place_of_the_catalogues() {
+    let list = serde_json::json!({ "models": [published()] }).to_string();
+    let (plain, entries) = (catalogue().unwrap(), catalogue_with(&list).unwrap());
+    let own = &entries[0];
+    assert_eq!(
+        (own.id.as_str(), own.bytes, own.exact, own.on_site()),
+        ("smollm2-135m-instruct", 98_362_432, true, true)
+    );
+    assert_numbers_agree(own);
+    assert_eq!(entries.len(), plain.len(), "it takes the place of the catalogue's own");
+    assert_eq!(entries[1], plain[0], "then the catalogue, in its order");
+    assert_eq!(find_entry(entries.clone(), "smollm2-135m-instruct").unwrap(), *own);
+    assert_eq!(find_entry(plain.clone(), "smollm2-135m-instruct").map(|entry| entry.on_site()), Ok(false));
+    assert_eq!(catalogue_with("{\"models\": []}").unwrap(), plain);
+    assert!(plain.iter().skip(1).all(|entry| !entry.on_site()) && plain[0].on_site());
+}
+
+#[test]
+fn a_sites_list_that_cannot_be_used_says_what_is_wrong() {
+    let with = |key: &str, value: serde_json::Value| {
+        let mut entry = published();
+        entry[key] = value;
+        serde_json::json!({ "models": [entry] }).to_string()
+    };
+    for (list, words) in [
+        ("<!doctype html>".to_owned(), "cannot be read"),
+        (with("nonsense", 1.into()), "nonsense"),
+        (with("url", "https://elsewhere.example/m.gguf".into()), "no file beside it"),
+        (with("url", "../../m.gguf".into()), "no file beside it"),
+        (with("type", "Q9_9".into()), "Q9_9"),
+        (with("kv_heads", 2.into()), "wrong numbers"),
+        (serde_json::json!({ "models": [published(), published()] }).to_string(), "twice"),
+    ] {
+        let error = catalogue_with(&list).unwrap_err();
+        assert!(error.code == "catalogue.site" && error.cause.contains(words), "{list}: {error}");
+    }
 }
 
 /// Weights dominate, as they do in real models.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use js_sys::{Array, Function};
-use lantern_demos::chat::{Processor, find_entry};
+use lantern_demos::chat::{Entry, Processor, catalogue, find_entry};
 use lantern_graph::{Cancel, Error, Result};
 use lantern_weights::download::{Look, Target, check_address};
 use wasm_bindgen::closure::Closure;
@@ -17,7 +17,8 @@ use web_sys::Blob;
 use crate::blob::BlobSource;
 use crate::host::Given;
 use crate::js;
-use crate::library::{Library, obtain};
+use crate::library::{Library, has_whole, obtain};
+use crate::site;
 use crate::storage::{Source, WebPart};
 
 pub enum Asked {
@@ -39,18 +40,23 @@ impl Asked {
 /// `sources`: `ModelSource[]` of `www/lantern/protocol.js`.
 ///
 /// # Errors
-/// `web.request`, `catalogue.unknown`, `download.address`.
-pub fn read(sources: &Array) -> Result<Vec<Asked>> {
-    sources.iter().map(|source| read_one(&source)).collect()
+/// `web.request`, `catalogue.unknown`, `download.address`; as [`site::entries`].
+pub async fn read(sources: &Array, library: &Library) -> Result<Vec<Asked>> {
+    let mut asked = Vec::new();
+    for source in sources.iter() {
+        asked.push(read_one(&source, library).await?);
+    }
+    Ok(asked)
 }
 
-fn read_one(source: &JsValue) -> Result<Asked> {
+async fn read_one(source: &JsValue, library: &Library) -> Result<Asked> {
     if let Ok(file) = js::field(source, "file").dyn_into::<Blob>() {
         return Ok(Asked::File(file));
     }
     if let Some(id) = js::field(source, "model").as_string() {
-        let entry = find_entry(&id)?;
-        let url = absolute(&entry.url, &js::string(source, "base")?);
+        let base = js::string(source, "base")?;
+        let entry = named(&id, &base, library).await?;
+        let url = absolute(&entry.url, &base);
         return Ok(Asked::Listed(entry.target(url), entry.weight_bytes(Processor::Cpu)?));
     }
     let url = js::string(source, "url")?;
@@ -61,6 +67,23 @@ fn read_one(source: &JsValue) -> Result<Asked> {
     let path = url.split(['?', '#']).next().unwrap_or(&url);
     let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(&url).to_owned();
     Ok(Asked::Fetch(Target { url, name, bytes: None, sha256: None }))
+}
+
+/// The model of that name: the site's own where it has one, and then no other host is asked for it.
+async fn named(id: &str, base: &str, library: &Library) -> Result<Entry> {
+    let catalogue = catalogue()?;
+    // The embedded model needs no list, and does not wait for one.
+    if catalogue.first().is_some_and(|embedded| embedded.id == id) {
+        return find_entry(catalogue, id);
+    }
+    match site::entries(library, base).await {
+        Ok(entries) => find_entry(entries, id),
+        // Where the site does not answer, what is here still runs; another host is not asked in its place.
+        Err(error) => match find_entry(catalogue, id) {
+            Ok(entry) if has_whole(library, &entry.target(absolute(&entry.url, base)).key()).await? => Ok(entry),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Addresses in the catalogue are absolute, or names beside the page's own models.

@@ -81,7 +81,7 @@ impl Engine {
     ) -> Answer {
         let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
         let loaded = async {
-            let asked = asked::read(&sources)?;
+            let asked = asked::read(&sources, &library).await?;
             on!(&hosts, host => host.load_model(&demo, asked, &library, &cancel, &progress, &known).await)
         };
         told(loaded.await)

@@ -317,6 +317,15 @@ async fn whole(shelf: &Shelf, key: &str, progress: &Function) -> Result<Option<S
     Ok(Some(Source::of_shelf(part, kept.bytes)))
 }
 
+/// Whether a file is stored here to its last byte.
+///
+/// # Errors
+/// `storage.*`.
+pub async fn has_whole(library: &Library, key: &str) -> Result<bool> {
+    let shelf = open_shelf(library).await?;
+    Ok(kept(&shelf.shelf).await?.iter().any(|kept| kept.key == key && kept.is_whole()))
+}
+
 /// Removes what is stored under a key.
 #[wasm_bindgen]
 pub async fn remove_model(library: Library, key: String) -> crate::Answer {

@@ -9,6 +9,7 @@ use crate::asked::absolute;
 use crate::host::Limits;
 use crate::js;
 use crate::library::{Kept, Library, kept, open_shelf};
+use crate::site;
 
 /// Gives `ModelList` of `www/lantern/protocol.js`. `base`: the folder of the page's own models.
 pub async fn models(library: &Library, base: &str, processor: Processor, limits: Limits) -> Result<JsValue> {
@@ -24,7 +25,12 @@ pub async fn models(library: &Library, base: &str, processor: Processor, limits:
     };
     let used: u64 = here.iter().map(|kept| kept.bytes).sum();
     let models = Array::new();
-    for entry in catalogue()? {
+    // Without its own list a site still has the catalogue, and says what is wrong.
+    let (entries, no_list) = match site::entries(library, base).await {
+        Ok(entries) => (entries, None),
+        Err(error) => (catalogue()?, Some(error)),
+    };
+    for entry in entries {
         let target = entry.target(absolute(&entry.url, base));
         let found = here.iter().position(|kept| kept.key == target.key()).map(|at| here.swap_remove(at));
         models.push(&listed(&entry, &target.url, &target.key(), base, found.as_ref(), processor, &device)?);
@@ -37,7 +43,7 @@ pub async fn models(library: &Library, base: &str, processor: Processor, limits:
         ("kind", shelf.kind.into()),
         ("used", (used as f64).into()),
         ("free", free.map_or(JsValue::NULL, |free| (free as f64).into())),
-        ("notice", shelf.notice.as_ref().map_or(JsValue::NULL, js::failure)),
+        ("notice", shelf.notice.or(no_list).as_ref().map_or(JsValue::NULL, js::failure)),
     ]))
 }
 
@@ -70,6 +76,7 @@ fn listed(
         ("type", entry.kind.as_str().into()),
         ("bytes", (if whole { stored } else { entry.bytes } as f64).into()),
         ("exact", (entry.exact || whole).into()),
+        ("site", entry.on_site().into()),
         ("needs", (needs.total() as f64).into()),
         ("stored", (stored as f64).into()),
         ("whole", whole.into()),
@@ -92,6 +99,7 @@ fn stranger(kept: &Kept) -> JsValue {
         ("type", "".into()),
         ("bytes", (journal.and_then(|journal| journal.total()).unwrap_or(0) as f64).into()),
         ("exact", true.into()),
+        ("site", false.into()),
         ("needs", 0.into()),
         ("stored", (kept.bytes as f64).into()),
         ("whole", kept.is_whole().into()),

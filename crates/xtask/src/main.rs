@@ -5,6 +5,7 @@ mod bench_compress;
 mod bench_conv;
 mod counts;
 mod drivers;
+mod model;
 mod notices;
 mod onnx;
 mod process;
@@ -26,6 +27,7 @@ cargo xtask <command>
 
   serve [--port N]   set up, build, and serve the site on localhost (only cargo is needed)
   build              build the page's WebAssembly into www/wasm/ and print its sizes
+  model NAME         fetch a published chat model into www/models/, which the site then offers first: smollm2-135m
   test [--quick]     set up and run every test and lint; --quick: format and native tests only
   verify --full      the comparisons that are too large for the tests, and keep the raw record
   notices            renew the list of crates in THIRD-PARTY.md
@@ -55,6 +57,8 @@ fn run() -> Result<ExitCode> {
             serve::main(Some(port))?;
         }
         ["build"] => web::build()?.print(),
+        ["model", name] => model::main(name)?,
+        ["model"] => bail!("name the model to fetch: one of {}", model::names()),
         ["test"] => return test::main(false),
         ["test", "--quick"] => return test::main(true),
         ["notices"] => notices::write()?,

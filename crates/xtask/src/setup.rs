@@ -1,4 +1,4 @@
-//! What a fresh machine lacks: the wasm target, Chromium, Node, npm packages, cargo-deny.
+//! What a fresh machine lacks: the wasm target, Chromium, Node, npm packages, cargo-deny, curl, pip.
 //!
 //! Each function is a no-op when the thing is there, so that every command may call it.
 
@@ -78,6 +78,33 @@ pub fn npm_packages() -> Result<()> {
     run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&tests))?;
     std::fs::write(stamp, wanted)?;
     Ok(())
+}
+
+/// What fetches over the network: part of Windows and macOS.
+pub fn curl() -> Result<()> {
+    if succeeds(Command::new("curl").arg("--version")) { Ok(()) } else { apt_install(&["curl"]) }
+}
+
+/// pip, which knows the package index of this machine.
+pub fn pip() -> Result<Command> {
+    if let Some(pip) = find_pip() {
+        return Ok(pip);
+    }
+    apt_install(&["python3-pip"])
+        .context("Python's pip, which knows where the package index is (or set PIP_INDEX_URL)")?;
+    find_pip().context("pip does not run after its installation: set PIP_INDEX_URL to the address of a package index")
+}
+
+/// A pip that runs.
+fn find_pip() -> Option<Command> {
+    const PIPS: [&[&str]; 5] =
+        [&["python3", "-m", "pip"], &["python", "-m", "pip"], &["py", "-m", "pip"], &["pip3"], &["pip"]];
+    let command = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        command
+    };
+    PIPS.iter().find(|words| succeeds(command(words).arg("--version"))).map(|words| command(words))
 }
 
 /// cargo-deny from PATH, or built once into `target/tools`. Built without LTO: the released profile takes many times as long,

@@ -69,10 +69,42 @@ pub fn catalogue() -> Result<Vec<Entry>> {
     Ok(read.models)
 }
 
+/// What a site offers that lists models of its own: those first, then the catalogue's. A name that both have is the site's.
+/// `list`: the text of the site's `models/site.json`, which has the catalogue's form, with addresses beside it.
+///
+/// # Errors
+/// `catalogue.site` for a list that cannot be used.
+pub fn catalogue_with(list: &str) -> Result<Vec<Entry>> {
+    let unfit = |cause: String| {
+        let remedy = "whoever runs this site: correct models/site.json, or remove it and build the site again";
+        Error::new("catalogue.site", format!("the site's list of its own models (site.json) {cause}"), remedy)
+    };
+    let Catalogue { models } = serde_json::from_str(list).map_err(|error| unfit(format!("cannot be read: {error}")))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    for entry in models {
+        if entries.iter().any(|other| other.id == entry.id) {
+            return Err(unfit(format!("has {:?} twice", entry.id)));
+        }
+        if !entry.on_site() || entry.url.contains("..") {
+            return Err(unfit(format!("gives {:?} for {:?}, which is no file beside it", entry.url, entry.id)));
+        }
+        let sizes = entry.config(&LoadOptions::default()).and_then(|_| entry.weight_bytes(Processor::Cpu));
+        sizes.map_err(|error| unfit(format!("has wrong numbers for {:?}: {}", entry.id, error.cause)))?;
+        entries.push(entry);
+    }
+    for entry in catalogue()? {
+        if entries.iter().all(|own| own.id != entry.id) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// The one of that name.
+///
 /// # Errors
 /// `catalogue.unknown`, naming those there are.
-pub fn find_entry(id: &str) -> Result<Entry> {
-    let mut entries = catalogue()?;
+pub fn find_entry(mut entries: Vec<Entry>, id: &str) -> Result<Entry> {
     match entries.iter().position(|entry| entry.id == id) {
         Some(at) => Ok(entries.swap_remove(at)),
         None => {
@@ -87,6 +119,11 @@ pub fn find_entry(id: &str) -> Result<Entry> {
 }
 
 impl Entry {
+    /// It lies on the site itself, and no other host is asked for it.
+    pub fn on_site(&self) -> bool {
+        !self.url.contains("://") && !self.url.starts_with('/')
+    }
+
     /// What the executors are told of it. Rotary base and norms' epsilon cost no memory: any will do.
     ///
     /// # Errors
@@ -127,7 +164,7 @@ impl Entry {
     /// # Errors
     /// `catalogue.damaged` for a type this version does not know.
     pub fn weight_bytes(&self, processor: Processor) -> Result<u64> {
-        let mixture = mixture(&self.kind, processor).ok_or_else(|| {
+        let mixture = mixture(&self.kind, self.hidden, processor).ok_or_else(|| {
             let cause = format!("the catalogue has {:?} in {:?}, which this version cannot weigh", self.id, self.kind);
             Error::new("catalogue.damaged", cause, "reload the page")
         })?;
@@ -154,14 +191,16 @@ struct Mixture {
     rest: f64,
 }
 
-/// By the name that such files are given (llama.cpp's `quantize`).
-fn mixture(kind: &str, processor: Processor) -> Option<Mixture> {
+/// By the name that such files are given (llama.cpp's `quantize`). `hidden`: the length of the output projection's rows.
+fn mixture(kind: &str, hidden: usize, processor: Processor) -> Option<Mixture> {
     // A group's scale (and minimum) are halves on the GPU, and a few bits in the file's super-blocks.
     let (q4_k, q5_k, q6_k) = match processor {
         Processor::Cpu => (4.5, 5.5, 6.5625),
         Processor::Gpu => (5.0, 6.0, 7.0),
     };
-    let mixed = |rest, values_and_down| Mixture { output: q6_k, values_and_down, rest };
+    // Rows that are no whole super-blocks of 256 get Q8_0 in its place.
+    let output = if hidden.is_multiple_of(256) { q6_k } else { 8.5 };
+    let mixed = |rest, values_and_down| Mixture { output, values_and_down, rest };
     let whole = |bits| Mixture { output: bits, values_and_down: bits, rest: bits };
     Some(match kind {
         "F32" => whole(32.0),
@@ -171,6 +210,7 @@ fn mixture(kind: &str, processor: Processor) -> Option<Mixture> {
         "Q5_K_M" => mixed(q5_k, (q5_k + q6_k) / 2.0),
         "Q4_K_M" => mixed(q4_k, (q4_k + q6_k) / 2.0),
         "Q4_0" => mixed(4.5, 4.5),
+        "Q4_1" => mixed(5.0, 5.0),
         _ => return None,
     })
 }

@@ -14,7 +14,7 @@ mod session;
 mod stop;
 mod template;
 
-pub use catalogue::{Entry, Licence, catalogue, find_entry};
+pub use catalogue::{Entry, Licence, catalogue, catalogue_with, find_entry};
 pub use check::{Checked, check};
 pub use load::{ChatModel, LoadOptions, warm};
 pub use needs::{Device, Fit, Needs, Processor, entry_needs, memory_for_files, needs};
