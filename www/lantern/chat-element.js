@@ -167,7 +167,7 @@ export class LanternChat extends LanternElement {
       this.#session = session;
       session.onrecovery = (recovery) => this.#recovery(recovery);
       view.words(session.model, this.#chosen !== null);
-      view.device(session.device, [session.kept, session.model?.notice]);
+      view.device(session.device, [session.kept, ...session.model?.notices ?? []]);
       view.models.ready = true;
       this.#show({ held: 0 });
       void this.#memory();
@@ -393,7 +393,7 @@ export class LanternChat extends LanternElement {
       announce(what);
       return;
     }
-    view?.device(device, [this.#session?.kept, this.#session?.model?.notice]);
+    view?.device(device, [this.#session?.kept, ...this.#session?.model?.notices ?? []]);
     view?.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and the text went on.`);
   }
 

@@ -33,8 +33,8 @@
  * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[]}} DeviceInfo */
 
 /** `chat`: it is known how a conversation is written down for it; without that the model continues a text. `parameters` counts
- * weights. `notice`: what the visitor should know of how its file was read.
- * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean, notice: Failure | null}} ModelInfo */
+ * weights. `notices`: what the visitor should know of how its file was read.
+ * @typedef {{name: string, weights: string, parameters: number, bytes: number, context: number, chat: boolean, notices: Failure[]}} ModelInfo */
 
 /** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
  * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */

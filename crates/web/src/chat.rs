@@ -7,7 +7,7 @@ use js_sys::{Function, Uint32Array};
 use lantern_demos::chat::{ChatModel, ChatSession, Finish, GenerateOptions, LoadOptions, Message, Overflow, check};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::download::{Look, Part, Stored};
-use lantern_weights::{ByteSource, Gguf};
+use lantern_weights::{ByteSource, Gguf, Value};
 use wasm_bindgen::JsValue;
 
 use crate::host::{Given, Limits, teller};
@@ -22,7 +22,7 @@ impl<P: Part> Look<P> for Header {
             Err(error) if error.code == Stored::<P>::MORE => return Ok(false),
             read => read?,
         };
-        check(&header, &LoadOptions::default())?;
+        check(&header, &LoadOptions::default())?.check_conversation()?;
         self.0.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
         Ok(true)
     }
@@ -36,8 +36,7 @@ pub async fn load<E: Executor>(
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(ChatModel<E>, JsValue)> {
-    let Given { source, name: file_name } = given;
-    let header = Gguf::read(&source).await?;
+    let header = Gguf::read(&given).await?;
     let parameters: u64 = header.tensors.iter().map(|t| t.elements()).sum();
     limits.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
     // Weights lie in several types in one file; the one most bytes are in gives it its name.
@@ -46,19 +45,19 @@ pub async fn load<E: Executor>(
         *by_type.entry(tensor.ggml_type.name()).or_default() += tensor.bytes;
     }
     let weights = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(String::new(), |(name, _)| name);
-    let named = header.metadata.find_str("general.name")?.map(str::to_owned);
-    let name = named.or(file_name).unwrap_or_else(|| "A model without a name".into());
+    let named = header.metadata.get("general.name").and_then(Value::as_str).map(str::to_owned);
+    let name = named.or(given.name()).unwrap_or_else(|| "A model without a name".into());
 
     let mut tell = teller(progress);
-    let model = ChatModel::load(executor, &source, &LoadOptions::default(), &mut tell, cancel).await?;
+    let model = ChatModel::load(executor, &given, &LoadOptions::default(), &mut tell, cancel).await?;
     let info = js::object(&[
         ("name", name.into()),
         ("weights", weights.into()),
         ("parameters", (parameters as f64).into()),
-        ("bytes", (source.len() as f64).into()),
+        ("bytes", (given.len() as f64).into()),
         ("context", (model.config().context_length as f64).into()),
         ("chat", model.has_template().into()),
-        ("notice", model.tokenizer().notice().map_or(JsValue::NULL, js::failure)),
+        ("notices", js_sys::Array::from_iter(model.notices().iter().map(js::failure)).into()),
     ]);
     Ok((model, info))
 }

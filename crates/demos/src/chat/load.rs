@@ -34,6 +34,7 @@ pub struct ChatModel<E: Executor> {
     weights: Rc<E::Weights>,
     tokenizer: Tokenizer,
     template: ChatTemplate,
+    notices: Vec<Error>,
     config: Config,
     decode: Graph,
     prefill: Graph,
@@ -56,20 +57,6 @@ impl<E: Executor> ChatModel<E> {
     ) -> Result<Self> {
         let gguf = Gguf::read(source).await?;
         let checked = check(&gguf, options)?;
-        let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
-        if tokenizer.vocab_size() > checked.config.vocab_size {
-            return Err(Error::new(
-                "llama.tensor",
-                format!(
-                    "the vocabulary has {} tokens and the embedding {} rows",
-                    tokenizer.vocab_size(),
-                    checked.config.vocab_size
-                ),
-                "the file contradicts itself: convert it again",
-            ));
-        }
-        let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer)?;
-
         let total = checked.weight_bytes;
         let weights = executor.allocate_weights(&checked.decode.weights)?;
         let mut done = 0;
@@ -91,8 +78,9 @@ impl<E: Executor> ChatModel<E> {
         Ok(Self {
             executor: executor.clone(),
             weights: Rc::new(weights),
-            tokenizer,
-            template,
+            tokenizer: checked.tokenizer,
+            template: checked.template,
+            notices: checked.notices,
             decode: checked.decode,
             prefill: checked.prefill,
             prefill_chunk: options.prefill_chunk.min(checked.config.context_length),
@@ -162,6 +150,11 @@ impl<E: Executor> ChatModel<E> {
 
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// What a visitor should know of how the file was read. Nothing fails by it.
+    pub fn notices(&self) -> &[Error] {
+        &self.notices
     }
 
     pub fn config(&self) -> &Config {
