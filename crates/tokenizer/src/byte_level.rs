@@ -126,10 +126,8 @@ fn merges(
     if let Some(first) = unusable {
         let first: String = first.chars().take(80).collect();
         let of = merges.len() + left_out;
-        notices.push(passed_over(
-            MERGES,
-            &format!("{left_out} of its {of} merges are not of two pieces that are in the vocabulary, such as {first:?}"),
-        ));
+        let why = format!("{left_out} of its {of} merges, such as {first:?}, do not join two pieces of the vocabulary");
+        notices.push(passed_over(MERGES, &why));
     }
     check_dense(ids, &by_id)?;
     Ok(merges)

@@ -84,7 +84,9 @@ impl Tokenizer {
         ends.extend(ids("tokenizer.ggml.eog_token_ids", None));
         let unknown = ids("tokenizer.ggml.unknown_token_id", spm.then_some(0)).first().copied();
         // Not used here, but told of.
-        for key in ["seperator", "padding", "mask", "cls", "fim_pre", "fim_suf", "fim_mid", "prefix", "suffix", "middle"] {
+        for key in
+            ["seperator", "padding", "mask", "cls", "fim_pre", "fim_suf", "fim_mid", "prefix", "suffix", "middle"]
+        {
             ids(&format!("tokenizer.ggml.{key}_token_id"), None);
         }
         // A file without token types has not said which are control tokens: the ones it names by id are.

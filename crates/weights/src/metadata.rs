@@ -373,7 +373,7 @@ pub(crate) fn readable(name: &[u8]) -> String {
 pub fn passed_over(key: &str, why: &str) -> Error {
     Error::new(
         "gguf.skipped",
-        format!("the file's entry {key} is passed over: {why}"),
+        format!("what cannot be used of the file's entry {key} is passed over: {why}"),
         "nothing needs to be done; if the answers look wrong, use a file by a current converter",
     )
 }

@@ -67,7 +67,9 @@ impl Gguf {
         let named = self.file_name.as_deref().and_then(numbered);
         let remedy = match (named, part.count) {
             (Some((stem, Part { count: Some(count), .. })), _) => {
-                format!("merge the parts into one file: llama-gguf-split --merge {stem}-00001-of-{count:05}.gguf {stem}.gguf")
+                format!(
+                    "merge the parts into one file: llama-gguf-split --merge {stem}-00001-of-{count:05}.gguf {stem}.gguf"
+                )
             }
             (None, Some(count)) => format!(
                 "merge the parts into one file: llama-gguf-split --merge FIRST OUT, where FIRST is the part whose name ends in \

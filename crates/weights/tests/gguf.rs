@@ -283,7 +283,8 @@ fn parts_of_split_models_are_called_that() {
         let source = Named(MemorySource::new(writer.finish().unwrap()), name);
         pollster::block_on(Gguf::read(&source)).unwrap()
     };
-    let part = |no: Value, count: Value| [("split.no", no), ("split.count", count), ("split.tensors.count", Value::I32(9))];
+    let part =
+        |no: Value, count: Value| [("split.no", no), ("split.count", count), ("split.tensors.count", Value::I32(9))];
     let cases = [
         (part(Value::U16(0), Value::U16(2)), "a.gguf", "part 1 of 2", "-00001-of-00002.gguf"),
         (part(Value::I64(2), Value::I64(3)), "a.gguf", "part 3 of 3", "-00001-of-00003.gguf"),
@@ -351,7 +352,9 @@ fn numbers_are_read_whatever_their_type() {
     }
     assert_eq!(Value::Array(vec![Value::I8(-3)]).as_i64(), Some(-3));
     assert_eq!(Value::Array(vec![Value::U8(1); 2]).as_u32(), None);
-    for (value, bool) in [(Value::U32(1), true), (Value::I8(0), false), (Value::F32(1.0), true), (Value::Bool(false), false)] {
+    for (value, bool) in
+        [(Value::U32(1), true), (Value::I8(0), false), (Value::F32(1.0), true), (Value::Bool(false), false)]
+    {
         assert_eq!(value.as_bool(), Some(bool), "{value:?}");
     }
     assert_eq!((Value::U8(2).as_bool(), Value::Bool(true).as_u32()), (None, Some(1)));
@@ -377,7 +380,10 @@ fn of_several_chat_templates_the_default_is_chosen() {
     assert_eq!(read(&all), (Some("own".into()), "tool_use,default".into(), 0));
     assert_eq!(read(&all[1..]), (Some("usual".into()), "tool_use".into(), 0));
     assert_eq!(read(&all[1..3]), (Some("tools".into()), String::new(), 0));
-    assert_eq!(read(&[("tokenizer.chat_template", Value::Array(vec![text("one")]))]), (Some("one".into()), String::new(), 0));
+    assert_eq!(
+        read(&[("tokenizer.chat_template", Value::Array(vec![text("one")]))]),
+        (Some("one".into()), String::new(), 0)
+    );
     assert_eq!(read(&[("tokenizer.chat_template", Value::U32(7))]), (None, String::new(), 1));
     assert_eq!(read(&[("tokenizer.chat_template", text(" \n"))]), (None, String::new(), 0));
 }

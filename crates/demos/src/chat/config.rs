@@ -101,7 +101,7 @@ impl Entries<'_> {
         let listed = self.metadata.get(key).map(Value::as_list).unwrap_or_default();
         let Some(all) = listed.iter().map(read).collect::<Option<Vec<T>>>() else { return Ok(None) };
         let Some(first) = all.first() else { return Ok(None) };
-        match all.iter().enumerate().find(|(_, other)| *other != first) {
+        match all.iter().enumerate().skip(1).find(|(_, other)| *other != first) {
             None => Ok(Some(*first)),
             Some((block, other)) => Err(unsupported(format!(
                 "{key} is {first} in block 0 and {other} in block {block}, and this version runs models whose blocks are alike"
@@ -124,7 +124,9 @@ impl Entries<'_> {
             ("" | "linear", Some(factor)) => Scaling::Linear(factor),
             ("yarn", Some(factor)) => Scaling::Yarn(self.yarn(factor, trained_context)?),
             (kind, _) => {
-                return Err(unsupported(format!("the file asks for {kind:?} rotary scaling, which this version lacks")));
+                return Err(unsupported(format!(
+                    "the file asks for {kind:?} rotary scaling, which this version lacks"
+                )));
             }
         };
         let theta = self.find_float("llama.rope.freq_base")?.unwrap_or(10_000.0);
