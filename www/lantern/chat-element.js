@@ -180,7 +180,7 @@ export class LanternChat extends LanternElement {
       this.#session = session;
       session.onrecovery = (recovery) => this.#recovery(recovery);
       this.#announceModel(session.model);
-      view.device(session.device, [session.kept, session.model?.notice]);
+      view.device(session.device, [session.kept, ...session.model?.notices ?? []]);
       view.models.ready = true;
       this.#show({ held: 0 });
       void this.#memory();
@@ -421,7 +421,7 @@ export class LanternChat extends LanternElement {
       announce(what);
       return;
     }
-    view?.device(device, [this.#session?.kept, this.#session?.model?.notice]);
+    view?.device(device, [this.#session?.kept, ...this.#session?.model?.notices ?? []]);
     view?.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and the text went on.`);
   }
 

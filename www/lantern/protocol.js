@@ -37,8 +37,8 @@
  * model continues a text. `instructions`: what a conversation begins with reaches it; some templates leave that out.
  * @typedef {{chat: boolean, instructions: boolean}} Known */
 
-/** `parameters` counts weights. `notice`: what the visitor should know of how its file was read.
- * @typedef {Known & {name: string, weights: string, parameters: number, bytes: number, context: number, notice: Failure | null}} ModelInfo */
+/** `parameters` counts weights. `notices`: what the visitor should know of how its file was read.
+ * @typedef {Known & {name: string, weights: string, parameters: number, bytes: number, context: number, notices: Failure[]}} ModelInfo */
 
 /** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
  * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */

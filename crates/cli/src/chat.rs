@@ -20,6 +20,9 @@ pub async fn run(args: &Chat) -> Result<()> {
     options.check()?;
     // A file that cannot be run is refused before a device is woken.
     let checked = check(&Gguf::read(&source).await?, &load_options(args))?;
+    if !args.raw {
+        checked.check_conversation()?;
+    }
     if let Some(context) = args.context.filter(|context| *context > checked.trained_context) {
         return Err(Error::new(
             "llama.context",
@@ -41,9 +44,7 @@ async fn answer<E: Executor>(
 ) -> Result<()> {
     let cancel = Cancel::new();
     let model = Rc::new(ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &cancel).await?);
-    if let Some(notice) = model.tokenizer().notice() {
-        output::warn(notice);
-    }
+    model.notices().iter().for_each(output::warn);
     let (prompt, first) = match args.raw {
         true => (model.raw_prompt(&args.prompt)?, first_tokens(&model)),
         false => {

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use lantern_cpu::Cpu;
-use lantern_demos::chat::{ChatModel, LoadOptions};
+use lantern_demos::chat::{ChatModel, LoadOptions, check};
 use lantern_graph::{Bindings, Cancel, Error, Executor, Graph, NodeId, Op, Result, Session, Value, fuse};
 use lantern_weights::{FileSource, Gguf};
 use serde_json::{Value as Json, json};
@@ -20,6 +20,7 @@ const SHOWN: usize = 10;
 
 pub async fn run(args: &Diff) -> Result<()> {
     let source = FileSource::open(&args.model)?;
+    check(&Gguf::read(&source).await?, &LoadOptions::default())?.notices.iter().for_each(output::warn);
     match device::open(&args.device).await? {
         Device::Cpu(cpu) => compare(&cpu, &source, args).await,
         Device::Gpu(gpu) => compare(&gpu, &source, args).await,

@@ -26,6 +26,7 @@ pub async fn perplexity(args: &Perplexity) -> Result<()> {
 async fn score<E: Executor>(executor: &Rc<E>, source: &FileSource, text: &str, args: &Perplexity) -> Result<()> {
     let cancel = Cancel::new();
     let model = Rc::new(ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &cancel).await?);
+    model.notices().iter().for_each(output::warn);
     // The text is text: a special token written in it stays letters.
     let ids = model.tokenizer().encode(text, false)?;
     let options = PerplexityOptions { context: args.context, pieces: args.pieces.unwrap_or(usize::MAX) };

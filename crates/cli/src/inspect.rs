@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use lantern_demos::chat::{Checked, LoadOptions, check};
-use lantern_graph::Result;
-use lantern_tokenizer::Tokenizer;
-use lantern_weights::{ByteSource, FileSource, Gguf, SafeTensor, Safetensors, TensorInfo, Value};
+use lantern_graph::{Error, Result};
+use lantern_weights::{
+    ByteSource, ChatTemplates, FileSource, Gguf, SafeTensor, Safetensors, TensorInfo, Value, safetensors_part,
+};
 use serde_json::{Value as Json, json};
 
 use crate::args::Inspect;
@@ -18,7 +19,8 @@ pub async fn run(args: &Inspect) -> Result<()> {
     let source = FileSource::open(&args.file)?;
     if is_safetensors(&args.file, &source).await? {
         let file = Safetensors::read(&source).await?;
-        return if args.json.json { print_safetensors_json(&file) } else { print_safetensors(&file) };
+        let part = source.name().as_deref().and_then(safetensors_part);
+        return if args.json.json { print_safetensors_json(&file, part) } else { print_safetensors(&file, part) };
     }
     let gguf = Gguf::read(&source).await?;
     let runs = runs(&gguf);
@@ -35,7 +37,7 @@ pub(crate) async fn is_safetensors(path: &Path, source: &FileSource) -> Result<b
     Ok(!first.starts_with(b"GGUF") && (named || first[8] == b'{'))
 }
 
-fn print_safetensors_json(file: &Safetensors) -> Result<()> {
+fn print_safetensors_json(file: &Safetensors, part: Option<Error>) -> Result<()> {
     let tensors: Vec<Json> = file
         .tensors
         .iter()
@@ -50,10 +52,11 @@ fn print_safetensors_json(file: &Safetensors) -> Result<()> {
             "bytes": file.tensors.iter().map(|t| t.bytes).sum::<u64>(),
             "parameters": file.tensors.iter().map(SafeTensor::elements).sum::<u64>(),
         },
+        "notices": part.iter().map(error_json).collect::<Vec<_>>(),
     }))
 }
 
-fn print_safetensors(file: &Safetensors) -> Result<()> {
+fn print_safetensors(file: &Safetensors, part: Option<Error>) -> Result<()> {
     let mut text = String::from("safetensors\n\nmetadata\n");
     for (key, value) in &file.metadata {
         text += &format!("  {key} = {}\n", json!(value));
@@ -65,6 +68,7 @@ fn print_safetensors(file: &Safetensors) -> Result<()> {
     let parameters: u64 = file.tensors.iter().map(SafeTensor::elements).sum();
     let bytes: u64 = file.tensors.iter().map(|t| t.bytes).sum();
     text += &totals_line(file.tensors.len(), parameters, bytes);
+    text += &part.map_or(String::new(), |part| format!("note: {part}\n"));
     output::names(&text)
 }
 
@@ -77,16 +81,20 @@ fn totals_line(tensors: usize, parameters: u64, bytes: u64) -> String {
     format!("\n{tensors} tensors, {parameters} parameters, {bytes} bytes\n")
 }
 
-/// What `lantern chat` would say to it, short of reading the weights.
-fn runs(gguf: &Gguf) -> Result<Checked> {
-    let checked = check(gguf, &LoadOptions { context_length: usize::MAX, ..LoadOptions::default() })
+/// What `lantern chat` would say to it, short of reading the weights: what a visitor should know, or why it cannot be run.
+fn runs(gguf: &Gguf) -> Result<Vec<Error>> {
+    let checked: Checked = check(gguf, &LoadOptions { context_length: usize::MAX, ..LoadOptions::default() })
         // The whole context may be too long for memory; that it can be shortened is not worth a refusal here.
         .or_else(|error| match error.code {
             "llama.context" => check(gguf, &LoadOptions::default()),
             _ => Err(error),
         })?;
-    Tokenizer::from_gguf(&gguf.metadata)?;
-    Ok(checked)
+    checked.check_conversation()?;
+    Ok(checked.all_notices())
+}
+
+fn error_json(error: &Error) -> Json {
+    json!({"code": error.code, "cause": error.cause, "remedy": error.remedy})
 }
 
 fn total_bytes(gguf: &Gguf) -> u64 {
@@ -97,7 +105,7 @@ fn parameters(gguf: &Gguf) -> u64 {
     gguf.tensors.iter().map(TensorInfo::elements).sum()
 }
 
-fn print_json(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
+fn print_json(gguf: &Gguf, runs: &Result<Vec<Error>>) -> Result<()> {
     let metadata: serde_json::Map<String, Json> =
         gguf.metadata.iter().map(|(key, value)| (key.to_owned(), to_json(value))).collect();
     let tensors: Vec<Json> = gguf
@@ -105,18 +113,20 @@ fn print_json(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
         .iter()
         .map(|t| json!({"name": t.name, "type": t.ggml_type.name(), "shape": t.shape, "bytes": t.bytes}))
         .collect();
-    let error = runs.as_ref().err().map(|e| json!({"code": e.code, "cause": e.cause, "remedy": e.remedy}));
+    let notices: Vec<Json> = runs.iter().flatten().map(error_json).collect();
     output::json(&json!({
         "version": gguf.version,
         "metadata": metadata,
         "tensors": tensors,
         "totals": {"tensors": gguf.tensors.len(), "bytes": total_bytes(gguf), "parameters": parameters(gguf)},
-        "runs": error.is_none(),
-        "error": error,
+        "other_chat_templates": ChatTemplates::read(&gguf.metadata, &mut Vec::new()).others,
+        "runs": runs.is_ok(),
+        "notices": notices,
+        "error": runs.as_ref().err().map(error_json),
     }))
 }
 
-fn print_text(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
+fn print_text(gguf: &Gguf, runs: &Result<Vec<Error>>) -> Result<()> {
     let mut text = format!("GGUF version {}\n\nmetadata\n", gguf.version);
     for (key, value) in gguf.metadata.iter() {
         text += &format!("  {key} = {}\n", to_json(value));
@@ -126,6 +136,13 @@ fn print_text(gguf: &Gguf, runs: &Result<Checked>) -> Result<()> {
         text += &tensor_line(&t.name, &t.ggml_type.name(), &t.shape, t.bytes);
     }
     text += &totals_line(gguf.tensors.len(), parameters(gguf), total_bytes(gguf));
+    let others = ChatTemplates::read(&gguf.metadata, &mut Vec::new()).others;
+    if !others.is_empty() {
+        text += &format!("chat templates that are not used: {}\n", others.join(", "));
+    }
+    for notice in runs.iter().flatten() {
+        text += &format!("note: {notice}\n");
+    }
     text += &match runs {
         Ok(_) => "this version can run it\n".to_owned(),
         Err(error) => format!("this version cannot run it: {error}\n"),

@@ -13,10 +13,9 @@ use crate::output;
 pub async fn run(args: &Tokenize) -> Result<()> {
     let source = FileSource::open(&args.model)?;
     let gguf = Gguf::read(&source).await?;
-    let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
-    if let Some(notice) = tokenizer.notice() {
-        output::warn(notice);
-    }
+    gguf.check_whole()?;
+    let tokenizer = Tokenizer::from_gguf(&gguf.metadata).map_err(|error| gguf.unless_part(error))?;
+    tokenizer.notices().iter().for_each(output::warn);
     let mut bytes = Vec::new();
     std::io::stdin()
         .read_to_end(&mut bytes)

@@ -287,6 +287,81 @@ fn inspect_lists_what_is_there_and_whether_it_runs() {
     assert!(text.contains("IQ4_XS") && text.contains("cannot run it: gguf.type"), "{text}");
 }
 
+/// Never that it should be converted again, which helps nobody.
+#[test]
+fn a_part_of_a_split_model_is_called_that_by_every_command() {
+    let mut w = tiny(GgmlType::F32);
+    w.metadata("split.no", Value::U16(0)).unwrap().metadata("split.count", Value::I32(2)).unwrap();
+    let first = write("split-00001-of-00002.gguf", &w.finish().unwrap());
+    // All but the first have no metadata of their own.
+    let mut w = GgufWriter::default();
+    w.metadata("split.no", Value::U16(1)).unwrap().metadata("split.count", Value::U16(2)).unwrap();
+    w.tensor_f32("blk.0.ffn_up.weight", &[64, 32], GgmlType::F32, &[0.5; 64 * 32]).unwrap();
+    let second = write("split-00002-of-00002.gguf", &w.finish().unwrap());
+    let (text, out) = (write("split.txt", b"a text"), write("split_out.gguf", b""));
+    for (file, says) in [(&first, "part 1 of 2"), (&second, "part 2 of 2")] {
+        let file = path(file);
+        for args in [
+            &["chat", "--device", "cpu", "--model", file, "--prompt", "hi"][..],
+            &["tokenize", "--model", file],
+            &["eval", "perplexity", "--device", "cpu", "--model", file, "--text", path(&text)],
+            &["compress", "layers", file],
+            &["compress", "bounds", file, "--tensor", "blk.0.ffn_up.weight"],
+            &["compress", "apply", file, path(&out), "--method", "rtn"],
+            &["quantize", file, path(&out), "--type", "q8_0"],
+            &["diff", "--device", "cpu", "--model", file, "--prompt", "hi"],
+        ] {
+            fails(args, b"hi", "gguf.split", says);
+            fails(args, b"hi", "gguf.split", "--merge split-00001-of-00002.gguf split.gguf");
+        }
+        let found = json(&["inspect", file, "--json"], b"");
+        assert_eq!((&found["runs"], &found["error"]["code"]), (&Json::Bool(false), &Json::from("gguf.split")));
+        assert!(found["error"]["cause"].as_str().unwrap().contains(says));
+    }
+    // Of safetensors only names tell, and each tensor is whole.
+    let mut w = SafetensorsWriter::new();
+    w.tensor_f32("layer.weight", &[2, 32], &SafeDtype::F32, &[0.5; 64]).unwrap();
+    let file = write("model-00002-of-00003.safetensors", &w.finish());
+    for args in [&["compress", "layers", path(&file)][..], &["inspect", path(&file)]] {
+        let output = lantern(args, b"");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success() && said.contains("part 2 of 3 of a split model"), "{said}");
+    }
+}
+
+/// What `inspect` says is what `chat` says.
+#[test]
+fn inspect_says_of_notices_and_refusals_what_chat_says() {
+    let mut w = tiny(GgmlType::F32);
+    w.metadata("tokenizer.ggml.eot_token_id", Value::U32(128_009)).unwrap();
+    w.metadata("tokenizer.chat_template", Value::String("{{ messages[0].content }}".into())).unwrap();
+    w.metadata("tokenizer.chat_template.tool_use", Value::String("tools".into())).unwrap();
+    let file = write("notices.gguf", &w.finish().unwrap());
+    let found = json(&["inspect", path(&file), "--json"], b"");
+    let notice = found["notices"][0]["cause"].as_str().unwrap();
+    assert!(found["runs"] == true && found["notices"].as_array().unwrap().len() == 1, "{found}");
+    assert!(notice.contains("eot_token_id") && notice.contains("128009"), "{notice}");
+    assert_eq!(found["other_chat_templates"], serde_json::json!(["tool_use"]));
+    let chat = |file| lantern(&["chat", "--device", "cpu", "--model", file, "--prompt", "h", "--max-tokens", "1"], b"");
+    let output = chat(path(&file));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("warning: gguf.skipped") && said.contains(notice), "{said}");
+    let text = String::from_utf8(lantern(&["inspect", path(&file)], b"").stdout).unwrap();
+    assert!(
+        text.contains(notice) && text.contains("tool_use") && text.ends_with("this version can run it\n"),
+        "{text}"
+    );
+
+    let mut w = tiny(GgmlType::F32);
+    w.metadata("tokenizer.chat_template", Value::String("{{ if .System }}{{ end }}".into())).unwrap();
+    let file = write("go_template.gguf", &w.finish().unwrap());
+    let found = json(&["inspect", path(&file), "--json"], b"");
+    let (code, cause) = (&found["error"]["code"], found["error"]["cause"].as_str().unwrap());
+    assert!(found["runs"] == false && code == "chat.template", "{found}");
+    let said = String::from_utf8(chat(path(&file)).stderr).unwrap();
+    assert!(said.starts_with("error: chat.template") && said.contains(cause), "{said}");
+}
+
 #[test]
 fn inspect_lists_safetensors_by_name_or_by_content() {
     let mut w = SafetensorsWriter::new();

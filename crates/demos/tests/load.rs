@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use common::{SMALL, Sizes, load, random_model, random_writer};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{ChatModel, LoadOptions, Message};
+use lantern_demos::chat::{ChatModel, LoadOptions, Message, check};
 use lantern_demos::{Progress, Stage};
 use lantern_graph::{Cancel, Executor, Result};
-use lantern_weights::{ByteSource, GgmlType, GgufWriter, MemorySource, Value};
+use lantern_weights::{ByteSource, GgmlType, Gguf, GgufWriter, MemorySource, Value};
 use pollster::block_on;
 
 fn cpu() -> Rc<Cpu> {
@@ -199,6 +199,129 @@ fn a_type_this_version_cannot_read_is_named_with_its_tensor() {
     let bytes = set_block_count(w.finish().unwrap(), 1);
     let error = load(&cpu(), &bytes, &LoadOptions::default()).err().unwrap();
     assert!(error.code == "gguf.type" && error.cause.contains("blk.0.attn_q.weight is IQ4_XS"), "{error}");
+}
+
+/// The file with one entry in another spelling, or one more.
+fn with_entry(key: &str, value: Value) -> Vec<u8> {
+    let bytes = random_model(SMALL, 37);
+    let source = MemorySource::new(bytes);
+    let gguf = block_on(Gguf::read(&source)).unwrap();
+    let mut w = GgufWriter::default();
+    for (other, old) in gguf.metadata.iter().filter(|(other, _)| *other != key) {
+        w.metadata(other, old.clone()).unwrap();
+    }
+    w.metadata(key, value).unwrap();
+    for tensor in &gguf.tensors {
+        let mut data = vec![0; tensor.bytes as usize];
+        block_on(source.read(tensor.offset, &mut data)).unwrap();
+        // As old converters pad shapes.
+        let shape: Vec<usize> =
+            vec![1; 4 - tensor.shape.len()].into_iter().chain(tensor.shape.iter().copied()).collect();
+        w.tensor(&tensor.name, &shape, tensor.ggml_type, data);
+    }
+    w.finish().unwrap()
+}
+
+#[test]
+fn numbers_may_be_spelled_otherwise_and_mean_the_same() {
+    let logits = |bytes: &[u8]| {
+        let mut session = common::open(&cpu(), bytes, &LoadOptions::default()).unwrap();
+        block_on(session.logits(&[5, 6, 7], &Cancel::new())).unwrap()
+    };
+    let plain = logits(&random_model(SMALL, 37));
+    let list = |value: Value, count| Value::Array(vec![value; count]);
+    for (key, value) in [
+        ("llama.attention.head_count_kv", list(Value::U32(2), 2)),
+        ("llama.attention.head_count_kv", list(Value::I32(2), 1)),
+        ("llama.attention.head_count", list(Value::I64(4), 2)),
+        ("llama.feed_forward_length", list(Value::U64(160), 2)),
+        ("llama.feed_forward_length", Value::F32(160.0)),
+        ("llama.block_count", Value::U8(2)),
+        ("llama.context_length", Value::F64(96.0)),
+        ("llama.rope.dimension_count", list(Value::U16(16), 2)),
+        ("llama.rope.freq_base", Value::U32(10_000)),
+        ("llama.rope.freq_base", list(Value::F64(10_000.0), 2)),
+        ("llama.rope.scaling.type", Value::String("None".into())),
+        ("llama.rope.scaling.factor", Value::I32(1)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F64(1e-5)),
+        ("llama.attention.sliding_window", Value::U64(0)),
+        ("llama.expert_count", Value::Bool(false)),
+        ("general.architecture", list(Value::String("llama".into()), 1)),
+        ("llama.vocab_size", Value::U32(9)),
+        ("general.file_type", Value::String("?".into())),
+        ("general.name", Value::U8(7)),
+    ] {
+        let bytes = with_entry(key, value.clone());
+        assert_eq!(logits(&bytes), plain, "{key} {value:?}");
+        assert!(load(&cpu(), &bytes, &LoadOptions::default()).unwrap().notices().is_empty(), "{key} {value:?}");
+    }
+    for (key, value) in [
+        ("llama.attention.sliding_window", Value::I32(-1)),
+        ("llama.rope.freq_base", Value::String("ten thousand".into())),
+        ("llama.attention.key_length", Value::Array(vec![])),
+        ("llama.rope.scaling.type", Value::U32(3)),
+        ("tokenizer.chat_template", Value::U32(3)),
+        ("tokenizer.ggml.eot_token_id", Value::U32(999)),
+    ] {
+        let bytes = with_entry(key, value.clone());
+        assert_eq!(logits(&bytes), plain, "{key} {value:?}");
+        let model = load(&cpu(), &bytes, &LoadOptions::default()).unwrap();
+        let [notice] = model.notices() else { panic!("{key} {value:?}: {:?}", model.notices()) };
+        assert!(notice.code == "gguf.skipped" && notice.cause.contains(key), "{notice}");
+    }
+}
+
+#[test]
+fn blocks_that_differ_are_refused_with_the_block() {
+    for (key, value) in [
+        ("llama.attention.head_count_kv", Value::Array(vec![Value::U32(2), Value::U32(4)])),
+        ("llama.feed_forward_length", Value::Array(vec![Value::I32(160), Value::I32(0)])),
+    ] {
+        let error = load(&cpu(), &with_entry(key, value), &LoadOptions::default()).err().unwrap();
+        assert!(error.code == "llama.unsupported" && error.cause.contains("in block 1"), "{error}");
+        assert!(error.cause.contains(key), "{error}");
+    }
+    let mut w = random_writer(SMALL, 38);
+    w.metadata("llama.attention.sliding_window", Value::U32(8)).unwrap();
+    let pattern = Value::Array(vec![Value::Bool(true), Value::Bool(false)]);
+    w.metadata("llama.attention.sliding_window_pattern", pattern).unwrap();
+    refused(&w.finish().unwrap(), "llama.unsupported", "sliding_window_pattern");
+    // Required entries are required, in whatever spelling.
+    refused(&with_entry("llama.block_count", Value::String("two".into())), "gguf.metadata", "llama.block_count");
+    refused(&with_entry("llama.embedding_length", Value::Array(vec![])), "gguf.metadata", "llama.embedding_length");
+}
+
+/// One check for all: what `inspect` calls and what loading calls.
+#[test]
+fn the_check_knows_what_loading_and_the_first_question_would_say() {
+    let checked = |bytes: &[u8]| {
+        let gguf = block_on(Gguf::read(&MemorySource::new(bytes))).unwrap();
+        check(&gguf, &LoadOptions::default())
+    };
+    let tokens = |count: usize| Value::Array((0..count).map(|i| Value::String(format!("t{i}"))).collect());
+    let bytes = with_entry("tokenizer.ggml.tokens", tokens(102));
+    let error = checked(&bytes).err().unwrap();
+    assert!(error.code == "llama.tensor" && error.cause.contains("102 tokens and the embedding 101 rows"), "{error}");
+    refused(&bytes, "llama.tensor", &error.cause);
+    assert!(checked(&with_entry("tokenizer.ggml.tokens", tokens(100))).is_ok(), "fewer tokens than rows are padding");
+    assert_eq!(
+        checked(&with_entry("tokenizer.ggml.model", Value::String("bert".into()))).err().unwrap().code,
+        "tokenizer.kind"
+    );
+    let error = checked(&with_entry("split.count", Value::I32(2))).err().unwrap();
+    assert!(error.code == "gguf.split" && error.cause.contains("2 parts"), "{error}");
+
+    let plain = checked(&random_model(SMALL, 37)).unwrap();
+    plain.check_conversation().unwrap();
+    assert_eq!(plain.all_notices().iter().map(|n| n.code).collect::<Vec<_>>(), ["chat.no_template"]);
+    let template = |text: &str| with_entry("tokenizer.chat_template", Value::String(text.into()));
+    let good = checked(&template("{{ messages[0].content }}")).unwrap();
+    good.check_conversation().unwrap();
+    assert!(good.all_notices().is_empty());
+    for wrong in ["{{ if .System }}{{ end }}", "{% if %}", "{{ raise_exception('no') }}"] {
+        let checked = checked(&template(wrong)).expect("texts can be continued");
+        assert_eq!(checked.check_conversation().unwrap_err().code, "chat.template", "{wrong}");
+    }
 }
 
 #[test]

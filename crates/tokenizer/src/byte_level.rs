@@ -7,8 +7,8 @@ use crate::rule::Named;
 use crate::special::Literals;
 use crate::split::{Splitter, failed};
 use crate::vocab::{Vocab, unusable};
-use lantern_graph::Result;
-use lantern_weights::Metadata;
+use lantern_graph::{Error, Result};
+use lantern_weights::{Metadata, passed_over};
 use std::collections::{HashMap, HashSet};
 use tokenizers::models::bpe::{BpeConfig, PipelineBPE};
 use tokenizers::pipeline::{Model, PipelineToken, PreTokenizerScratch};
@@ -32,7 +32,13 @@ pub(crate) struct Scratch {
 }
 
 impl ByteLevel {
-    pub fn read(meta: &Metadata, vocab: &Vocab, literals: &Literals, named: &Named) -> Result<Self> {
+    pub fn read(
+        meta: &Metadata,
+        vocab: &Vocab,
+        literals: &Literals,
+        named: &Named,
+        notices: &mut Vec<Error>,
+    ) -> Result<Self> {
         // Only text goes to the crate, and only what is written in the byte alphabet: what it is given, it trusts.
         let is_text = |id: &u32| {
             let piece = vocab.piece(*id);
@@ -52,7 +58,7 @@ impl ByteLevel {
             ids.entry(letter).or_insert(lacking + byte);
         }
         let withheld: HashSet<&str> = literals.guarded_ids().map(|id| vocab.piece(id)).collect();
-        let merges = merges(meta, &ids, &withheld)?;
+        let merges = merges(meta, &ids, &withheld, notices)?;
         let config = BpeConfig {
             vocab: ids.iter().map(|(piece, id)| ((*piece).to_owned(), *id)).collect(),
             merges,
@@ -83,32 +89,45 @@ impl ByteLevel {
     }
 }
 
-/// The file's merges, each once, in its order: the first of two counts. Those that would lead text into what is `withheld`
-/// from it are left out.
-fn merges(meta: &Metadata, ids: &HashMap<&str, u32>, withheld: &HashSet<&str>) -> Result<Vec<(String, String)>> {
-    let list = meta.strings("tokenizer.ggml.merges")?;
+/// The file's merges, each once, in its order: the first of two counts. Those that are not two pieces and those of pieces that
+/// the vocabulary lacks are left out: vocabularies are cut down, and their lists of merges are not. So are those that would lead
+/// text into what is `withheld` from it.
+fn merges(
+    meta: &Metadata,
+    ids: &HashMap<&str, u32>,
+    withheld: &HashSet<&str>,
+    notices: &mut Vec<Error>,
+) -> Result<Vec<(String, String)>> {
+    const MERGES: &str = "tokenizer.ggml.merges";
+    let list = meta.strings(MERGES)?;
     let mut merges = Vec::with_capacity(list.len());
     // Left, right and whole.
     let mut by_id = Vec::with_capacity(list.len());
     let mut seen = HashSet::with_capacity(list.len());
+    let mut unusable = None;
+    let mut left_out = 0;
     for merge in list {
-        let Some((left, right)) = merge.split_once(' ') else {
-            return Err(unusable(format!("the merge {merge:?} is not two pieces")));
-        };
+        let (left, right) = merge.split_once(' ').unwrap_or((merge, ""));
         let whole = format!("{left}{right}");
-        let id = |piece: &str| {
-            ids.get(piece)
-                .copied()
-                .ok_or_else(|| unusable(format!("the merge {merge:?} needs {piece:?}, which is not in it")))
-        };
         if !withheld.is_empty() && [left, right, &whole].into_iter().any(|piece| withheld.contains(piece)) {
             continue;
         }
-        let found = (id(left)?, id(right)?, id(&whole)?);
-        if seen.insert((found.0, found.1)) {
+        let id = |piece: &str| ids.get(piece).copied();
+        let (Some(a), Some(b), Some(both)) = (id(left), id(right), id(&whole)) else {
+            unusable.get_or_insert(merge);
+            left_out += 1;
+            continue;
+        };
+        if seen.insert((a, b)) {
             merges.push((left.to_owned(), right.to_owned()));
-            by_id.push(found);
+            by_id.push((a, b, both));
         }
+    }
+    if let Some(first) = unusable {
+        let first: String = first.chars().take(80).collect();
+        let of = merges.len() + left_out;
+        let why = format!("{left_out} of its {of} merges, such as {first:?}, do not join two pieces of the vocabulary");
+        notices.push(passed_over(MERGES, &why));
     }
     check_dense(ids, &by_id)?;
     Ok(merges)

@@ -26,11 +26,11 @@ pub use clip::ClipTokenizer;
 pub use stream::DecodeStream;
 
 use lantern_graph::{Error, Result};
-use lantern_weights::Metadata;
+use lantern_weights::{Metadata, Value, passed_over};
 use special::{Literals, Part};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use vocab::{Kind, Vocab, contradiction};
+use vocab::{Kind, Vocab};
 
 /// A model's vocabulary and the rules that split text into it.
 pub struct Tokenizer {
@@ -42,7 +42,7 @@ pub struct Tokenizer {
     ends: Vec<u32>,
     add_bos: bool,
     add_eos: bool,
-    notice: Option<Error>,
+    notices: Vec<Error>,
 }
 
 enum Model {
@@ -52,11 +52,12 @@ enum Model {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.ggml.*`, and what in `tokenizer.chat_template` and `general.name` says how to take it.
+    /// Reads `tokenizer.ggml.*`, and what in the chat template and `general.name` says how to take it. What a vocabulary can do
+    /// without is passed over where it cannot be used, as llama.cpp does: see [`notices`](Self::notices).
     ///
     /// # Errors
-    /// `tokenizer.kind` for a vocabulary of another kind; `gguf.metadata` for a key that is missing, of the wrong type, or
-    /// contradicts the others; `tokenizer.vocab` for a vocabulary that cannot work.
+    /// `tokenizer.kind` for a vocabulary of another kind; `gguf.metadata` for a key that is missing or of the wrong type;
+    /// `tokenizer.vocab` for a vocabulary that cannot work.
     pub fn from_gguf(meta: &Metadata) -> Result<Self> {
         let kind = meta.str("tokenizer.ggml.model")?;
         let spm = match kind {
@@ -64,21 +65,29 @@ impl Tokenizer {
             "gpt2" if cfg!(feature = "byte-level") => false,
             _ => return Err(unknown_kind(kind)),
         };
-        let mut vocab = Vocab::read(meta, !spm)?;
+        let mut notices = Vec::new();
+        let mut vocab = Vocab::read(meta, !spm, &mut notices)?;
         // SentencePiece files may leave these out; their numbers are then those every such model has.
         let (default_bos, default_eos) = if spm { (Some(1), Some(2)) } else { (None, None) };
-        let id = |key: &str, default: Option<u32>| -> Result<Option<u32>> {
-            let Some(id) = meta.find_u32(key)? else { return Ok(default.filter(|id| vocab.contains(*id))) };
-            if vocab.contains(id) {
-                return Ok(Some(id));
-            }
-            Err(contradiction(format!("{key} is {id}, and the vocabulary has {} tokens", vocab.len())))
+        let mut ids = |key: &str, default: Option<u32>| -> Vec<u32> {
+            let named = token_ids(meta, &vocab, key, &mut notices);
+            let default = default.filter(|id| named.is_empty() && vocab.contains(*id));
+            named.into_iter().chain(default).collect()
         };
-        let bos = id("tokenizer.ggml.bos_token_id", default_bos)?;
-        let eos = id("tokenizer.ggml.eos_token_id", default_eos)?;
-        let mut ends: Vec<u32> = eos.into_iter().collect();
+        let bos = ids("tokenizer.ggml.bos_token_id", default_bos).first().copied();
+        let mut ends = ids("tokenizer.ggml.eos_token_id", default_eos);
+        let eos = ends.first().copied();
         for key in ["eot", "eom", "fim_pad", "fim_rep", "fim_sep"] {
-            ends.extend(id(&format!("tokenizer.ggml.{key}_token_id"), None)?);
+            ends.extend(ids(&format!("tokenizer.ggml.{key}_token_id"), None));
+        }
+        ends.extend(ids("tokenizer.ggml.eos_token_ids", None));
+        ends.extend(ids("tokenizer.ggml.eog_token_ids", None));
+        let unknown = ids("tokenizer.ggml.unknown_token_id", spm.then_some(0)).first().copied();
+        // Not used here, but told of.
+        for key in
+            ["seperator", "padding", "mask", "cls", "fim_pre", "fim_suf", "fim_mid", "prefix", "suffix", "middle"]
+        {
+            ids(&format!("tokenizer.ggml.{key}_token_id"), None);
         }
         // A file without token types has not said which are control tokens: the ones it names by id are.
         if !vocab.typed() {
@@ -86,40 +95,43 @@ impl Tokenizer {
                 vocab.make_control(*id);
             }
         }
-        let ends = special::ends(meta, &mut vocab, &ends)?;
-        let literals = Literals::read(meta, &vocab)?;
-        let (model, adds_bos, notice) = Self::model(meta, &mut vocab, &literals, spm)?;
-        let flag = |key: &str| meta.find_bool(key);
+        let ends = special::ends(meta, &mut vocab, &ends);
+        let literals = Literals::read(meta, &vocab);
+        let (model, adds_bos) = Self::model(meta, &mut vocab, &literals, (spm, unknown), &mut notices)?;
+        let mut flag = |key: &str| meta.optional(key, "true or false", Value::as_bool, &mut notices);
         Ok(Self {
-            add_bos: flag("tokenizer.ggml.add_bos_token")?.unwrap_or(adds_bos),
-            add_eos: flag("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
+            add_bos: flag("tokenizer.ggml.add_bos_token").unwrap_or(adds_bos),
+            add_eos: flag("tokenizer.ggml.add_eos_token").unwrap_or(false),
             vocab,
             model,
             literals,
             bos,
             eos,
             ends,
-            notice,
+            notices,
         })
     }
 
-    /// How text becomes pieces; whether prompts begin with BOS where the file does not say; what to tell of it.
+    /// How text becomes pieces, of SentencePiece with the token for what has none; whether prompts begin with BOS where the file does not say.
     fn model(
         meta: &Metadata,
         vocab: &mut Vocab,
         literals: &Literals,
-        spm: bool,
-    ) -> Result<(Model, bool, Option<Error>)> {
+        (spm, unknown): (bool, Option<u32>),
+        notices: &mut Vec<Error>,
+    ) -> Result<(Model, bool)> {
         #[cfg(feature = "byte-level")]
         if !spm {
-            let named = rule::Named::from_name(meta.find_str("tokenizer.ggml.pre")?);
-            let model = byte_level::ByteLevel::read(meta, vocab, literals, &named)?;
-            return Ok((Model::ByteLevel(Box::new(model)), named.adds_bos, named.notice));
+            let name = meta.optional("tokenizer.ggml.pre", "a text", Value::as_str, notices);
+            let named = rule::Named::from_name(name);
+            let model = byte_level::ByteLevel::read(meta, vocab, literals, &named, notices)?;
+            notices.extend(named.notice);
+            return Ok((Model::ByteLevel(Box::new(model)), named.adds_bos));
         }
         debug_assert!(spm, "there is no other kind");
-        let spm = spm::Spm::read(meta, vocab)?;
+        let spm = spm::Spm::read(meta, vocab, unknown, notices);
         vocab.index(|id| literals.is_guarded(id));
-        Ok((Model::Spm(Box::new(spm)), true, None))
+        Ok((Model::Spm(Box::new(spm)), true))
     }
 
     /// The ids of `text`, none for no text.
@@ -179,9 +191,9 @@ impl Tokenizer {
     }
 
     /// What a visitor should know of how this vocabulary was read: `tokenizer.pre` when the file's rule for cutting text
-    /// is not known and the nearest one stands in. Nothing fails by it.
-    pub fn notice(&self) -> Option<&Error> {
-        self.notice.as_ref()
+    /// is not known and the nearest one stands in, `gguf.skipped` for entries that cannot be used. Nothing fails by it.
+    pub fn notices(&self) -> &[Error] {
+        &self.notices
     }
 
     /// The text of `ids`, whole: the inverse of `encode`. SentencePiece's added space before the first word is
@@ -252,6 +264,21 @@ impl Tokenizer {
     pub fn piece(&self, id: u32) -> Option<&str> {
         self.vocab.contains(id).then(|| self.vocab.piece(id))
     }
+}
+
+/// The tokens that an entry names: one, or a list. Those that the vocabulary lacks (-1 among them, which says that there is
+/// none) are left out.
+fn token_ids(meta: &Metadata, vocab: &Vocab, key: &str, notices: &mut Vec<Error>) -> Vec<u32> {
+    let listed = meta.get(key).map(Value::as_list).unwrap_or_default();
+    let known = |value: &Value| value.as_u32().filter(|id| vocab.contains(*id));
+    if let Some(odd) = listed.iter().find(|value| known(value).is_none()) {
+        let why = match odd.as_i64() {
+            Some(id) => format!("it names the token {id}, and the vocabulary has {} tokens", vocab.len()),
+            None => "it is no token's number".into(),
+        };
+        notices.push(passed_over(key, &why));
+    }
+    listed.iter().filter_map(known).collect()
 }
 
 fn unknown_kind(kind: &str) -> Error {

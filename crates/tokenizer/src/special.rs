@@ -3,8 +3,7 @@
 //! Most must come from the one who writes the prompt and never from the one who only fills it in: these are guarded.
 
 use crate::vocab::{Kind, Vocab};
-use lantern_graph::Result;
-use lantern_weights::Metadata;
+use lantern_weights::{ChatTemplates, Metadata, Value};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -61,7 +60,7 @@ const TURNS: [&str; 15] = [
 const THOUGHTS: [&str; 2] = ["<think>", "</think>"];
 
 /// Tokens that end an answer, each once, with what is no control token in the file and must be one made so.
-pub(crate) fn ends(meta: &Metadata, vocab: &mut Vocab, named: &[u32]) -> Result<Vec<u32>> {
+pub(crate) fn ends(meta: &Metadata, vocab: &mut Vocab, named: &[u32]) -> Vec<u32> {
     let mut ends = named.to_vec();
     for id in vocab.ids() {
         let piece = vocab.piece(id);
@@ -69,7 +68,7 @@ pub(crate) fn ends(meta: &Metadata, vocab: &mut Vocab, named: &[u32]) -> Result<
             continue;
         }
         // A model of pages or programs may spell `</s>` as the text it is, out of smaller pieces.
-        if vocab.kind(id) == Kind::Normal && is_merged(meta, piece)? {
+        if vocab.kind(id) == Kind::Normal && is_merged(meta, piece) {
             continue;
         }
         vocab.make_control(id);
@@ -82,16 +81,13 @@ pub(crate) fn ends(meta: &Metadata, vocab: &mut Vocab, named: &[u32]) -> Result<
     }
     ends.sort_unstable();
     ends.dedup();
-    Ok(ends)
+    ends
 }
 
-fn is_merged(meta: &Metadata, piece: &str) -> Result<bool> {
-    const MERGES: &str = "tokenizer.ggml.merges";
-    if meta.get(MERGES).is_none() {
-        return Ok(false);
-    }
+fn is_merged(meta: &Metadata, piece: &str) -> bool {
+    let merges = meta.get("tokenizer.ggml.merges").and_then(Value::as_array).unwrap_or_default();
     let joins = |merge: &str| merge.split_once(' ').is_some_and(|(l, r)| piece.strip_prefix(l) == Some(r));
-    Ok(meta.strings(MERGES)?.into_iter().any(joins))
+    merges.iter().filter_map(Value::as_str).any(joins)
 }
 
 struct Literal {
@@ -116,9 +112,10 @@ pub(crate) enum Part {
 }
 
 impl Literals {
-    pub fn read(meta: &Metadata, vocab: &Vocab) -> Result<Self> {
-        let template = meta.find_str("tokenizer.chat_template")?.unwrap_or_default();
-        let name = meta.find_str("general.name")?.unwrap_or_default().to_lowercase();
+    pub fn read(meta: &Metadata, vocab: &Vocab) -> Self {
+        // The one who renders the template tells of what cannot be used.
+        let template = ChatTemplates::read(meta, &mut Vec::new()).chosen.unwrap_or_default();
+        let name = meta.get("general.name").and_then(Value::as_str).unwrap_or_default().to_lowercase();
         let strips = name.contains("phi-3") || name.contains("phi3");
         let mut all = Vec::new();
         for id in vocab.ids() {
@@ -141,7 +138,7 @@ impl Literals {
         let guarded: BTreeSet<u32> = all.iter().filter(|l| l.guarded).map(|l| l.id).collect();
         let guarded_chars =
             guarded.iter().flat_map(|id| vocab.piece(*id).chars()).filter(|c| !c.is_whitespace()).collect();
-        Ok(Self { all, guarded, guarded_chars })
+        Self { all, guarded, guarded_chars }
     }
 
     pub fn is_guarded(&self, id: u32) -> bool {

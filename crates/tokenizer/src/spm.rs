@@ -6,9 +6,9 @@
 //! split of a piece (`a`+`aa`, `aa`+`a`) and each piece of equal score apart, where SentencePiece takes the leftmost.
 //! Runs of one character (spaces, digits, dashes) are where the two part.
 
-use crate::vocab::{Kind, Vocab, contradiction, unusable};
-use lantern_graph::Result;
-use lantern_weights::Metadata;
+use crate::vocab::{Kind, Odd, Vocab, unusable};
+use lantern_graph::{Error, Result};
+use lantern_weights::{Metadata, Value};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -63,30 +63,38 @@ impl PartialEq for Pair {
 impl Eq for Pair {}
 
 impl Spm {
-    pub fn read(meta: &Metadata, vocab: &Vocab) -> Result<Self> {
+    pub fn read(meta: &Metadata, vocab: &Vocab, unknown: Option<u32>, notices: &mut Vec<Error>) -> Self {
         const SCORES: &str = "tokenizer.ggml.scores";
-        let scores = meta.find_f32s(SCORES)?.unwrap_or_default();
-        if scores.len() != vocab.len() {
-            return Err(contradiction(format!(
-                "{SCORES} has {} entries, and the vocabulary {} tokens",
-                scores.len(),
-                vocab.len()
-            )));
-        }
+        let scores = match meta.optional(SCORES, "a list", Value::as_array, notices) {
+            // As in llama.cpp.
+            None => vec![0.0; vocab.len()],
+            Some(list) => {
+                let mut odd = Odd::default();
+                let score = |id: usize| {
+                    list.get(id).and_then(Value::as_f32).unwrap_or_else(|| {
+                        odd.add(id);
+                        f32::NEG_INFINITY
+                    })
+                };
+                let scores = (0..vocab.len()).map(score).collect();
+                odd.tell(SCORES, "has no score and is merged last", notices);
+                scores
+            }
+        };
         let mut bytes = [None; 256];
         for id in vocab.ids() {
             if let Kind::Byte(byte) = vocab.kind(id) {
                 bytes[usize::from(byte)] = Some(id);
             }
         }
-        let unknown = meta.find_u32("tokenizer.ggml.unknown_token_id")?.unwrap_or(0);
-        Ok(Self {
+        let space = meta.optional("tokenizer.ggml.add_space_prefix", "true or false", Value::as_bool, notices);
+        Self {
             // -0 and 0 are one score, and `total_cmp` would part them.
             scores: scores.into_iter().map(|score| score + 0.0).collect(),
             bytes,
-            unknown: vocab.contains(unknown).then_some(unknown),
-            adds_space: meta.find_bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
-        })
+            unknown,
+            adds_space: space.unwrap_or(true),
+        }
     }
 
     pub fn adds_space(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The list of pieces, what kind each is, and the way from text to id.
 
 use lantern_graph::{Error, Result};
-use lantern_weights::Metadata;
+use lantern_weights::{Metadata, Value, passed_over};
 use std::hash::{BuildHasher, RandomState};
 
 /// GGUF's token types.
@@ -45,8 +45,9 @@ struct Index {
 const NONE: u32 = u32::MAX;
 
 impl Vocab {
-    /// `byte_level`: a vocabulary without byte pieces, so none is looked for where types are missing.
-    pub fn read(meta: &Metadata, byte_level: bool) -> Result<Self> {
+    /// `byte_level`: a vocabulary without byte pieces, so none is looked for where types are missing. A type that means
+    /// nothing is that of text.
+    pub fn read(meta: &Metadata, byte_level: bool, notices: &mut Vec<Error>) -> Result<Self> {
         const TOKENS: &str = "tokenizer.ggml.tokens";
         const TYPES: &str = "tokenizer.ggml.token_type";
         let pieces = meta.strings(TOKENS)?;
@@ -54,34 +55,28 @@ impl Vocab {
         if pieces.is_empty() || pieces.len() > MAX_TOKENS || u32::try_from(bytes).is_err() {
             return Err(unusable(format!("it has {} tokens of {bytes} bytes", pieces.len())));
         }
-        let types = meta.find_ints(TYPES)?;
-        if let Some(types) = &types
-            && types.len() != pieces.len()
-        {
-            return Err(contradiction(format!(
-                "{TYPES} has {} entries, and {TOKENS} has {}",
-                types.len(),
-                pieces.len()
-            )));
-        }
-        let kind = |i: usize, piece: &str| {
-            let Some(types) = &types else {
-                return Ok(byte_piece(piece).filter(|_| !byte_level).map_or(Kind::Normal, Kind::Byte));
-            };
-            Ok(match types[i] {
-                2 => Kind::Unknown,
-                3 => Kind::Control,
-                4 => Kind::UserDefined,
-                5 => Kind::Unused,
-                6 => Kind::Byte(byte_piece(piece).ok_or_else(|| {
-                    unusable(format!("token {i} is of type byte and reads {piece:?}, where <0x00> to <0xFF> is needed"))
-                })?),
+        let types = meta.optional(TYPES, "a list", Value::as_array, notices);
+        let mut odd = Odd::default();
+        let kind = |(i, piece): (usize, &&str)| {
+            let byte = || byte_piece(piece).map(Kind::Byte);
+            let Some(types) = types else { return byte().filter(|_| !byte_level).unwrap_or(Kind::Normal) };
+            let known = match types.get(i).and_then(Value::as_i64) {
                 // 0 is "undefined" in old files.
-                0 | 1 => Kind::Normal,
-                other => return Err(unusable(format!("token {i} has the unknown type {other}"))),
+                Some(0 | 1) => Some(Kind::Normal),
+                Some(2) => Some(Kind::Unknown),
+                Some(3) => Some(Kind::Control),
+                Some(4) => Some(Kind::UserDefined),
+                Some(5) => Some(Kind::Unused),
+                Some(6) => byte(),
+                _ => None,
+            };
+            known.unwrap_or_else(|| {
+                odd.add(i);
+                Kind::Normal
             })
         };
-        let kinds = pieces.iter().enumerate().map(|(i, piece)| kind(i, piece)).collect::<Result<_>>()?;
+        let kinds = pieces.iter().enumerate().map(kind).collect();
+        odd.tell(TYPES, "has no known type and is taken as text", notices);
         let mut text = String::with_capacity(bytes);
         let mut ends = Vec::with_capacity(pieces.len());
         for piece in pieces {
@@ -162,6 +157,32 @@ impl Vocab {
     }
 }
 
+/// Tokens of which a list says nothing of use: how many, and the first.
+#[derive(Default)]
+pub(crate) struct Odd {
+    count: usize,
+    first: usize,
+}
+
+impl Odd {
+    pub fn add(&mut self, id: usize) {
+        if self.count == 0 {
+            self.first = id;
+        }
+        self.count += 1;
+    }
+
+    /// One notice for all of them. `what` is true of each.
+    pub fn tell(&self, key: &str, what: &str, notices: &mut Vec<Error>) {
+        let more = match self.count {
+            0 => return,
+            1 => String::new(),
+            count => format!("; {} more are like it", count - 1),
+        };
+        notices.push(passed_over(key, &format!("token {} {what}{more}", self.first)));
+    }
+}
+
 /// Thirty times the largest about; keeps ids, and those beside them, far from the end of a u32.
 const MAX_TOKENS: usize = 1 << 23;
 
@@ -173,10 +194,6 @@ fn byte_piece(piece: &str) -> Option<u8> {
 
 pub(crate) fn unusable(why: String) -> Error {
     Error::new("tokenizer.vocab", format!("the file's vocabulary cannot be used: {why}"), CONVERT)
-}
-
-pub(crate) fn contradiction(what: String) -> Error {
-    Error::new("gguf.metadata", what, CONVERT)
 }
 
 const CONVERT: &str = "convert the model again with a current converter, or get the file again";

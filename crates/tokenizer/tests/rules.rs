@@ -155,11 +155,67 @@ fn other_kinds_and_damaged_vocabularies_are_named() {
     assert_eq!(error.code, "tokenizer.kind");
     assert!(error.cause.contains("t5") && error.cause.contains("SentencePiece"), "{error}");
 
-    let error = refused(&spm(&[], &[("tokenizer.ggml.bos_token_id", Value::U32(259))]));
-    assert!(error.code == "gguf.metadata" && error.cause.contains("259 tokens"), "{error}");
-    let error = refused(&spm(&[("<0xZZ>", 0.0, BYTE)], &[]));
-    assert!(error.code == "tokenizer.vocab" && error.cause.contains("<0xZZ>"), "{error}");
-    assert_eq!(refused(&spm(&[("x", 0.0, 9)], &[])).code, "tokenizer.vocab");
+    let mut meta = spm(&[], &[]);
+    meta =
+        meta.iter().filter(|(key, _)| !key.ends_with("tokens")).fold(Metadata::default(), |mut kept, (key, value)| {
+            kept.insert(key, value.clone()).unwrap();
+            kept
+        });
+    assert!(refused(&meta).cause.contains("lacks tokenizer.ggml.tokens"));
+}
+
+/// As llama.cpp does: what cannot be used counts as absent, and is told.
+#[test]
+fn entries_that_cannot_be_used_are_passed_over_and_told() {
+    let read = |pieces: &[(&str, f32, i32)], key: &str, value: Value| {
+        let key = format!("tokenizer.ggml.{key}");
+        let mut meta = Metadata::default();
+        for (other, old) in spm(pieces, &[]).iter().filter(|(other, _)| *other != key) {
+            meta.insert(other, old.clone()).unwrap();
+        }
+        meta.insert(key, value).unwrap();
+        Tokenizer::from_gguf(&meta).unwrap()
+    };
+    let pieces = [("ab", -1.0, 1), ("a", -2.0, 1), ("b", -3.0, 1)];
+    for (key, value) in [
+        ("bos_token_id", Value::U32(262)),
+        ("bos_token_id", Value::U32(u32::MAX)),
+        ("eos_token_id", Value::I32(-1)),
+        ("eos_token_id", Value::Array(vec![])),
+        ("unknown_token_id", Value::I64(-1)),
+        ("add_space_prefix", Value::String("yes".into())),
+        ("add_eos_token", Value::F32(0.5)),
+    ] {
+        let t = read(&pieces, key, value.clone());
+        // The numbers that every such model has stand in.
+        assert_eq!(
+            (t.bos(), t.eos(), t.encode("ab", false).unwrap().last()),
+            (Some(1), Some(2), Some(&FIRST)),
+            "{key}"
+        );
+        let told = usize::from(value != Value::Array(vec![]));
+        assert_eq!(t.notices().len(), told, "{key} {value:?}: {:?}", t.notices());
+        assert!(t.notices().iter().all(|n| n.code == "gguf.skipped" && n.cause.contains(key)), "{:?}", t.notices());
+    }
+    let numbers = |make: fn(usize) -> Value, count| Value::Array((0..count).map(make).collect());
+    for (key, value, told) in [
+        ("scores", numbers(|i| Value::I32(-(i as i32)), 262), 0),
+        ("scores", numbers(|i| Value::F64(-(i as f64)), 262), 0),
+        ("scores", numbers(|i| Value::F32(-(i as f32)), 300), 0),
+        ("scores", numbers(|i| Value::F32(-(i as f32)), 261), 1),
+        ("scores", Value::String("high".into()), 1),
+        ("token_type", numbers(|i| Value::U8(if i < 3 { 3 } else { 1 }), 262), 0),
+        ("token_type", numbers(|i| Value::I32(if i < 3 { 3 } else { 9 }), 262), 1),
+        ("token_type", numbers(|_| Value::I32(1), 10), 1),
+    ] {
+        let t = read(&pieces, key, value);
+        assert_eq!(t.encode("ab", false).unwrap().last(), Some(&FIRST), "{key}");
+        assert_eq!(t.notices().len(), told, "{key}: {:?}", t.notices());
+    }
+    // One that is called a byte and is none is the text it is.
+    let t = read(&[("<0xZZ>", 0.0, BYTE), ("x", 0.0, 9)], "padding_token_id", Value::U32(0));
+    assert!(t.notices()[0].cause.contains("token 259 has no known type") && t.notices()[0].cause.contains("1 more"));
+    assert_eq!(t.decode(&[FIRST, FIRST + 1]), "<0xZZ>x");
 }
 
 #[test]
@@ -235,7 +291,7 @@ fn ends_of_the_wrong_type_are_control_tokens_all_the_same() {
 }
 
 #[test]
-fn metadata_that_contradicts_itself_is_named() {
+fn metadata_that_contradicts_itself_is_read_as_far_as_it_goes() {
     let pieces = [("\u{2581}", -1.0, 1)];
     let mut broken = Vec::new();
     let typed = spm(&pieces, &[]);
@@ -262,14 +318,15 @@ fn metadata_that_contradicts_itself_is_named() {
     }
     broken.push(("a flag".into(), spm(&pieces, &[("tokenizer.ggml.add_bos_token", Value::U32(1))])));
     for (what, meta) in broken {
-        // An unknown token that is not there is none; everything else is refused.
+        // Nothing can be done without tokens; everything else has something that stands in.
         match Tokenizer::from_gguf(&meta) {
             Ok(t) => {
-                assert!(what.starts_with("unknown 4294967295") || what == "unknown U32(4294967295)", "{what}");
                 t.encode("text", true).unwrap();
+                let tells = !what.starts_with("tokenizer.ggml.tokens") && what != "a flag";
+                assert_eq!(!t.notices().is_empty(), tells, "{what}: {:?}", t.notices());
             }
             Err(e) => {
-                assert!(["gguf.metadata", "tokenizer.vocab"].contains(&e.code) && !e.remedy.is_empty(), "{what}: {e}")
+                assert!(what == "tokenizer.ggml.tokens cut to 0" && e.code == "tokenizer.vocab", "{what}: {e}");
             }
         }
     }

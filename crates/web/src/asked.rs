@@ -64,9 +64,9 @@ async fn read_one(source: &JsValue, library: &Library) -> Result<Asked> {
     if !js::field(source, "own").is_truthy() {
         check_address(&url)?;
     }
-    let path = url.split(['?', '#']).next().unwrap_or(&url);
-    let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(&url).to_owned();
-    Ok(Asked::Fetch(Target { url, name, bytes: None, sha256: None }))
+    let target = Target { url, ..Target::default() };
+    let name = target.file_name().unwrap_or(&target.url).to_owned();
+    Ok(Asked::Fetch(Target { name, ..target }))
 }
 
 /// The model of that name: the site's own where it has one, and then no other host is asked for it.

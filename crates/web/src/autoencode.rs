@@ -13,7 +13,6 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::host::{Given, Limits, teller};
 use crate::js;
-use crate::storage::Source;
 
 /// Looks at a safetensors header as soon as it is here.
 pub struct Header;
@@ -39,14 +38,13 @@ pub async fn load<E: Executor>(
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(Autoencoder<E>, JsValue)> {
-    let files: Vec<Source> = given.into_iter().map(|given| given.source).collect();
-    let bytes = files.iter().map(ByteSource::len).sum();
+    let bytes = given.iter().map(ByteSource::len).sum();
     limits.check_weights(bytes)?;
     let mut options = LoadOptions::default();
     if let Some(ceiling) = limits.ceiling {
         options.max_bytes = options.max_bytes.min(ceiling);
     }
-    let model = Autoencoder::load(executor, &files, &options, &mut teller(progress), cancel).await?;
+    let model = Autoencoder::load(executor, &given, &options, &mut teller(progress), cancel).await?;
     let info = js::object(&[
         ("family", model.family().name().into()),
         ("encoder", model.has_encoder().into()),

@@ -10,7 +10,7 @@ use lantern_demos::chat::{
 };
 use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::download::{Look, Part, Stored};
-use lantern_weights::{ByteSource, Gguf};
+use lantern_weights::{ByteSource, Gguf, Value};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
@@ -34,8 +34,9 @@ impl<P: Part, E: Executor> Look<P> for Header<'_, E> {
             read => read?,
         };
         let checked = check(&header, &LoadOptions::default())?;
+        checked.check_conversation()?;
         self.limits.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
-        self.known.tell(&header)?;
+        self.known.tell(&checked.template);
         self.warming.begin(self.executor, checked, self.cancel);
         Ok(true)
     }
@@ -52,9 +53,8 @@ impl Known {
         Self { hears: hears.clone(), told: Cell::new(false) }
     }
 
-    fn tell(&self, header: &Gguf) -> Result<()> {
+    fn tell(&self, template: &ChatTemplate) {
         if !self.told.replace(true) {
-            let template = ChatTemplate::of_file(&header.metadata)?;
             let kind = js::object(&[
                 ("chat", template.is_some().into()),
                 ("instructions", template.takes_instructions().into()),
@@ -62,7 +62,6 @@ impl Known {
             // What that function throws is its own affair.
             let _ = self.hears.call1(&JsValue::NULL, &kind);
         }
-        Ok(())
     }
 }
 
@@ -101,31 +100,31 @@ pub async fn load<E: Executor>(
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(ChatModel<E>, JsValue)> {
-    let Given { source, name: file_name } = given;
-    let header = Gguf::read(&source).await?;
+    let header = Gguf::read(&given).await?;
     let parameters: u64 = header.tensors.iter().map(|t| t.elements()).sum();
     limits.check_weights(header.tensors.iter().map(|t| t.bytes).sum())?;
-    known.tell(&header)?;
+    let checked = check(&header, &LoadOptions::default())?;
+    known.tell(&checked.template);
     // Weights lie in several types in one file; the one most bytes are in gives it its name.
     let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
     for tensor in &header.tensors {
         *by_type.entry(tensor.ggml_type.name()).or_default() += tensor.bytes;
     }
     let weights = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(String::new(), |(name, _)| name);
-    let named = header.metadata.find_str("general.name")?.map(str::to_owned);
-    let name = named.or(file_name).unwrap_or_else(|| "A model without a name".into());
+    let named = header.metadata.get("general.name").and_then(Value::as_str).map(str::to_owned);
+    let name = named.or(given.name()).unwrap_or_else(|| "A model without a name".into());
 
     let mut tell = teller(progress);
-    let model = ChatModel::load(executor, &source, &LoadOptions::default(), &mut tell, cancel).await?;
+    let model = ChatModel::load_checked(executor, &given, &header, checked, &mut tell, cancel).await?;
     let info = js::object(&[
         ("name", name.into()),
         ("weights", weights.into()),
         ("parameters", (parameters as f64).into()),
-        ("bytes", (source.len() as f64).into()),
+        ("bytes", (given.len() as f64).into()),
         ("context", (model.config().context_length as f64).into()),
         ("chat", model.has_template().into()),
         ("instructions", model.takes_instructions().into()),
-        ("notice", model.tokenizer().notice().map_or(JsValue::NULL, js::failure)),
+        ("notices", js_sys::Array::from_iter(model.notices().iter().map(js::failure)).into()),
     ]);
     Ok((model, info))
 }

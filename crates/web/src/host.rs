@@ -9,6 +9,7 @@ use lantern_demos::autoencode::{Autoencoder, AutoencoderSession};
 use lantern_demos::chat::{ChatModel, ChatSession};
 use lantern_demos::{Progress, Stage};
 use lantern_graph::{Cancel, Error, Executor, Result};
+use lantern_weights::ByteSource;
 use wasm_bindgen::JsValue;
 
 use crate::asked::{Asked, gather};
@@ -21,6 +22,20 @@ pub struct Given {
     pub source: Source,
     /// What a person calls it, where anybody does.
     pub name: Option<String>,
+}
+
+impl ByteSource for Given {
+    fn len(&self) -> u64 {
+        self.source.len()
+    }
+
+    async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.source.read(offset, buf).await
+    }
+
+    fn name(&self) -> Option<String> {
+        self.name.clone()
+    }
 }
 
 /// What this executor takes.

@@ -52,7 +52,7 @@ fn quantized(source: &MemorySource, gguf: &Gguf) -> Option<&'static str> {
             assert!(new.metadata.len() >= gguf.metadata.len());
             None
         }
-        Err(error) => Some(said_well(&error, &["gguf.metadata", "gguf.type", "weights.", "quantize.split"])),
+        Err(error) => Some(said_well(&error, &["gguf.metadata", "gguf.type", "weights.", "gguf.split"])),
     }
 }
 

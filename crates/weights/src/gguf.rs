@@ -5,15 +5,16 @@
 //! compute with, or does not know, are listed all the same; [`TensorInfo::supported`] is asked before one is used.
 
 use crate::cursor::Cursor;
+use crate::metadata::readable;
 use crate::stranger::{shorten, stranger};
-use crate::{ByteSource, GgmlType, Metadata, finite};
+use crate::{ByteSource, GgmlType, Metadata, finite, split};
 use lantern_graph::{Error, Result};
 use std::collections::HashMap;
 
 const MAGIC: [u8; 4] = *b"GGUF";
 /// Where a file does not say.
 pub(crate) const ALIGNMENT: u32 = 32;
-/// ggml's tensors have one to four dimensions.
+/// ggml's tensors have at most four dimensions.
 const MAX_DIMS: u32 = 4;
 
 /// The largest models have a few thousand: a bound on what a hostile table can make us hold.
@@ -29,6 +30,8 @@ pub struct Gguf {
     pub tensors: Vec<TensorInfo>,
     /// Tensor data starts at a multiple of this.
     pub alignment: u32,
+    /// What the file is called, where its source says.
+    pub file_name: Option<String>,
     by_name: HashMap<String, usize>,
 }
 
@@ -36,7 +39,8 @@ pub struct Gguf {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
     pub name: String,
-    /// Row-major, outermost first: ggml's dimensions reversed. The last one runs along a row.
+    /// Row-major, outermost first: ggml's dimensions reversed, without the ones it pads them with on the outside. The last
+    /// one runs along a row. At least one; any may be 0.
     pub shape: Vec<usize>,
     pub ggml_type: GgmlType,
     /// Of the first byte, from the start of the file.
@@ -72,9 +76,17 @@ impl TensorInfo {
 }
 
 impl Gguf {
-    /// Reads the header. Codes: `gguf.magic`, `gguf.version`, `gguf.truncated`, `gguf.metadata`, `gguf.tensor`, and
-    /// the source's own.
+    /// Reads the header. Codes: `gguf.magic`, `gguf.version`, `gguf.truncated`, `gguf.metadata`, `gguf.tensor`,
+    /// `gguf.split` for what by its name is a piece of a file, and the source's own.
     pub async fn read(source: &impl ByteSource) -> Result<Self> {
+        let file_name = source.name();
+        match Self::read_header(source).await {
+            Ok(gguf) => Ok(Self { file_name, ..gguf }),
+            Err(error) => Err(split::piece_by_name(file_name.as_deref()).unwrap_or(error)),
+        }
+    }
+
+    async fn read_header(source: &impl ByteSource) -> Result<Self> {
         let mut cursor = Cursor::new(source);
         let version = read_version(&mut cursor).await?;
         let tensor_count = cursor.u64("the tensor count").await?;
@@ -90,8 +102,8 @@ impl Gguf {
             ));
         }
 
-        // The shortest entry: name length, dimension count, one dimension, type, offset.
-        cursor.check_count(tensor_count, 8 + 4 + 8 + 4 + 8, "the tensor table")?;
+        // The shortest entry: name length, dimension count, type, offset.
+        cursor.check_count(tensor_count, 8 + 4 + 4 + 8, "the tensor table")?;
         if tensor_count > MAX_TENSORS {
             return Err(Error::new(
                 "gguf.tensor",
@@ -113,7 +125,7 @@ impl Gguf {
             place(tensor, data_start, alignment.into(), source.len())?;
         }
         check_apart(&tensors)?;
-        Ok(Self { version, metadata, tensors, alignment, by_name })
+        Ok(Self { version, metadata, tensors, alignment, file_name: None, by_name })
     }
 
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
@@ -143,24 +155,30 @@ async fn read_version<S: ByteSource>(cursor: &mut Cursor<'_, S>) -> Result<u32> 
 /// One entry of the tensor table; its offset is still relative to the data section.
 async fn read_tensor_info<S: ByteSource>(cursor: &mut Cursor<'_, S>) -> Result<TensorInfo> {
     const WHAT: &str = "the tensor table";
-    let raw = cursor.string(WHAT).await?;
-    let Ok(name) = std::str::from_utf8(raw).map(str::to_owned) else {
-        return Err(bad_tensor(&String::from_utf8_lossy(raw), "the name is not UTF-8"));
-    };
+    let name = readable(cursor.string(WHAT).await?);
     let dims = cursor.u32(WHAT).await?;
-    if dims == 0 || dims > MAX_DIMS {
-        return Err(bad_tensor(&name, &format!("it has {dims} dimensions, and 1 to {MAX_DIMS} are possible")));
+    if dims > MAX_DIMS {
+        return Err(bad_tensor(&name, &format!("it has {dims} dimensions, and at most {MAX_DIMS} are possible")));
     }
     let mut shape = Vec::new();
-    let mut elements = 1u64;
+    // Without the zeros, so that a tensor without values cannot hide a product that overflows.
+    let mut product = 1u64;
     for _ in 0..dims {
         let dim = cursor.u64(WHAT).await?;
-        elements = elements
-            .checked_mul(dim)
-            .filter(|n| *n > 0 && i64::try_from(*n).is_ok())
+        product = product
+            .checked_mul(dim.max(1))
+            .filter(|n| i64::try_from(*n).is_ok())
             .ok_or_else(|| bad_tensor(&name, &format!("a dimension of {dim} makes no sense")))?;
         shape
             .push(usize::try_from(dim).map_err(|_| bad_tensor(&name, &format!("{dim} is too long for this machine")))?);
+    }
+    let elements = if shape.contains(&0) { 0 } else { product };
+    // ggml counts a padding of ones as no dimensions, and a single number as one.
+    while shape.len() > 1 && shape.last() == Some(&1) {
+        shape.pop();
+    }
+    if shape.is_empty() {
+        shape.push(1);
     }
     shape.reverse();
     let ggml_type = GgmlType::from_code(cursor.u32(WHAT).await?);

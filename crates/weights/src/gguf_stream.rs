@@ -62,7 +62,7 @@ fn alignment(metadata: &Metadata) -> Result<u32> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorHead {
     pub name: String,
-    /// Row-major, outermost first: one to four dimensions, the last in whole blocks.
+    /// Row-major, outermost first: one to four dimensions, the last in whole blocks. Any may be 0.
     pub shape: Vec<usize>,
     pub ggml_type: GgmlType,
 }
@@ -73,7 +73,7 @@ impl TensorHead {
         let values = self.shape.iter().try_fold(1u64, |n, dim| n.checked_mul(*dim as u64));
         let row = self.shape.last().map_or(0, |n| *n as u64);
         let rows_are_whole = self.ggml_type.bytes_of(row).is_some();
-        match values.filter(|n| *n > 0 && rows_are_whole && (1..=4).contains(&self.shape.len())) {
+        match values.filter(|_| rows_are_whole && (1..=4).contains(&self.shape.len())) {
             Some(values) => self.ggml_type.bytes_of(values),
             None => None,
         }
@@ -115,7 +115,15 @@ impl<W: Write> GgufStream<W> {
         if !stream.tensors.is_empty() {
             stream.pad()?;
         }
+        stream.pass_empty();
         Ok(stream)
+    }
+
+    /// Nothing is ever written of a tensor without values.
+    fn pass_empty(&mut self) {
+        while self.tensors.get(self.current).is_some_and(|(_, bytes)| *bytes == 0) {
+            self.current += 1;
+        }
     }
 
     /// The next bytes of the tensors, in their order; a piece may be any part of one. `tensor.size` for more than the
@@ -134,6 +142,7 @@ impl<W: Write> GgufStream<W> {
         self.done = done;
         if done == size {
             (self.current, self.done) = (self.current + 1, 0);
+            self.pass_empty();
             // Behind the last one too: llama.cpp reads whole aligned tensors.
             self.pad()?;
         }
@@ -255,7 +264,6 @@ mod tests {
         for wrong in [
             head("a", &[], GgmlType::F32),
             head("a", &[1; 5], GgmlType::F32),
-            head("a", &[0], GgmlType::F32),
             head("a", &[33], GgmlType::Q8_0),
             head("a", &[64, 16], GgmlType::Q8_0),
             head("a", &[4], GgmlType::Unknown(77)),

@@ -25,14 +25,16 @@ mod rows;
 mod safetensors;
 mod safetensors_write;
 mod source;
+mod split;
 mod stranger;
+mod templates;
 
 pub use blocks::{quantize_q4_0, quantize_q8_0};
 pub use ggml::{GgmlType, dequantize, quantize};
 pub use gguf::{Gguf, TensorInfo};
 pub use gguf_stream::{EncodedMetadata, GgufStream, TensorHead};
 pub use gguf_write::GgufWriter;
-pub use metadata::{Metadata, Value};
+pub use metadata::{Metadata, Value, passed_over};
 pub use names::{Chosen, NameMap};
 pub use quantize::{Planned, QuantizeOptions, QuantizePlan};
 pub use rows::{RowChunk, Rows};
@@ -41,3 +43,5 @@ pub use safetensors_write::SafetensorsWriter;
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::FileSource;
 pub use source::{ByteSource, MemorySource};
+pub use split::safetensors_part;
+pub use templates::ChatTemplates;

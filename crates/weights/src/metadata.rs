@@ -60,46 +60,95 @@ impl Value {
         NAMES[self.code() as usize]
     }
 
-    /// Any integer type: converters disagree about which one a key has.
-    pub fn as_u64(&self) -> Option<u64> {
-        match *self {
-            Value::U8(v) => Some(v.into()),
-            Value::U16(v) => Some(v.into()),
-            Value::U32(v) => Some(v.into()),
-            Value::U64(v) => Some(v),
-            Value::I8(_) | Value::I16(_) | Value::I32(_) | Value::I64(_) => u64::try_from(self.as_i64()?).ok(),
-            _ => None,
+    /// For a message: the type, and the number where it is one.
+    fn shown(&self) -> String {
+        match self {
+            Value::String(_) | Value::Array(_) => self.type_name().to_owned(),
+            number => format!("{} ({number:?})", self.type_name()),
         }
     }
 
+    /// A whole number, however it is written: converters disagree about which type a key has. Any integer type, a float
+    /// without a fraction, true and false as 1 and 0; a list of one is its element.
     pub fn as_i64(&self) -> Option<i64> {
-        match *self {
-            Value::I8(v) => Some(v.into()),
-            Value::I16(v) => Some(v.into()),
-            Value::I32(v) => Some(v.into()),
-            Value::I64(v) => Some(v),
+        match self {
+            Value::I8(v) => Some((*v).into()),
+            Value::I16(v) => Some((*v).into()),
+            Value::I32(v) => Some((*v).into()),
+            Value::I64(v) => Some(*v),
+            Value::Array(_) => self.only()?.as_i64(),
             _ => i64::try_from(self.as_u64()?).ok(),
         }
     }
 
+    /// As [`as_i64`](Self::as_i64).
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Value::U8(v) => Some((*v).into()),
+            Value::U16(v) => Some((*v).into()),
+            Value::U32(v) => Some((*v).into()),
+            Value::U64(v) => Some(*v),
+            Value::Bool(v) => Some((*v).into()),
+            Value::I8(_) | Value::I16(_) | Value::I32(_) | Value::I64(_) => u64::try_from(self.as_i64()?).ok(),
+            Value::F32(_) | Value::F64(_) => {
+                let number = self.as_f64()?;
+                // Up to 2⁵³ an f64 is a whole number exactly.
+                (number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number)).then_some(number as u64)
+            }
+            Value::Array(_) => self.only()?.as_u64(),
+            Value::String(_) => None,
+        }
+    }
+
+    /// As [`as_i64`](Self::as_i64).
     pub fn as_u32(&self) -> Option<u32> {
         u32::try_from(self.as_u64()?).ok()
     }
 
+    /// From any type of number; a list of one is its element.
     pub fn as_f32(&self) -> Option<f32> {
-        match *self {
-            Value::F32(v) => Some(v),
-            Value::F64(v) => Some(v as f32),
+        match self {
+            Value::F32(v) => Some(*v),
+            _ => self.as_f64().map(|number| number as f32),
+        }
+    }
+
+    fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::F32(v) => Some((*v).into()),
+            Value::F64(v) => Some(*v),
+            Value::Array(_) => self.only()?.as_f64(),
+            Value::String(_) => None,
+            Value::U64(v) => Some(*v as f64),
+            _ => self.as_i64().map(|number| number as f64),
+        }
+    }
+
+    /// Also from 0 and 1; a list of one is its element.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.as_u64()? {
+            0 => Some(false),
+            1 => Some(true),
             _ => None,
         }
     }
 
-    pub fn as_bool(&self) -> Option<bool> {
-        if let Value::Bool(v) = self { Some(*v) } else { None }
+    /// A list of one is its element.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(v) => Some(v),
+            _ => self.only()?.as_str(),
+        }
     }
 
-    pub fn as_str(&self) -> Option<&str> {
-        if let Value::String(v) = self { Some(v) } else { None }
+    /// What is written as a list of one.
+    fn only(&self) -> Option<&Value> {
+        self.as_array().and_then(|all| if let [one] = all { Some(one) } else { None })
+    }
+
+    /// A list's elements; a single value is a list of one.
+    pub fn as_list(&self) -> &[Value] {
+        self.as_array().unwrap_or(std::slice::from_ref(self))
     }
 
     pub fn as_array(&self) -> Option<&[Value]> {
@@ -110,7 +159,8 @@ impl Value {
 /// A file's keys and values, in the file's order.
 ///
 /// Each question comes twice: `u32(key)` where a model cannot do without (`gguf.metadata` when it is missing), and
-/// `find_u32(key)` where it can. A value of another type is `gguf.metadata` for both.
+/// `find_u32(key)` where it can. A value of another type is `gguf.metadata` for both. Where such a value may be passed over,
+/// [`optional`](Metadata::optional) is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Metadata {
     entries: Vec<(String, Value)>,
@@ -159,7 +209,7 @@ impl Metadata {
         self.find(key, "a string", Value::as_str)
     }
 
-    /// From any integer type that holds a number of 32 bits.
+    /// As [`Value::as_u32`].
     pub fn u32(&self, key: &str) -> Result<u32> {
         self.find_u32(key)?.ok_or_else(|| missing(key))
     }
@@ -168,7 +218,7 @@ impl Metadata {
         self.find(key, "a u32", Value::as_u32)
     }
 
-    /// From f32 or f64.
+    /// As [`Value::as_f32`].
     pub fn f32(&self, key: &str) -> Result<f32> {
         self.find_f32(key)?.ok_or_else(|| missing(key))
     }
@@ -204,17 +254,28 @@ impl Metadata {
         self.find_array(key)?.map(|all| self.elements(key, all, "integers", Value::as_i64)).transpose()
     }
 
+    /// An entry that a model can do without. One that cannot be used counts as absent, and `notices` is told so. `what`
+    /// is needed: "a number".
+    pub fn optional<'a, T>(
+        &'a self,
+        key: &str,
+        what: &str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+        notices: &mut Vec<Error>,
+    ) -> Option<T> {
+        let value = self.get(key)?;
+        let found = read(value);
+        if found.is_none() {
+            notices.push(passed_over(key, &format!("it holds {}, and {what} is needed", value.shown())));
+        }
+        found
+    }
+
     fn find<'a, T>(&'a self, key: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match read(value) {
             Some(found) => Ok(Some(found)),
-            None => {
-                let shown = match value {
-                    Value::String(_) | Value::Array(_) => String::new(),
-                    number => format!(" ({number:?})"),
-                };
-                Err(damaged(format!("the key {key} holds {}{shown}, and {what} is needed", value.type_name())))
-            }
+            None => Err(damaged(format!("the key {key} holds {}, and {what} is needed", value.shown()))),
         }
     }
 
@@ -241,8 +302,7 @@ impl Metadata {
         let mut metadata = Self::default();
         for _ in 0..count {
             let start = cursor.position();
-            let key = cursor.string("a metadata key").await?;
-            let key = std::str::from_utf8(key).map_err(|_| damaged("a key is not UTF-8".into()))?.to_owned();
+            let key = readable(cursor.string("a metadata key").await?);
             let code = cursor.u32("a metadata type").await?;
             let value = if code == ARRAY {
                 let code = cursor.u32("a metadata type").await?;
@@ -302,6 +362,20 @@ async fn read_scalar<S: ByteSource>(cursor: &mut Cursor<'_, S>, code: u32, key: 
             return Err(damaged(format!("the key {key} has the unknown type {other}")));
         }
     })
+}
+
+/// A name as text. One that is not UTF-8, which llama.cpp takes, has its other bytes written out.
+pub(crate) fn readable(name: &[u8]) -> String {
+    std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned)
+}
+
+/// What a visitor should know of an entry that was not used. Nothing fails by it.
+pub fn passed_over(key: &str, why: &str) -> Error {
+    Error::new(
+        "gguf.skipped",
+        format!("what cannot be used of the file's entry {key} is passed over: {why}"),
+        "nothing needs to be done; if the answers look wrong, use a file by a current converter",
+    )
 }
 
 fn missing(key: &str) -> Error {

@@ -46,18 +46,12 @@ pub struct QuantizePlan {
 
 impl QuantizePlan {
     /// `gguf.type` for a target or a tensor of a type that is not read, `quantize.requantize` for a tensor that would lose
-    /// twice, `quantize.split` for a part of a model.
+    /// twice, `gguf.split` for a part of a model.
     pub fn new(gguf: &Gguf, options: &QuantizeOptions) -> Result<Self> {
         if !options.target.is_read() {
             return Err(options.target.refused("the type asked for"));
         }
-        if let Some(parts) = gguf.metadata.find_u32("split.count")?.filter(|parts| *parts > 1) {
-            return Err(Error::new(
-                "quantize.split",
-                format!("the file is one of {parts} parts of a model"),
-                "merge the parts first: llama-gguf-split --merge",
-            ));
-        }
+        gguf.check_whole()?;
         let tied = gguf.tensor("output.weight").is_none();
         let mut notes = Notes::default();
         let mut tensors = Vec::new();

@@ -73,25 +73,7 @@ impl<'a, S: ByteSource> Rows<'a, S> {
     }
 
     fn new(source: &'a S, spec: &WeightSpec, stored: GgmlType, elements: u64, offset: u64, bytes: u64) -> Result<Self> {
-        let wrong = |code, why: String, remedy| Err(Error::new(code, format!("tensor {}: {why}", spec.name), remedy));
-        if !is_stored_so(stored, spec.dtype) && spec.dtype != DType::F32 {
-            let why = format!("it is stored as {stored} and asked for as {}", spec.dtype.name());
-            return wrong("tensor.type", why, "ask for f32, or for what is stored");
-        }
-        let wanted: u64 = spec.shape.iter().map(|n| *n as u64).product();
-        if elements != wanted || spec.shape.is_empty() {
-            let why = format!("the file has {elements} values, and {:?} takes {wanted}", spec.shape);
-            return wrong("tensor.size", why, OTHER_MODEL);
-        }
-        let rows = if elements == 0 { 0 } else { spec.rows() };
-        let per_row = |n: u64| if rows == 0 { 0 } else { n / rows as u64 };
-        let (want_elements, want_bytes) = spec.dtype.block();
-        let row_elements = per_row(elements);
-        let longest = per_row(bytes).max(row_elements / want_elements as u64 * want_bytes as u64);
-        if longest > CHUNK_BYTES as u64 {
-            let why = format!("a row takes {longest} bytes, and at most {CHUNK_BYTES} are moved at once");
-            return wrong("tensor.row", why, "this version cannot load such a model");
-        }
+        let Shape { rows, row_elements, row_bytes, rows_at_once } = Shape::new(spec, stored, elements, bytes)?;
         Ok(Self {
             source,
             name: spec.name.clone(),
@@ -100,9 +82,9 @@ impl<'a, S: ByteSource> Rows<'a, S> {
             offset,
             row: 0,
             rows,
-            row_elements: row_elements as usize,
-            row_bytes: per_row(bytes) as usize,
-            rows_at_once: CHUNK_BYTES / longest.max(1) as usize,
+            row_elements,
+            row_bytes,
+            rows_at_once,
             taps: 1,
             raw: Vec::new(),
             values: Vec::new(),
@@ -146,6 +128,52 @@ impl<'a, S: ByteSource> Rows<'a, S> {
             }
         }
         Ok(())
+    }
+}
+
+impl TensorInfo {
+    /// What [`Rows::gguf`] would say, before anything is read.
+    pub fn check_rows(&self, spec: &WeightSpec) -> Result<()> {
+        self.supported()?;
+        Shape::new(spec, self.ggml_type, self.elements(), self.bytes).map(|_| ())
+    }
+}
+
+/// How a tensor is cut into rows, and rows into chunks.
+struct Shape {
+    rows: usize,
+    row_elements: usize,
+    row_bytes: usize,
+    rows_at_once: usize,
+}
+
+impl Shape {
+    fn new(spec: &WeightSpec, stored: GgmlType, elements: u64, bytes: u64) -> Result<Self> {
+        let wrong = |code, why: String, remedy| Err(Error::new(code, format!("tensor {}: {why}", spec.name), remedy));
+        if !is_stored_so(stored, spec.dtype) && spec.dtype != DType::F32 {
+            let why = format!("it is stored as {stored} and asked for as {}", spec.dtype.name());
+            return wrong("tensor.type", why, "ask for f32, or for what is stored");
+        }
+        let wanted: u64 = spec.shape.iter().map(|n| *n as u64).product();
+        if elements != wanted || spec.shape.is_empty() {
+            let why = format!("the file has {elements} values, and {:?} takes {wanted}", spec.shape);
+            return wrong("tensor.size", why, OTHER_MODEL);
+        }
+        let rows = if elements == 0 { 0 } else { spec.rows() };
+        let per_row = |n: u64| if rows == 0 { 0 } else { n / rows as u64 };
+        let (want_elements, want_bytes) = spec.dtype.block();
+        let row_elements = per_row(elements);
+        let longest = per_row(bytes).max(row_elements / want_elements as u64 * want_bytes as u64);
+        if longest > CHUNK_BYTES as u64 {
+            let why = format!("a row takes {longest} bytes, and at most {CHUNK_BYTES} are moved at once");
+            return wrong("tensor.row", why, "this version cannot load such a model");
+        }
+        Ok(Self {
+            rows,
+            row_elements: row_elements as usize,
+            row_bytes: per_row(bytes) as usize,
+            rows_at_once: CHUNK_BYTES / longest.max(1) as usize,
+        })
     }
 }
 

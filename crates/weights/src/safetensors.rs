@@ -1,14 +1,15 @@
 //! The safetensors header (<https://github.com/huggingface/safetensors#format>): eight bytes of length, a JSON object
 //! of tensors, then their bytes.
 //!
-//! As strict as the reference implementation, for its reasons: every byte of the data belongs to exactly one tensor,
-//! so holes, overlaps and trailing bytes are refused (such a file could be two kinds of file at once). Stricter where
-//! the format's text is: a name that is there twice is refused instead of the last one winning, and nothing stands
-//! before the brace. Alignment is not asked for: the format does not promise it (writers before 2023 did not pad the
-//! header), and nothing here is mapped into memory, so a tensor reads the same from an odd offset.
+//! What the reference implementation (the `safetensors` crate) takes is taken, and what it refuses is refused, for its
+//! reasons: every byte of the data belongs to exactly one tensor, so holes, overlaps and trailing bytes are refused (such a
+//! file could be two kinds of file at once). Of a name that is there twice the last one counts, and `__metadata__` may be null,
+//! as there. Two things differ: an element type of later days is listed by its name, and shapes whose numbers could overflow
+//! are refused though another of them is 0. Alignment is not asked for: the format does not promise it (writers before 2023
+//! did not pad the header), and nothing here is mapped into memory, so a tensor reads the same from an odd offset.
 
-use crate::ByteSource;
 use crate::stranger::{shorten, stranger};
+use crate::{ByteSource, split};
 use lantern_graph::{Error, Result};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,8 @@ const LENGTH_BYTES: u64 = 8;
 /// The reference implementation's limit. What is held while reading is a few times the header, which has to be in the
 /// file.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
-const MAX_RANK: usize = 8;
+/// PyTorch's and NumPy's own limit; the format has none.
+const MAX_RANK: usize = 64;
 const METADATA: &str = "__metadata__";
 
 const GET_AGAIN: &str = "the download is incomplete or the file is damaged: get it again";
@@ -109,8 +111,13 @@ impl SafeTensor {
 
 impl Safetensors {
     /// Reads the header. Codes: `safetensors.header` (it is not one), `safetensors.truncated` (the file ends too
-    /// early), `safetensors.tensor` (an entry contradicts itself or another), and the source's own.
+    /// early), `safetensors.tensor` (an entry contradicts itself or another), `safetensors.split` for what by its name is a
+    /// piece of a file, and the source's own.
     pub async fn read(source: &impl ByteSource) -> Result<Self> {
+        Self::read_header(source).await.map_err(|error| split::piece_by_name(source.name().as_deref()).unwrap_or(error))
+    }
+
+    async fn read_header(source: &impl ByteSource) -> Result<Self> {
         let file_len = source.len();
         if file_len < LENGTH_BYTES {
             return Err(truncated(format!("the file has {file_len} bytes, and the header's length alone takes 8")));
@@ -153,9 +160,6 @@ impl Safetensors {
 fn parse(header: &[u8]) -> Result<Header> {
     let text = std::str::from_utf8(header)
         .map_err(|e| bad_header(format!("it is not UTF-8 from byte {} on", LENGTH_BYTES + e.valid_up_to() as u64)))?;
-    if !text.starts_with('{') {
-        return Err(bad_header("it does not start with \"{\"".into()));
-    }
     serde_json::from_str(text).map_err(|e| bad_header(e.to_string()))
 }
 
@@ -226,10 +230,10 @@ fn truncated(cause: String) -> Error {
     Error::new("safetensors.truncated", cause, GET_AGAIN)
 }
 
-/// The JSON object, in its order.
+/// The JSON object. Of two entries of one name the last.
 struct Header {
     metadata: BTreeMap<String, String>,
-    entries: Vec<(String, Entry)>,
+    entries: HashMap<String, Entry>,
 }
 
 /// Fields this version does not know are passed over, as the reference does.
@@ -254,57 +258,22 @@ impl<'de> Deserialize<'de> for Header {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-                let mut header = Header { metadata: BTreeMap::new(), entries: Vec::new() };
-                let mut seen = std::collections::HashSet::new();
+                let mut metadata = None;
+                let mut entries = HashMap::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    if !seen.insert(name.clone()) {
-                        return Err(twice(&name));
-                    }
                     let whose = |e: A::Error| A::Error::custom(format!("{:?}: {e}", shorten(&name)));
-                    if name == METADATA {
-                        header.metadata = map.next_value::<Texts>().map_err(whose)?.0;
-                    } else {
+                    if name != METADATA {
                         let entry = map.next_value().map_err(whose)?;
-                        header.entries.push((name, entry));
+                        entries.insert(name, entry);
+                    } else if metadata.replace(map.next_value::<Option<_>>().map_err(whose)?).is_some() {
+                        return Err(A::Error::custom(format!("{METADATA:?} is there twice")));
                     }
                 }
-                Ok(header)
+                Ok(Header { metadata: metadata.flatten().unwrap_or_default(), entries })
             }
         }
         deserializer.deserialize_map(Visit)
     }
-}
-
-/// A map of strings in which no key is there twice.
-struct Texts(BTreeMap<String, String>);
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Texts;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object of strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
-                let mut texts = BTreeMap::new();
-                while let Some((key, value)) = map.next_entry::<String, String>()? {
-                    if texts.contains_key(&key) {
-                        return Err(twice(&key));
-                    }
-                    texts.insert(key, value);
-                }
-                Ok(Texts(texts))
-            }
-        }
-        deserializer.deserialize_map(Visit)
-    }
-}
-
-fn twice<E: serde::de::Error>(name: &str) -> E {
-    E::custom(format!("{:?} is there twice", shorten(name)))
 }
 
 impl<'de> Deserialize<'de> for Shape {

@@ -14,6 +14,11 @@ pub trait ByteSource {
     /// `source.read` when the reading itself fails.
     async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
 
+    /// What the file is called, without its folders, where that is known. Parts of a split model are told by it too.
+    fn name(&self) -> Option<String> {
+        None
+    }
+
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -85,6 +90,10 @@ impl FileSource {
 impl ByteSource for FileSource {
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn name(&self) -> Option<String> {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned())
     }
 
     async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {

@@ -5,7 +5,8 @@ mod common;
 use common::{data, sample};
 use lantern_graph::{DType, Error, WeightSpec};
 use lantern_weights::{
-    ByteSource, FileSource, GgmlType, Gguf, GgufWriter, MemorySource, Rows, TensorInfo, Value, dequantize, quantize,
+    ByteSource, ChatTemplates, FileSource, GgmlType, Gguf, GgufWriter, MemorySource, Metadata, QuantizeOptions,
+    QuantizePlan, Rows, Safetensors, TensorInfo, Value, dequantize, quantize, safetensors_part,
 };
 
 fn read(bytes: Vec<u8>) -> Result<Gguf, Error> {
@@ -219,9 +220,7 @@ fn impossible_tensors_are_refused() {
     refused(two("same", "same"), "gguf.tensor", "twice");
     refused(one_tensor(&[33], GgmlType::Q8_0, 36), "gguf.tensor", "rows of 33");
     refused(one_tensor(&[8], GgmlType::F32, 31), "gguf.tensor", "pass the file's end");
-    refused(one_tensor(&[], GgmlType::F32, 4), "gguf.tensor", "0 dimensions");
     refused(one_tensor(&[1; 5], GgmlType::F32, 4), "gguf.tensor", "5 dimensions");
-    refused(one_tensor(&[4, 0], GgmlType::F32, 0), "gguf.tensor", "a dimension of 0");
     refused(one_tensor(&[1 << 40, 1 << 40], GgmlType::F32, 4), "gguf.tensor", "makes no sense");
     refused(one_tensor(&[1 << 62], GgmlType::F32, 4), "gguf.tensor", "too many");
 
@@ -236,6 +235,157 @@ fn impossible_tensors_are_refused() {
         bytes[field..field + 8].copy_from_slice(&offset.to_le_bytes());
         refused(bytes, "gguf.tensor", says);
     }
+}
+
+/// ggml's own reader takes them; it counts no dimensions of 1 on the outside.
+#[test]
+fn tensors_of_no_dimensions_no_values_and_padded_shapes_are_read() {
+    let mut writer = GgufWriter::default();
+    writer.tensor("none", &[0, 8], GgmlType::F32, vec![]).tensor_f32("scalar", &[], GgmlType::F32, &[2.5]).unwrap();
+    writer.tensor_f32("norm", &[1, 1, 1, 3], GgmlType::F32, &[1.0, 2.0, 3.0]).unwrap();
+    writer.tensor_f32("matrix", &[1, 1, 2, 2], GgmlType::F32, &[1.0; 4]).unwrap();
+    writer.tensor("last", &[5, 0, 32], GgmlType::Q8_0, vec![]);
+    let source = MemorySource::new(writer.finish().unwrap());
+    let gguf = pollster::block_on(Gguf::read(&source)).unwrap();
+    let shapes: Vec<&[usize]> = gguf.tensors.iter().map(|t| t.shape.as_slice()).collect();
+    assert_eq!(shapes, [&[0, 8][..], &[1], &[3], &[2, 2], &[5, 0, 32]]);
+    assert_eq!(floats(&source, gguf.tensor("scalar").unwrap()).unwrap(), [2.5]);
+    assert_eq!(floats(&source, gguf.tensor("norm").unwrap()).unwrap(), [1.0, 2.0, 3.0]);
+    assert!(floats(&source, gguf.tensor("last").unwrap()).unwrap().is_empty());
+    // They are copied, too.
+    let options = QuantizeOptions { target: GgmlType::F16, pure: false, allow_requantize: false };
+    let plan = QuantizePlan::new(&gguf, &options).unwrap();
+    let written = pollster::block_on(plan.write(&source, &gguf, Vec::new(), 1, &mut |_| ())).unwrap();
+    let copied = read(written).unwrap();
+    assert_eq!(copied.tensors.iter().map(|t| t.shape.as_slice()).collect::<Vec<_>>(), shapes);
+}
+
+/// Parts are told apart from damaged files by what they say of themselves, in whatever type, and where they say nothing by
+/// their names.
+#[test]
+fn parts_of_split_models_are_called_that() {
+    struct Named(MemorySource, &'static str);
+    impl ByteSource for Named {
+        fn len(&self) -> u64 {
+            self.0.len()
+        }
+        async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error> {
+            self.0.read(offset, buf).await
+        }
+        fn name(&self) -> Option<String> {
+            Some(self.1.into())
+        }
+    }
+    let open = |entries: &[(&str, Value)], name| {
+        let mut writer = GgufWriter::default();
+        entries.iter().for_each(|(key, value)| _ = writer.metadata(*key, value.clone()).unwrap());
+        writer.tensor("t", &[8], GgmlType::F32, vec![0; 32]);
+        let source = Named(MemorySource::new(writer.finish().unwrap()), name);
+        pollster::block_on(Gguf::read(&source)).unwrap()
+    };
+    let part =
+        |no: Value, count: Value| [("split.no", no), ("split.count", count), ("split.tensors.count", Value::I32(9))];
+    let cases = [
+        (part(Value::U16(0), Value::U16(2)), "a.gguf", "part 1 of 2", "-00001-of-00002.gguf"),
+        (part(Value::I64(2), Value::I64(3)), "a.gguf", "part 3 of 3", "-00001-of-00003.gguf"),
+        (part(Value::F32(1.0), Value::U8(3)), "a.gguf", "part 2 of 3", "FIRST OUT"),
+        (part(Value::U32(7), Value::U32(3)), "a.gguf", "one of 3 parts", "merge"),
+        (part(Value::U32(1), Value::U64(3)), "m-00002-of-00003.gguf", "part 2 of 3", "m-00001-of-00003.gguf m.gguf"),
+    ];
+    for (entries, name, says, remedy) in &cases {
+        let error = open(entries, name).check_whole().unwrap_err();
+        assert_eq!(error.code, "gguf.split");
+        assert!(error.cause.contains(says) && error.remedy.contains(remedy), "{error}");
+    }
+    let error = open(&cases[0].0[2..], "a.gguf").check_whole().unwrap_err();
+    assert!(error.code == "gguf.split" && error.remedy.contains("merge"), "{error}");
+    let error = open(&cases[0].0[1..], "m-00002-of-00002.gguf").check_whole().unwrap_err();
+    assert!(error.cause.contains("part 2 of 2"), "{error}");
+    // A whole model may have been split into one part, or have kept a part's name.
+    open(&[("split.count", Value::U16(1)), ("split.tensors.count", Value::I32(1))], "a.gguf").check_whole().unwrap();
+    open(&[("split.count", Value::U16(0))], "a.gguf").check_whole().unwrap();
+    let kept = open(&[], "m-00001-of-00003.gguf");
+    kept.check_whole().unwrap();
+    let lacks = || Error::new("gguf.metadata", "something is missing", "convert it again");
+    assert!(kept.unless_part(lacks()).cause.contains("part 1 of 3"));
+    for name in ["a.gguf", "model-1-of-1.gguf", "best-of-5.gguf", "a-b-of-c.gguf", "-of-.gguf", ""] {
+        assert_eq!(open(&[], name).unless_part(lacks()).code, "gguf.metadata", "{name}");
+    }
+    // Pieces of bytes, and lists of parts, are no GGUF at all.
+    for (name, says) in [
+        ("m.gguf.part2of3", "part 2 of 3"),
+        ("m.gguf-split-b", "part 2 of a file"),
+        ("model.safetensors.index.json", "list of a split model's parts"),
+    ] {
+        let error = pollster::block_on(Gguf::read(&Named(MemorySource::new(vec![7; 64]), name))).unwrap_err();
+        assert!(error.code == "gguf.split" && error.cause.contains(says), "{error}");
+        let error = pollster::block_on(Safetensors::read(&Named(MemorySource::new(vec![7; 64]), name))).unwrap_err();
+        assert!(error.code == "gguf.split" && error.cause.contains(says), "{error}");
+    }
+    let error = safetensors_part("model-00002-of-00005.safetensors").unwrap();
+    assert!(error.code == "safetensors.split" && error.cause.contains("part 2 of 5"), "{error}");
+    assert!(safetensors_part("model.safetensors").is_none());
+}
+
+/// Converters disagree about the type of a number.
+#[test]
+fn numbers_are_read_whatever_their_type() {
+    let eight = [
+        Value::U8(8),
+        Value::I8(8),
+        Value::U16(8),
+        Value::I16(8),
+        Value::U32(8),
+        Value::I32(8),
+        Value::U64(8),
+        Value::I64(8),
+        Value::F32(8.0),
+        Value::F64(8.0),
+        Value::Array(vec![Value::I64(8)]),
+    ];
+    for value in &eight {
+        assert_eq!((value.as_u32(), value.as_i64(), value.as_f32()), (Some(8), Some(8), Some(8.0)), "{value:?}");
+        assert_eq!(value.as_list().iter().map(Value::as_u64).collect::<Vec<_>>(), [Some(8)], "{value:?}");
+    }
+    for value in [Value::F32(8.5), Value::I32(-1), Value::F64(1e300), Value::F32(f32::NAN), Value::U64(1 << 32)] {
+        assert_eq!(value.as_u32(), None, "{value:?}");
+    }
+    assert_eq!(Value::Array(vec![Value::I8(-3)]).as_i64(), Some(-3));
+    assert_eq!(Value::Array(vec![Value::U8(1); 2]).as_u32(), None);
+    for (value, bool) in
+        [(Value::U32(1), true), (Value::I8(0), false), (Value::F32(1.0), true), (Value::Bool(false), false)]
+    {
+        assert_eq!(value.as_bool(), Some(bool), "{value:?}");
+    }
+    assert_eq!((Value::U8(2).as_bool(), Value::Bool(true).as_u32()), (None, Some(1)));
+    assert_eq!(Value::Array(vec![Value::String("llama".into())]).as_str(), Some("llama"));
+}
+
+#[test]
+fn of_several_chat_templates_the_default_is_chosen() {
+    let text = |text: &str| Value::String(text.into());
+    let read = |entries: &[(&str, Value)]| {
+        let mut metadata = Metadata::default();
+        entries.iter().for_each(|(key, value)| metadata.insert(*key, value.clone()).unwrap());
+        let mut notices = Vec::new();
+        let ChatTemplates { chosen, others } = ChatTemplates::read(&metadata, &mut notices);
+        (chosen.map(str::to_owned), others.join(","), notices.len())
+    };
+    let all = [
+        ("tokenizer.chat_template", text("own")),
+        ("tokenizer.chat_templates", Value::Array(vec![text("tool_use"), text("default")])),
+        ("tokenizer.chat_template.tool_use", text("tools")),
+        ("tokenizer.chat_template.default", text("usual")),
+    ];
+    assert_eq!(read(&all), (Some("own".into()), "tool_use,default".into(), 0));
+    assert_eq!(read(&all[1..]), (Some("usual".into()), "tool_use".into(), 0));
+    assert_eq!(read(&all[1..3]), (Some("tools".into()), String::new(), 0));
+    assert_eq!(
+        read(&[("tokenizer.chat_template", Value::Array(vec![text("one")]))]),
+        (Some("one".into()), String::new(), 0)
+    );
+    assert_eq!(read(&[("tokenizer.chat_template", Value::U32(7))]), (None, String::new(), 1));
+    assert_eq!(read(&[("tokenizer.chat_template", text(" \n"))]), (None, String::new(), 0));
 }
 
 #[test]

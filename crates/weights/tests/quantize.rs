@@ -189,7 +189,7 @@ fn files_that_cannot_be_converted_are_refused_by_name() {
 
     let mut part = model(GgmlType::F32, true);
     part.metadata("split.count", Value::U16(3)).unwrap();
-    assert_eq!(make(&part, &options(GgmlType::Q8_0), 1).err().unwrap().code, "quantize.split");
+    assert_eq!(make(&part, &options(GgmlType::Q8_0), 1).err().unwrap().code, "gguf.split");
 
     for (value, code) in [(f32::NAN, "weights.not_a_number"), (1e9, "weights.range")] {
         let mut bad = model(GgmlType::F32, true);

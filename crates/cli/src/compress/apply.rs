@@ -10,10 +10,8 @@ use lantern_compress::network::{self, Applied, ApplyOptions, Calibrator, LayerRe
 use lantern_compress::prune::Sparsity;
 use lantern_compress::quantize::{Granularity, Range, Uniform};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{LoadOptions, check};
+use lantern_demos::chat::{Checked, LoadOptions, check};
 use lantern_graph::{Cancel, Error, Result};
-use lantern_models::llama::Config;
-use lantern_tokenizer::Tokenizer;
 use lantern_weights::{FileSource, GgmlType, Gguf};
 use serde_json::{Value as Json, json};
 
@@ -161,16 +159,17 @@ pub async fn run(args: &Apply) -> Result<()> {
     check_output(&args.input, &args.output)?;
     let source = FileSource::open(&args.input)?;
     let gguf = Gguf::read(&source).await?;
-    let config = check(&gguf, &LoadOptions { context_length: args.context, ..LoadOptions::default() })?.config;
+    let checked = check(&gguf, &LoadOptions { context_length: args.context, ..LoadOptions::default() })?;
+    checked.notices.iter().for_each(output::warn);
     let calibrator = match &args.calibrate {
-        Some(text) => Some(calibrator(&gguf, &config, text, args.calibration_tokens)?),
+        Some(text) => Some(calibrator(&checked, text, args.calibration_tokens)?),
         None => None,
     };
     let (part, file) = PartFile::create(&args.output)?;
     let mut meter = output::Meter::new("blocks");
     let out = BufWriter::with_capacity(1 << 20, file);
     let mut tell = |done, total| meter.tell(done, total);
-    let original = Original { source: &source, gguf: &gguf, config: &config };
+    let original = Original { source: &source, gguf: &gguf, config: &checked.config };
     let done = network::apply(&original, calibrator.as_ref(), &options, out, &mut tell, &Cancel::new()).await;
     drop(meter);
     let (out, applied) = done?;
@@ -192,13 +191,13 @@ pub async fn run(args: &Apply) -> Result<()> {
 ///
 /// # Errors
 /// `compress.calibration` for a text that cannot be read or is too short; the tokenizer's and the executor's own.
-pub fn calibrator(gguf: &Gguf, config: &Config, text: &Path, most_tokens: usize) -> Result<Calibrator<Cpu>> {
+pub fn calibrator(model: &Checked, text: &Path, most_tokens: usize) -> Result<Calibrator<Cpu>> {
     let cannot = |error: std::io::Error| {
         let cause = format!("{}: {error}", text.display());
         Error::new("compress.calibration", cause, "give the path of a UTF-8 text file")
     };
     let text = std::fs::read_to_string(text).map_err(cannot)?;
-    let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
+    let Checked { config, tokenizer, .. } = model;
     // The text is text: a special token written in it stays letters.
     let mut ids = tokenizer.encode(&text, false)?;
     ids.truncate(most_tokens);

@@ -11,13 +11,13 @@ use lantern_compress::{Quadratic, snr_db};
 use lantern_cpu::Cpu;
 use lantern_demos::chat::{LoadOptions, check};
 use lantern_graph::{Cancel, Error, Result};
-use lantern_weights::{FileSource, Gguf, Safetensors};
+use lantern_weights::{FileSource, Gguf};
 use nalgebra::DMatrix;
 use serde_json::{Value as Json, json};
 
+use super::ModelFile;
 use super::apply::calibrator;
 use crate::args;
-use crate::inspect::is_safetensors;
 use crate::output;
 
 #[derive(Args)]
@@ -165,15 +165,8 @@ struct Matrix {
 
 impl Matrix {
     async fn open(source: &FileSource, args: &BoundsArgs) -> Result<Self> {
-        let gguf = match is_safetensors(&args.file, source).await? {
-            true => None,
-            false => Some(Gguf::read(source).await?),
-        };
-        let entries = match &gguf {
-            Some(gguf) => Entry::of_gguf(gguf),
-            None => Entry::of_safetensors(&Safetensors::read(source).await?),
-        };
-        let entry = entries.into_iter().find(|entry| entry.name == args.tensor).ok_or_else(|| {
+        let file = ModelFile::read(&args.file, source).await?;
+        let entry = file.entries().into_iter().find(|entry| entry.name == args.tensor).ok_or_else(|| {
             let cause = format!("{} has no tensor {}", args.file.display(), args.tensor);
             Error::new("compress.tensor", cause, "see `lantern inspect` for the names")
         })?;
@@ -182,10 +175,10 @@ impl Matrix {
             let cause = format!("{} is {:?}: no matrix with rows of weights", args.tensor, entry.shape);
             return Err(Error::new("compress.tensor", cause, "name a matrix"));
         }
-        let h = match (&args.calibrate, &gguf) {
+        let h = match (&args.calibrate, &file) {
             (None, _) => None,
-            (Some(text), Some(gguf)) => Some(inputs(source, gguf, text, args).await?),
-            (Some(_), None) => {
+            (Some(text), ModelFile::Gguf(gguf)) => Some(inputs(source, gguf, text, args).await?),
+            (Some(_), ModelFile::Safetensors(_)) => {
                 let cause = "a safetensors file says nothing about how its tensors are used";
                 return Err(Error::new("compress.calibration", cause, "give a GGUF Llama, or leave --calibrate out"));
             }
@@ -204,13 +197,14 @@ impl Matrix {
 
 /// XᵀX of the inputs that the layer sees on the text.
 async fn inputs(source: &FileSource, gguf: &Gguf, text: &std::path::Path, args: &BoundsArgs) -> Result<DMatrix<f64>> {
-    let config = check(gguf, &LoadOptions::default())?.config;
+    let checked = check(gguf, &LoadOptions::default())?;
+    checked.notices.iter().for_each(output::warn);
     let block = args.tensor.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-    let Some(block) = block.filter(|block| *block < config.layers) else {
+    let Some(block) = block.filter(|block| *block < checked.config.layers) else {
         let cause = format!("{} is no linear layer of a block", args.tensor);
         return Err(Error::new("compress.calibration", cause, "name one, such as blk.0.attn_q.weight"));
     };
-    let calibrator: Calibrator<Cpu> = calibrator(gguf, &config, text, args.calibration_tokens)?;
+    let calibrator: Calibrator<Cpu> = calibrator(&checked, text, args.calibration_tokens)?;
     calibrator.load(source, gguf).await?;
     calibrator.inputs(block, &Cancel::new()).await?.of(&args.tensor)?.matrix()
 }

@@ -1,13 +1,13 @@
 //! `lantern compress layers`: both methods on the tensors of a file.
 
-use lantern_compress::layers::{Entry, Layer, Report, Winner, compare_file};
+use lantern_compress::layers::{Layer, Report, Winner, compare_file};
 use lantern_compress::theory::{BITS, Comparison};
 use lantern_graph::{Cancel, Result};
-use lantern_weights::{FileSource, Gguf, Safetensors};
+use lantern_weights::FileSource;
 use serde_json::{Value as Json, json};
 
+use super::ModelFile;
 use crate::args::CompressLayers;
-use crate::inspect::is_safetensors;
 use crate::output;
 
 /// The width whose numbers stand first where all are asked for.
@@ -15,11 +15,7 @@ const USUAL_BITS: u32 = 4;
 
 pub async fn run(args: &CompressLayers) -> Result<()> {
     let source = FileSource::open(&args.file)?;
-    let entries = if is_safetensors(&args.file, &source).await? {
-        Entry::of_safetensors(&Safetensors::read(&source).await?)
-    } else {
-        Entry::of_gguf(&Gguf::read(&source).await?)
-    };
+    let entries = ModelFile::read(&args.file, &source).await?.entries();
     let bits: Vec<u32> = args.bits.map_or_else(|| BITS.collect(), |b| vec![b]);
     let mut meter = output::Meter::new("weights");
     let mut tell = |done, total| meter.tell(done, total);

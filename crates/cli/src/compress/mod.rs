@@ -6,12 +6,18 @@ mod crossover;
 mod layers;
 mod theory;
 
+use std::path::Path;
+
 use lantern_compress::cost::Charge;
 use lantern_compress::grid::Codes;
+use lantern_compress::layers::Entry;
 use lantern_compress::theory::Terms;
 use lantern_graph::Result;
+use lantern_weights::{ByteSource, FileSource, Gguf, Safetensors, safetensors_part};
 
 use crate::args::{ChargeKind, Compress, CompressTerms, GridKind};
+use crate::inspect::is_safetensors;
+use crate::output;
 
 pub async fn run(what: &Compress) -> Result<()> {
     match what {
@@ -20,6 +26,32 @@ pub async fn run(what: &Compress) -> Result<()> {
         Compress::Layers(args) => layers::run(args).await,
         Compress::Bounds(args) => bounds::run(args).await,
         Compress::Apply(args) => apply::run(args).await,
+    }
+}
+
+/// A file of either format, of which only tensors are asked.
+enum ModelFile {
+    Gguf(Gguf),
+    Safetensors(Safetensors),
+}
+
+impl ModelFile {
+    /// A part of a split GGUF is refused. Of safetensors only the name tells; its tensors are whole, so that is a warning.
+    async fn read(path: &Path, source: &FileSource) -> Result<Self> {
+        if !is_safetensors(path, source).await? {
+            let gguf = Gguf::read(source).await?;
+            return gguf.check_whole().map(|()| Self::Gguf(gguf));
+        }
+        let file = Safetensors::read(source).await?;
+        source.name().as_deref().and_then(safetensors_part).iter().for_each(output::warn);
+        Ok(Self::Safetensors(file))
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        match self {
+            Self::Gguf(file) => Entry::of_gguf(file),
+            Self::Safetensors(file) => Entry::of_safetensors(file),
+        }
     }
 }
 

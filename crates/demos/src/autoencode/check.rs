@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
 use lantern_models::{autoencoder_kl, taesd};
-use lantern_weights::{ByteSource, NameMap, SafeDtype, SafeTensor, Safetensors};
+use lantern_weights::{ByteSource, NameMap, SafeDtype, SafeTensor, Safetensors, safetensors_part};
 
 use super::latents::Latents;
 
@@ -173,7 +173,9 @@ pub async fn check<S: ByteSource>(sources: &[S], kl: &autoencoder_kl::Config) ->
     let mut checked: Option<Checked> = None;
     for (source, bytes) in sources.iter().enumerate() {
         let file = Safetensors::read(bytes).await?;
-        for candidate in recognise(&file, &candidates)? {
+        // What is missing may be in another part.
+        let part = bytes.name().as_deref().and_then(safetensors_part);
+        for candidate in recognise(&file, &candidates).map_err(|error| part.unwrap_or(error))? {
             let so_far = checked.get_or_insert_with(|| Checked {
                 config: candidate.config.clone(),
                 halves: Vec::new(),

@@ -1,39 +1,56 @@
 //! What a GGUF file must say and hold for this version to run it: everything is refused here, before a byte of weights
-//! is read.
+//! is read. Whoever runs a model, or says that it can be run, asks here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
-use lantern_models::llama::{self, Config, Rope, Scaling, Yarn};
-use lantern_weights::{Gguf, Metadata, TensorInfo};
+use lantern_models::llama::{self, Config};
+use lantern_tokenizer::Tokenizer;
+use lantern_weights::{Gguf, TensorInfo};
 
 use super::LoadOptions;
+use super::config::{Numbers, numbers};
+use super::template::{ChatTemplate, Message};
 
-/// A file that can be run, and the graphs that run it.
-#[derive(Debug, Clone)]
+/// A file that can be run, and what runs it.
 pub struct Checked {
     pub config: Config,
     pub decode: Graph,
     pub prefill: Graph,
+    /// Most tokens that `prefill` takes at once.
+    pub prefill_chunk: usize,
     /// Positions the model was trained for.
     pub trained_context: usize,
     /// Bytes of weights in the file.
     pub weight_bytes: u64,
+    pub tokenizer: Tokenizer,
+    pub template: ChatTemplate,
+    /// What a visitor should know of how the file was read. Nothing fails by it.
+    pub notices: Vec<Error>,
 }
 
-const OTHER_FILE: &str = "use a plain Llama file, such as Llama 2 or TinyLlama, in F16, Q8_0 or Q4_K";
+pub(super) const OTHER_FILE: &str = "use a plain Llama file, such as Llama 2 or TinyLlama, in F16, Q8_0 or Q4_K";
 
-fn unsupported(cause: String) -> Error {
+pub(super) fn unsupported(cause: String) -> Error {
     Error::new("llama.unsupported", cause, OTHER_FILE)
 }
 
-/// Reads the configuration and builds both graphs.
+/// Reads the configuration and the vocabulary, and builds both graphs.
 ///
 /// # Errors
-/// `llama.architecture`, `llama.unsupported`, `llama.config`, `llama.context`, `llama.tensor`, `gguf.metadata`,
-/// `gguf.type`: each names the key or tensor.
+/// `gguf.split` for a part of a model; `llama.architecture`, `llama.unsupported`, `llama.config`, `llama.context`,
+/// `llama.tensor`, `gguf.metadata`, `gguf.type`, `tensor.row`: each names the key or tensor; `tokenizer.*`.
 pub fn check(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
-    let config = config(gguf, options)?;
+    gguf.check_whole()?;
+    check_contents(gguf, options).map_err(|error| match error.code {
+        // What is missing may be in another part.
+        "llama.tensor" | "gguf.metadata" => gguf.unless_part(error),
+        _ => error,
+    })
+}
+
+fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
+    let Numbers { config, trained_context, mut notices } = numbers(gguf, options)?;
     let mut types = HashMap::new();
     for tensor in &gguf.tensors {
         tensor.supported()?;
@@ -46,20 +63,57 @@ pub fn check(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     // A tensor that is not in the file gets any type: it is refused below.
     let dtype = |name: &str| types.get(name).copied().flatten().unwrap_or(DType::F32);
     let decode = llama::decode(&config, &dtype)?;
-    let prefill = llama::prefill(&config, &dtype, options.prefill_chunk.min(config.context_length))?;
+    let prefill_chunk = options.prefill_chunk.min(config.context_length);
+    let prefill = llama::prefill(&config, &dtype, prefill_chunk)?;
 
     let mut weight_bytes = 0;
     for spec in &decode.weights {
         let tensor = find(gguf, &spec.name)?;
         same_shape(spec, tensor)?;
+        tensor.check_rows(spec)?;
         weight_bytes += tensor.bytes;
     }
     let used: HashMap<&str, ()> = decode.weights.iter().map(|w| (w.name.as_str(), ())).collect();
     if let Some(stranger) = gguf.tensors.iter().find(|t| !used.contains_key(t.name.as_str())) {
         return Err(unsupported(format!("the tensor {} is {}", stranger.name, what_it_is(&stranger.name))));
     }
-    let trained_context = number(&gguf.metadata, "llama.context_length")?;
-    Ok(Checked { config, decode, prefill, trained_context, weight_bytes })
+    let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
+    if tokenizer.vocab_size() > config.vocab_size {
+        return Err(Error::new(
+            "llama.tensor",
+            format!(
+                "the vocabulary has {} tokens and the embedding {} rows",
+                tokenizer.vocab_size(),
+                config.vocab_size
+            ),
+            "the file contradicts itself: convert it again",
+        ));
+    }
+    notices.extend_from_slice(tokenizer.notices());
+    let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer, &mut notices);
+    Ok(Checked { config, decode, prefill, prefill_chunk, trained_context, weight_bytes, tokenizer, template, notices })
+}
+
+impl Checked {
+    /// Whether a conversation can be written down for the model: its chat template is tried on a first question. Without one,
+    /// texts are continued, and that can always be.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::prompt`].
+    pub fn check_conversation(&self) -> Result<()> {
+        self.template.prompt(&self.tokenizer, &[Message::new("user", "A")]).map(|_| ())
+    }
+
+    /// [`notices`](Self::notices), and that texts are continued where no chat template is known.
+    pub fn all_notices(&self) -> Vec<Error> {
+        let none = Error::new(
+            "chat.no_template",
+            "the file brings no chat template, and none is known for its family",
+            "it continues texts; what is asked is written to it as plain text",
+        );
+        let missing = (!self.template.is_some()).then_some(none);
+        self.notices.iter().cloned().chain(missing).collect()
+    }
 }
 
 fn what_it_is(tensor: &str) -> &'static str {
@@ -81,9 +135,7 @@ pub(super) fn find<'g>(gguf: &'g Gguf, name: &str) -> Result<&'g TensorInfo> {
 }
 
 fn same_shape(spec: &WeightSpec, tensor: &TensorInfo) -> Result<()> {
-    // ggml pads shapes with ones on the outside.
-    let ones = tensor.shape.iter().take_while(|n| **n == 1).count().min(tensor.shape.len() - 1);
-    if tensor.shape[ones..] == spec.shape || tensor.shape == spec.shape {
+    if without_outer_ones(&tensor.shape) == without_outer_ones(&spec.shape) {
         return Ok(());
     }
     Err(Error::new(
@@ -93,114 +145,8 @@ fn same_shape(spec: &WeightSpec, tensor: &TensorInfo) -> Result<()> {
     ))
 }
 
-fn config(gguf: &Gguf, options: &LoadOptions) -> Result<Config> {
-    let m = &gguf.metadata;
-    let architecture = m.str("general.architecture")?;
-    if architecture != "llama" {
-        return Err(Error::new(
-            "llama.architecture",
-            format!("the file's architecture is {architecture:?}; this version runs \"llama\""),
-            OTHER_FILE,
-        ));
-    }
-    let heads = number(m, "llama.attention.head_count")?;
-    let hidden_size = number(m, "llama.embedding_length")?;
-    let even = hidden_size.checked_div(heads).unwrap_or(0);
-    let head_dim = find_number(m, "llama.attention.key_length")?.unwrap_or(even);
-    let embedding = find(gguf, "token_embd.weight")?;
-    let trained = number(m, "llama.context_length")?;
-    let window = find_number(m, "llama.attention.sliding_window")?.filter(|window| *window > 0 && *window < trained);
-    let config = Config {
-        vocab_size: if embedding.shape.len() == 2 { embedding.shape[0] } else { 0 },
-        hidden_size,
-        feed_forward_length: number(m, "llama.feed_forward_length")?,
-        layers: number(m, "llama.block_count")?,
-        heads,
-        kv_heads: find_number(m, "llama.attention.head_count_kv")?.unwrap_or(heads),
-        head_dim,
-        rope: rope(gguf, trained)?,
-        attention_scale: m.find_f32("llama.attention.scale")?.filter(|scale| *scale != 0.0),
-        sliding_window: window,
-        rms_eps: m.f32("llama.attention.layer_norm_rms_epsilon")?,
-        context_length: trained.min(options.context_length),
-        tied: gguf.tensor("output.weight").is_none(),
-        biases: biases(gguf),
-        kv_f16: options.kv_f16,
-    };
-    refuse_variants(m, &config)?;
-    config.validate()?;
-    Ok(config)
-}
-
-/// How the file's heads are turned: llama.cpp's keys, defaults and meaning.
-fn rope(gguf: &Gguf, trained_context: usize) -> Result<Rope> {
-    let m = &gguf.metadata;
-    let positive = |key: &str| Ok::<_, Error>(m.find_f32(key)?.filter(|factor| *factor != 0.0));
-    let factor = match positive("llama.rope.scaling.factor")? {
-        None => positive("llama.rope.scale_linear")?,
-        factor => factor,
-    };
-    let kind = m.find_str("llama.rope.scaling.type")?.unwrap_or("linear");
-    let scaling = match (kind, factor.filter(|factor| *factor != 1.0)) {
-        ("none", _) | ("linear" | "yarn", None) => Scaling::None,
-        ("linear", Some(factor)) => Scaling::Linear(factor),
-        ("yarn", Some(factor)) => {
-            let number = |key: &str, default: f32| {
-                Ok::<_, Error>(m.find_f32(&format!("llama.rope.scaling.{key}"))?.unwrap_or(default))
-            };
-            let log_multiplier = number("yarn_log_multiplier", 0.0)?;
-            if log_multiplier != 0.0 {
-                return Err(unsupported(format!(
-                    "llama.rope.scaling.yarn_log_multiplier is {log_multiplier}: this version sharpens attention by the \
-                     paper's rule alone"
-                )));
-            }
-            Scaling::Yarn(Yarn {
-                factor,
-                original_context: find_number(m, "llama.rope.scaling.original_context_length")?
-                    .unwrap_or(trained_context),
-                extrapolation: number("yarn_ext_factor", 1.0)?,
-                attention_factor: number("attn_factor", 1.0)? * number("yarn_attn_factor", 1.0)?,
-                beta_fast: number("yarn_beta_fast", 32.0)?,
-                beta_slow: number("yarn_beta_slow", 1.0)?,
-            })
-        }
-        (kind, _) => {
-            return Err(unsupported(format!("the file asks for {kind:?} rotary scaling, which this version lacks")));
-        }
-    };
-    let theta = m.find_f32("llama.rope.freq_base")?.unwrap_or(10_000.0);
-    Ok(Rope { theta, scaling, factors: gguf.tensor("rope_freqs.weight").is_some() })
-}
-
-/// The biases of matrices: some conversions of Llama-like models have them.
-fn biases(gguf: &Gguf) -> BTreeSet<String> {
-    let matrices = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
-    let is_one = |name: &str| {
-        let mut parts = name.split('.').skip(2);
-        name.starts_with("blk.") && parts.next().is_some_and(|part| matrices.contains(&part)) && name.ends_with(".bias")
-    };
-    gguf.tensors.iter().map(|tensor| &tensor.name).filter(|name| is_one(name)).cloned().collect()
-}
-
-/// What other Llamas have and this version lacks. Ignoring one of these would answer with nonsense.
-fn refuse_variants(m: &Metadata, config: &Config) -> Result<()> {
-    if let Some(experts) = find_number(m, "llama.expert_count")?.filter(|n| *n > 0) {
-        return Err(unsupported(format!("it is a mixture of {experts} experts, which this version lacks")));
-    }
-    for (key, what) in [("llama.attention.value_length", "values"), ("llama.rope.dimension_count", "rotary positions")]
-    {
-        if let Some(n) = find_number(m, key)?.filter(|n| *n != config.head_dim) {
-            return Err(unsupported(format!("{what} have {n} dimensions and heads {}: {key}", config.head_dim)));
-        }
-    }
-    Ok(())
-}
-
-fn number(m: &Metadata, key: &str) -> Result<usize> {
-    m.u32(key).map(|n| n as usize)
-}
-
-fn find_number(m: &Metadata, key: &str) -> Result<Option<usize>> {
-    Ok(m.find_u32(key)?.map(|n| n as usize))
+/// ggml does not count them.
+fn without_outer_ones(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().take_while(|n| **n == 1).count().min(shape.len() - 1);
+    &shape[ones..]
 }

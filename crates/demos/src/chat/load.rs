@@ -50,6 +50,7 @@ pub struct ChatModel<E: Executor> {
     weights: Rc<E::Weights>,
     tokenizer: Tokenizer,
     template: ChatTemplate,
+    notices: Vec<Error>,
     config: Config,
     decode: Graph,
     prefill: Graph,
@@ -72,25 +73,26 @@ impl<E: Executor> ChatModel<E> {
     ) -> Result<Self> {
         let gguf = Gguf::read(source).await?;
         let checked = check(&gguf, options)?;
-        let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
-        if tokenizer.vocab_size() > checked.config.vocab_size {
-            return Err(Error::new(
-                "llama.tensor",
-                format!(
-                    "the vocabulary has {} tokens and the embedding {} rows",
-                    tokenizer.vocab_size(),
-                    checked.config.vocab_size
-                ),
-                "the file contradicts itself: convert it again",
-            ));
-        }
-        let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer)?;
+        Self::load_checked(executor, source, &gguf, checked, progress, cancel).await
+    }
 
+    /// [`Self::load`] of a file whose header was read and checked before.
+    ///
+    /// # Errors
+    /// `gguf.*`, `source.*`; the executor's own; `run.cancelled`.
+    pub async fn load_checked(
+        executor: &Rc<E>,
+        source: &impl ByteSource,
+        gguf: &Gguf,
+        checked: Checked,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let total = checked.weight_bytes;
         let weights = executor.allocate_weights(&checked.decode.weights)?;
         let mut done = 0;
         for spec in &checked.decode.weights {
-            let mut rows = Rows::gguf(source, find(&gguf, &spec.name)?, spec)?;
+            let mut rows = Rows::gguf(source, find(gguf, &spec.name)?, spec)?;
             loop {
                 cancel.check()?;
                 let Some(chunk) = rows.next().await? else { break };
@@ -107,11 +109,12 @@ impl<E: Executor> ChatModel<E> {
         Ok(Self {
             executor: executor.clone(),
             weights: Rc::new(weights),
-            tokenizer,
-            template,
+            tokenizer: checked.tokenizer,
+            template: checked.template,
+            notices: checked.notices,
             decode: checked.decode,
             prefill: checked.prefill,
-            prefill_chunk: options.prefill_chunk.min(checked.config.context_length),
+            prefill_chunk: checked.prefill_chunk,
             config: checked.config,
             decode_weight_bytes,
         })
@@ -183,6 +186,11 @@ impl<E: Executor> ChatModel<E> {
 
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// What a visitor should know of how the file was read. Nothing fails by it.
+    pub fn notices(&self) -> &[Error] {
+        &self.notices
     }
 
     pub fn config(&self) -> &Config {

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod check;
+mod config;
 mod load;
 mod needs;
 mod overflow;

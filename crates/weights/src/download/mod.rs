@@ -33,6 +33,12 @@ pub struct Target {
 }
 
 impl Target {
+    /// What its file is called at its address.
+    pub fn file_name(&self) -> Option<&str> {
+        let path = self.url.split(['?', '#']).next()?;
+        path.rsplit('/').next().filter(|name| !name.is_empty())
+    }
+
     /// The name its parts are stored under: by content where the content is known, by address otherwise.
     pub fn key(&self) -> String {
         match &self.sha256 {

@@ -77,6 +77,8 @@ pub struct Stored<'a, P> {
     pub have: u64,
     /// Bytes the file will have, where anybody said.
     pub len: Option<u64>,
+    /// What the file is called at its address.
+    pub name: Option<&'a str>,
 }
 
 impl<P> Stored<'_, P> {
@@ -85,6 +87,10 @@ impl<P> Stored<'_, P> {
 }
 
 impl<P: Part> ByteSource for Stored<'_, P> {
+    fn name(&self) -> Option<String> {
+        self.name.map(str::to_owned)
+    }
+
     /// A length that nobody said is above every other; half of what is possible, so that sums do not overflow.
     fn len(&self) -> u64 {
         self.len.unwrap_or(u64::MAX / 2)
@@ -481,7 +487,8 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
             return Ok(());
         }
         let len = if whole { Some(have) } else { self.total() };
-        match self.look.look(&Stored { part: self.part, have, len }).await {
+        let name = self.target.file_name();
+        match self.look.look(&Stored { part: self.part, have, len, name }).await {
             Ok(true) => self.next_look = u64::MAX,
             Ok(false) => self.next_look = have.saturating_mul(2),
             Err(error) if error.is_cancelled() => return Err(error),

@@ -10,7 +10,7 @@ mod typed;
 
 use lantern_graph::{Error, Result};
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::Metadata;
+use lantern_weights::{ChatTemplates, Metadata, Value};
 
 use jinja::Renderer;
 use typed::StandIns;
@@ -39,33 +39,24 @@ pub struct ChatTemplate {
 const PROBES: [&str; 4] = ["A", "z", "7", "?"];
 
 impl ChatTemplate {
-    /// # Errors
-    /// `gguf.metadata` when the template is no string.
-    pub fn from_gguf(m: &Metadata, tokenizer: &Tokenizer) -> Result<Self> {
-        let source = match m.find_str("tokenizer.chat_template")?.filter(|own| !own.trim().is_empty()) {
+    /// `notices` hears of a template that is no text.
+    pub fn from_gguf(m: &Metadata, tokenizer: &Tokenizer, notices: &mut Vec<Error>) -> Self {
+        let source = match ChatTemplates::read(m, notices).chosen {
             Some(own) => Some(own.to_owned()),
             None => {
-                let name = m.find_str("general.name").ok().flatten().unwrap_or_default();
+                let name = m.get("general.name").and_then(Value::as_str).unwrap_or_default();
                 family::template(tokenizer, name).map(str::to_owned)
             }
         };
         let piece = |id: Option<u32>| id.and_then(|id| tokenizer.piece(id)).unwrap_or_default().to_owned();
-        let named = |key: &str| m.find_u32(key).ok().flatten();
+        let named = |key: &str| m.get(key).and_then(Value::as_u32);
         let tokens = vec![
             ("bos_token", piece(tokenizer.bos())),
             ("eos_token", piece(tokenizer.eos())),
             ("unk_token", piece(named("tokenizer.ggml.unknown_token_id"))),
             ("pad_token", piece(named("tokenizer.ggml.padding_token_id"))),
         ];
-        Ok(Self { source, tokens })
-    }
-
-    /// Of a file whose vocabulary nobody has read yet.
-    ///
-    /// # Errors
-    /// `tokenizer.*`; as [`Self::from_gguf`].
-    pub fn of_file(m: &Metadata) -> Result<Self> {
-        Self::from_gguf(m, &Tokenizer::from_gguf(m)?)
+        Self { source, tokens }
     }
 
     /// Whether there is one: without, a model continues texts.
