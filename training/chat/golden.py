@@ -1,11 +1,14 @@
 """Writes the greedy continuation an engine has to reproduce from a GGUF's dequantized weights, computed in float64.
 
-    python golden.py ../../www/models/lantern-stories.q8_0.gguf ../../tests/cases/stories/golden.json
+    python golden.py ../../www/models/lantern-chat.q8_0.gguf ../../tests/cases/chat/golden.json
 
 `margins[i]` is how far, in logits, the chosen id was ahead of the next best: an engine with rounder arithmetic may part
 from these ids only where its error can exceed the margin.
 """
-import argparse, hashlib, json
+
+import argparse
+import hashlib
+import json
 from pathlib import Path
 
 import torch
@@ -23,11 +26,12 @@ def main():
     arguments.add_argument("file", type=Path)
     arguments.add_argument("out", type=Path)
     arguments.add_argument("--tokens", type=int, default=96)
+    arguments.add_argument("--fewest", type=int, default=64, help="a text that ends before is refused")
     options = arguments.parse_args()
     model, vocabulary = load(options.file, torch.float64)
     prompt_ids = [vocabulary.bos, *vocabulary.encode(PROMPT)]
-    greedy_ids, margins = continue_ids(model, prompt_ids, options.tokens, vocabulary.eos)
-    if len(greedy_ids) < 64:
+    greedy_ids, margins = continue_ids(model, prompt_ids, options.tokens, [vocabulary.eos])
+    if len(greedy_ids) < options.fewest:
         raise SystemExit(f"the story ends after {len(greedy_ids)} ids: choose another PROMPT")
     golden = {
         "file": options.file.name,
