@@ -139,7 +139,7 @@ fn a_failure_leaves_everything_as_it_was() {
 #[test]
 fn a_quantized_model_answers() {
     let folder = folder("quantize_answers");
-    let model = format!("{}/../../www/models/lantern-stories.q8_0.gguf", env!("CARGO_MANIFEST_DIR"));
+    let model = format!("{}/../../www/models/lantern-chat.q8_0.gguf", env!("CARGO_MANIFEST_DIR"));
     let tokens = |file: &str| -> Json {
         let args =
             ["--prompt", "Once upon a time", "--max-tokens", "8", "--device", "cpu", "--tier", "exact", "--json"];

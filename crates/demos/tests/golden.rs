@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use common::{Dense, INT8_BOUND, argmax, golden_ids, margin, open, stories};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{GenerateOptions, LoadOptions};
+use lantern_demos::chat::{GenerateOptions, LoadOptions, Message};
 use lantern_gpu::Tier;
 use lantern_graph::{Cancel, Executor};
 use pollster::block_on;
+use serde_json::Value as Json;
 
 /// The tokens after `prompt`, `count` of them.
 fn greedy<E: Executor>(executor: &Rc<E>, file: &[u8], prompt: &str, count: usize) -> (Vec<u32>, Vec<u32>) {
@@ -53,20 +54,30 @@ fn continues_the_story<E: Executor>(executor: &Rc<E>, rounds_activations: bool) 
     }
 }
 
-/// The embedded model's own prompt and tokens, as its training wrote them down.
-fn continues_the_embedded_story<E: Executor>(executor: &Rc<E>) {
+/// The embedded model's own tokens, as `training/chat/golden.py` computes them from the file in float64: a story that it goes
+/// on with, and an answer to a question.
+fn answers_as_the_embedded_model<E: Executor>(executor: &Rc<E>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let golden: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(root.join("tests/cases/stories/golden.json")).unwrap()).unwrap();
+    let golden: Json = serde_json::from_slice(&std::fs::read(root.join("tests/cases/chat/golden.json")).unwrap()).unwrap();
     let file = std::fs::read(root.join("www/models").join(golden["file"].as_str().unwrap())).unwrap();
-    let ids = |key: &str| -> Vec<u32> {
-        golden[key].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
-    };
-    let expected = ids("greedy_ids");
-    let (prompt, tokens) = greedy(executor, &file, golden["prompt"].as_str().unwrap(), expected.len());
+    let mut session = open(executor, &file, &LoadOptions::default()).unwrap();
     let device = executor.describe();
-    assert_eq!(prompt, ids("prompt_ids"));
-    assert_eq!(tokens, expected, "on {} {}", device.device, device.tier);
+    for (asked, is_question) in [(&golden, false), (&golden["question"], true)] {
+        let text = asked["prompt"].as_str().unwrap();
+        let prompt = match is_question {
+            true => session.model().chat_prompt(&[Message::new("user", text)]).unwrap(),
+            false => session.model().raw_prompt(text).unwrap(),
+        };
+        assert_eq!(prompt, ids(&asked["prompt_ids"]), "{text}");
+        let expected = ids(&asked["greedy_ids"]);
+        let options = GenerateOptions { max_tokens: expected.len(), ..GenerateOptions::default() };
+        let answer = block_on(session.generate(&prompt, &options, &Cancel::new(), &mut |_| {})).unwrap();
+        assert_eq!(answer.tokens, expected, "{text} on {} {}", device.device, device.tier);
+    }
+}
+
+fn ids(list: &Json) -> Vec<u32> {
+    list.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
 }
 
 #[test]
@@ -81,7 +92,7 @@ fn cpu_fast() {
 
 #[test]
 fn embedded_on_cpu_exact() {
-    continues_the_embedded_story(&Rc::new(Cpu::new(Mode::Exact)));
+    answers_as_the_embedded_model(&Rc::new(Cpu::new(Mode::Exact)));
 }
 
 #[test]

@@ -20,8 +20,8 @@ fn the_embedded_model_is_the_first_and_as_the_catalogue_says() {
     let entries = catalogue().unwrap();
     let embedded = &entries[0];
     let bytes =
-        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/models/lantern-stories.q8_0.gguf")).unwrap();
-    assert_eq!((embedded.url.as_str(), embedded.exact), ("lantern-stories.q8_0.gguf", true));
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/models/lantern-chat.q8_0.gguf")).unwrap();
+    assert_eq!((embedded.url.as_str(), embedded.exact), ("lantern-chat.q8_0.gguf", true));
     assert_eq!(embedded.bytes, bytes.len() as u64);
     assert_eq!(embedded.sha256.as_deref(), Some(sha256_hex(&bytes).as_str()));
     let gguf = block_on(Gguf::read(&MemorySource::new(bytes))).unwrap();

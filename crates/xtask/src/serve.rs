@@ -81,7 +81,7 @@ mod tests {
         assert!(page.contains("cache-control: no-cache"), "{page}");
         let module = get(&site, "/lantern/chat.js", "");
         assert!(module.contains("content-type: text/javascript"), "{module}");
-        let model = get(&site, "/models/lantern-stories.q8_0.gguf", "range: bytes=0-3\r\n");
+        let model = get(&site, "/models/lantern-chat.q8_0.gguf", "range: bytes=0-3\r\n");
         assert!(model.starts_with("HTTP/1.1 206") && model.ends_with("GGUF"), "{model}");
     }
 
