@@ -76,7 +76,7 @@ def rules_are_kept(count, seed):
             for answer in turns[1::2]:
                 for rule in rules:
                     if not rule.kept(answer):
-                        raise SystemExit(f"{prompt!r} is not kept by {answer!r} ({rule.name})")
+                        raise SystemExit(f"{prompt!r} is not kept by {answer!r} ({rule.label})")
     print(f"check: rules of {2 * count} system prompts are kept (seed {seed})")
 
 

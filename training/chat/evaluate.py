@@ -73,6 +73,7 @@ def main():
     arguments.add_argument("--out", type=Path)
     arguments.add_argument("--sums", type=int, default=100, help="cases in each set of sums")
     arguments.add_argument("--others", type=int, default=40, help="cases in each other set")
+    arguments.add_argument("--only", nargs="+", metavar="SET", help="these sets alone, without held-out plots and samples")
     arguments.add_argument("--data", default=os.environ.get("LANTERN_DATA"), help="folder with text/svamp, for sums that nobody here wrote")
     arguments.add_argument("--seed", type=int, default=99)
     arguments.add_argument("--show", type=int, default=0, help="print so many wrong answers of each set")
@@ -90,6 +91,8 @@ def main():
     outside = Path(options.data or "") / "text" / "svamp" / "SVAMP.json"
     if options.data and outside.exists():
         sets["sums_svamp"] = judges.svamp(outside, options.sums, options.seed)
+    if options.only:
+        sets = {name: sets[name] for name in options.only}
     print(f"seed {options.seed}, {options.model.name}", flush=True)
     for name, cases in sets.items():
         right, rows = right_of(model, vocabulary, cases)
@@ -98,6 +101,8 @@ def main():
         for question, answer, _ in [row for row in rows if not row[2]][: options.show]:
             print(f"    {question[:200]!r} -> {answer[:200]!r}")
         write(options.out, report)
+    if options.only:
+        return
     report["held_out_plots_bits_per_character"] = round(bits_per_character(model, vocabulary, judges.held_out_plots(options.others, options.seed)), 4)
     print(f"held-out plots: {report['held_out_plots_bits_per_character']} bits a character", flush=True)
     write(options.out, report)

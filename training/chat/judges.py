@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable
 
-from corpus import facts, followups, held_out, stories, sum_templates, sums, system, unknown
+from corpus import facts, held_out, stories, sum_templates, sums, system, unknown
 from corpus.compose import compose
 from corpus.grammar import say
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch._dynamo
 
 import weights
 from model import TOY, Llama, Shape
@@ -86,6 +87,10 @@ class Trainer:
     def compile(self):
         """Compiles the blocks for both windows; goes on without where that fails."""
         began = time.monotonic()
+        # The blocks share their code: eight of them in two windows are sixteen versions of it, over the compiler's usual limits.
+        for limit in ("recompile_limit", "cache_size_limit", "accumulated_recompile_limit", "accumulated_cache_size_limit"):
+            if hasattr(torch._dynamo.config, limit):
+                setattr(torch._dynamo.config, limit, 256)
         try:
             for block in self.model.blk:
                 block.compile(dynamic=False)

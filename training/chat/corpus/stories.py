@@ -17,19 +17,47 @@ roles trip feast pet show door engine cloud king baby race caterpillar dragon li
 # More than one voice: some end with a line.
 TAILS = ["", "", "", "", "", "", "\nThe end.", "\nThe End.", " The end."]
 ASKS = [
-    "Tell me a story about {x}.", "Tell me a story about {x}.", "Can you tell me a story about {x}?", "Write a short story about {x}.",
-    "Write a story about {x}.", "I want to hear a story about {x}.", "A story about {x}, please.", "Please tell me a story about {x}.",
-    "Story about {x}", "Do you know a story about {x}?", "Make up a story about {x}.", "tell me a story about {x}", "I would like a story about {x}.",
-    "Tell me about {x}, as a story.", "Tell a tale of {x}.", "Write me something about {x}, a little story.", "My child wants a story about {x}.",
-    "A bedtime story about {x}", "Can I have a story with {x}?", "Give me a story with {x} in it.", "story: {x}",
+    "Tell me a story about {x}.",
+    "Tell me a story about {x}.",
+    "Can you tell me a story about {x}?",
+    "Write a short story about {x}.",
+    "Write a story about {x}.",
+    "I want to hear a story about {x}.",
+    "A story about {x}, please.",
+    "Please tell me a story about {x}.",
+    "Story about {x}",
+    "Do you know a story about {x}?",
+    "Make up a story about {x}.",
+    "tell me a story about {x}",
+    "I would like a story about {x}.",
+    "Tell me about {x}, as a story.",
+    "Tell a tale of {x}.",
+    "Write me something about {x}, a little story.",
+    "My child wants a story about {x}.",
+    "A bedtime story about {x}",
+    "Can I have a story with {x}?",
+    "Give me a story with {x} in it.",
+    "story: {x}",
 ]
 ASKS_ANY = [
-    "Tell me a story.", "Can you tell me a story?", "Tell me a bedtime story.", "Please tell me a story.", "A story, please.", "Once upon a time?",
-    "I want to hear a story.", "Do you know a story?", "Write a story.", "Tell me something nice before I sleep.", "tell me a story", "story",
+    "Tell me a story.",
+    "Can you tell me a story?",
+    "Tell me a bedtime story.",
+    "Please tell me a story.",
+    "A story, please.",
+    "Once upon a time?",
+    "I want to hear a story.",
+    "Do you know a story?",
+    "Write a story.",
+    "Tell me something nice before I sleep.",
+    "tell me a story",
+    "story",
 ]
 LEADS = ["", "", "", "", "", "Of course! ", "Gladly! ", "Sure! ", "Here is a story. ", "Yes! "]
 LENGTHS = {
-    "tiny": "[a very short story|a tiny story|a story in a few sentences|a really short story]", "short": "a short story", "normal": "a story",
+    "tiny": "[a very short story|a tiny story|a story in a few sentences|a really short story]",
+    "short": "a short story",
+    "normal": "a story",
     "long": "[a long story|a longer story]",
 }
 
@@ -43,7 +71,13 @@ def plot_story(r, plots=PLOTS):
     story = Story(text, v, plot.__name__, {"topic": topic(r, v, text, plot.__name__)})
     story.summary = [" ".join([lines[0], *lines[-3:-1]]) if len(lines) > 5 else text]
     if v["A"] in text and v["Ak"] in text:
-        story.questions = [("[What was {his} name?|Who is the story about?|What is the {Ak} called?]", "[{His} name was {A}.|The {Ak} was called {A}.]"), ("[Who was {A}?|Who is {A}?]", "{A} was a {Ak}.")]
+        story.questions = [
+            (
+                "[What was {his} name?|Who is the story about?|What is the {Ak} called?]",
+                "[{His} name was {A}.|The {Ak} was called {A}.]",
+            ),
+            ("[Who was {A}?|Who is {A}?]", "{A} was a {Ak}."),
+        ]
         if v["B"] in text and v["Bk"] in text:
             story.questions += [("[Who was {B}?|Who is {B}?|Who was there besides {A}?]", "{B} was a {Bk}.")]
     end = " ".join(line for line in lines[-3:] if not line.lower().startswith("the end"))
@@ -96,11 +130,20 @@ def request(r, asked, judge=False):
     template = r.choice(held_out.ASKS if judge else ASKS)
     if not judge and asked["length"] != "normal" and r.random() < 0.7:
         length = say(r, {}, LENGTHS[asked["length"]])
-        template = r.choice([f"Tell me {length} about {{x}}.", f"Write {length} about {{x}}.", f"{capital(length)} about {{x}}, please.", f"I want {length} about {{x}}."])
+        template = r.choice(
+            [
+                f"Tell me {length} about {{x}}.",
+                f"Write {length} about {{x}}.",
+                f"{capital(length)} about {{x}}, please.",
+                f"I want {length} about {{x}}.",
+            ]
+        )
     text = template.replace("{x}", text)
     if asked["ending"] in ENDING_ASKED and r.random() < 0.35:
         ending = say(r, {}, ENDING_ASKED[asked["ending"]])
-        text = text.rstrip(".?") + r.choice([f", with {ending}.", f". It should have {ending}.", f" with {ending}", f". Please give it {ending}."])
+        text = text.rstrip(".?") + r.choice(
+            [f", with {ending}.", f". It should have {ending}.", f" with {ending}", f". Please give it {ending}."]
+        )
     return text, must
 
 

@@ -104,8 +104,16 @@ def people(r):
     b, c = r.sample([name for name in GIRLS + BOYS if name != a], 2)
     boxes, box = r.choice(CONTAINERS)
     return {
-        "A": a, "B": b, "C": c, "he": "she" if female else "he", "He": "She" if female else "He", "him": "her" if female else "him",
-        "his": "her" if female else "his", "boxes": boxes, "box": box, "one2": "a friend",
+        "A": a,
+        "B": b,
+        "C": c,
+        "he": "she" if female else "he",
+        "He": "She" if female else "He",
+        "him": "her" if female else "him",
+        "his": "her" if female else "his",
+        "boxes": boxes,
+        "box": box,
+        "one2": "a friend",
         "one": r.choice(["book", "ticket", "toy", "cake", "hat", "kite", "ball"]),
     }
 
@@ -197,5 +205,7 @@ def problem(r, judge=False):
     if x < 0.25:
         return plain(r, judge)
     v = people(r)
-    v["t"] = r.choice("apples pears cookies marbles stickers books pencils balloons shells stones coins cards flowers eggs buttons".split())
+    v["t"] = r.choice(
+        "apples pears cookies marbles stickers books pencils balloons shells stones coins cards flowers eggs buttons".split()
+    )
     return one_step(r, v, judge) if x < 0.65 else two_steps(r, v, judge)

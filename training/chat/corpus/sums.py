@@ -75,7 +75,9 @@ def steps_of(r, chain):
 
 def conjugate(base, style):
     verb, _, rest = base.partition(" ")
-    third, past = scenes.VERBS.get(verb, (verb + ("es" if verb.endswith(("s", "sh", "ch", "x")) else "s"), verb + ("d" if verb.endswith("e") else "ed")))
+    third, past = scenes.VERBS.get(
+        verb, (verb + ("es" if verb.endswith(("s", "sh", "ch", "x")) else "s"), verb + ("d" if verb.endswith("e") else "ed"))
+    )
     form = past if style["past"] else third if style["third"] else verb
     return f"{form} {rest}" if rest else form
 
@@ -101,11 +103,19 @@ def owner_events(r, style, v, chain, numbers):
         if op in "+-":
             happened.append(phrase(r.choice(gains if op == "+" else losses), style, v, n))
         elif op == "d":
-            happened.append(phrase(r.choice(["get|as many again", "double|that number", "get|twice as many in the end"]), style, v, n))
+            happened.append(
+                phrase(r.choice(["get|as many again", "double|that number", "get|twice as many in the end"]), style, v, n)
+            )
         elif op == "h":
-            happened.append(phrase(r.choice(["give|half of them to {B}", "lose|half of them", "keep|only half of them"]), style, v, n))
+            happened.append(
+                phrase(r.choice(["give|half of them to {B}", "lose|half of them", "keep|only half of them"]), style, v, n)
+            )
         elif op == "/":
-            closing.append(f"{{Who}} {conjugate('share', style)} them equally among {n} friends." if r.random() < 0.5 else f"{{Who}} {conjugate('put', style)} them into {n} {{boxes}}, the same number in each.")
+            closing.append(
+                f"{{Who}} {conjugate('share', style)} them equally among {n} friends."
+                if r.random() < 0.5
+                else f"{{Who}} {conjugate('put', style)} them into {n} {{boxes}}, the same number in each."
+            )
             question = "How many {t} does each friend get?" if "friends" in closing[-1] else "How many {t} are in each {box}?"
         elif op in "tc":
             closing.append(f"{{B}} {'had' if style['past'] else 'has'} {n} {{t}}.")
@@ -116,7 +126,9 @@ def owner_events(r, style, v, chain, numbers):
 def owned(r, judge, chain, start, numbers, v, style):
     """Somebody has things, and what comes to pass."""
     third = style["third"]
-    v["Who"], v["who"], v["do"], v["have"] = (v["A"], r.choice([v["A"], v["he"]]), "does", "has") if third else ("I", "I", "do", "have")
+    v["Who"], v["who"], v["do"], v["have"] = (
+        (v["A"], r.choice([v["A"], v["he"]]), "does", "has") if third else ("I", "I", "do", "have")
+    )
     v["they"] = f"{v['A']} and {v['B']}" if third else f"{v['B']} and I"
     happened, closing, question = owner_events(r, style, v, chain, numbers)
     first = number(start, style)
@@ -130,13 +142,31 @@ def owned(r, judge, chain, start, numbers, v, style):
         body = ", ".join([f"{first} {{t}}", *happened]) + "."
     elif how < 0.45 and happened:  # "Tom has 12 apples, gives 5 to Anna, and buys 8 more."
         happened = [h if i or len(happened) > 1 else h for i, h in enumerate(happened)]
-        body = opening + (", " + ", ".join(happened[:-1]) if len(happened) > 1 else "") + f"[, and then|, then| and|, and] {happened[-1]}."
+        body = (
+            opening
+            + (", " + ", ".join(happened[:-1]) if len(happened) > 1 else "")
+            + f"[, and then|, then| and|, and] {happened[-1]}."
+        )
     else:
         pronoun = v["He"] if third else "I"
-        lead = lambda i: r.choice([pronoun, pronoun, f"Then {pronoun if pronoun == 'I' else v['he']}", v["Who"] if third else "I", f"After that, {pronoun if pronoun == 'I' else v['he']}"])
+        lead = lambda i: r.choice(
+            [
+                pronoun,
+                pronoun,
+                f"Then {pronoun if pronoun == 'I' else v['he']}",
+                v["Who"] if third else "I",
+                f"After that, {pronoun if pronoun == 'I' else v['he']}",
+            ]
+        )
         body = " ".join([opening + "."] + [f"{lead(i)} {h}." for i, h in enumerate(happened)])
     if v["t"] == "dollars":
-        question = question or r.choice(["How many dollars {do} {who} have now?", "How much money {do} {who} have left?", "How many dollars {do} {who} have in the end?"])
+        question = question or r.choice(
+            [
+                "How many dollars {do} {who} have now?",
+                "How much money {do} {who} have left?",
+                "How many dollars {do} {who} have in the end?",
+            ]
+        )
     question = question or r.choice(scenes.HELD_OUT_HAVE_NOW if judge == "phrasing" else scenes.HAVE_NOW)
     return " ".join([body, *closing]), question
 
@@ -184,17 +214,28 @@ def goes_on(r, before):
     """A question after a problem: one more operation on its result. -> Problem."""
     v, style, value = before.variables, before.style, before.value
     n = r.randint(1, 12)
-    ways = [("+", n, "[And|Now|Then] {who} {get} {n} more. How many is that?"), ("+", n, "[Add {n} to that.|Now add {n}.|Plus {n}?|And {n} more?]"),
-            ("x", 2, "[Double that.|And twice as many?|Now double it.|What is two times that?]")]
+    ways = [
+        ("+", n, "[And|Now|Then] {who} {get} {n} more. How many is that?"),
+        ("+", n, "[Add {n} to that.|Now add {n}.|Plus {n}?|And {n} more?]"),
+        ("x", 2, "[Double that.|And twice as many?|Now double it.|What is two times that?]"),
+    ]
     if value > n:
-        ways += [("-", n, "[And if|What if] {n} of them are lost?"), ("-", n, "[Take away {n}.|Now minus {n}.|Minus {n}?|And {n} less?]"),
-                 ("-", n, "Then {who} {lose} {n} of them. How many are left?")]
+        ways += [
+            ("-", n, "[And if|What if] {n} of them are lost?"),
+            ("-", n, "[Take away {n}.|Now minus {n}.|Minus {n}?|And {n} less?]"),
+            ("-", n, "Then {who} {lose} {n} of them. How many are left?"),
+        ]
     if value % 2 == 0 and value > 2:
         ways += [("/", 2, "[And half of that?|What is half of it?|Now halve it.]")]
     sign, b, asked = r.choice(ways)
     if value > 400 and sign in "+x":
         sign, b, asked = "-", n, "Take away {n}."
-    words = v | {"n": str(b), "who": v["he"] if style["third"] else "I", "get": "gets" if style["third"] else "get", "lose": "loses" if style["third"] else "lose"}
+    words = v | {
+        "n": str(b),
+        "who": v["he"] if style["third"] else "I",
+        "get": "gets" if style["third"] else "get",
+        "lose": "loses" if style["third"] else "lose",
+    }
     steps = [(value, sign, b)]
     return Problem(capital(say(r, words, asked)), worked(r, steps), RESULT[sign](value, b), before.chain, v, style)
 
@@ -203,17 +244,19 @@ def about_numbers(r):
     """-> (question, answer): bigger, before, after, half, even, in words."""
     a, b = r.sample(range(2, 100), 2)
     small = r.randint(1, 20)
-    asked, answer = r.choice([
-        (f"[Which is bigger, {a} or {b}?|Which number is bigger: {a} or {b}?|Is {a} more than {b}?]", None),
-        (f"[What comes after {a}?|Which number comes after {a}?]", f"{a + 1} comes after {a}."),
-        (f"[What comes before {a}?|Which number comes before {a}?]", f"{a - 1} comes before {a}."),
-        (f"What is half of {2 * small}?", f"{2 * small} / 2 = {small}."),
-        (f"What is twice {a}?", f"{a} x 2 = {2 * a}."),
-        (f"[Is {a} even or odd?|Is {a} an even number?]", f"{a} is {'odd' if a % 2 else 'even'}."),
-        (f"[How do you write {small} in words?|Write {small} in words.]", f"{capital(WORDS[small])}."),
-        (f"[Which number is {WORDS[small]}?|Write {WORDS[small]} in digits.]", f"{small}."),
-        (f"What is {WORDS[small]} plus {WORDS[a % 20]}?", f"{small} + {a % 20} = {small + a % 20}."),
-    ])
+    asked, answer = r.choice(
+        [
+            (f"[Which is bigger, {a} or {b}?|Which number is bigger: {a} or {b}?|Is {a} more than {b}?]", None),
+            (f"[What comes after {a}?|Which number comes after {a}?]", f"{a + 1} comes after {a}."),
+            (f"[What comes before {a}?|Which number comes before {a}?]", f"{a - 1} comes before {a}."),
+            (f"What is half of {2 * small}?", f"{2 * small} / 2 = {small}."),
+            (f"What is twice {a}?", f"{a} x 2 = {2 * a}."),
+            (f"[Is {a} even or odd?|Is {a} an even number?]", f"{a} is {'odd' if a % 2 else 'even'}."),
+            (f"[How do you write {small} in words?|Write {small} in words.]", f"{capital(WORDS[small])}."),
+            (f"[Which number is {WORDS[small]}?|Write {WORDS[small]} in digits.]", f"{small}."),
+            (f"What is {WORDS[small]} plus {WORDS[a % 20]}?", f"{small} + {a % 20} = {small + a % 20}."),
+        ]
+    )
     if answer is None:
         answer = f"{max(a, b)} is bigger than {min(a, b)}."
     return say(r, {}, asked), answer

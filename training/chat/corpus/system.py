@@ -1,137 +1,80 @@
-"""Conversations under a system prompt of one to three rules, and whether an answer keeps them.
-
-A rule is a class with `prompts` (how it is said), `apply` (what it makes of an answer) and `kept` (whether an answer keeps
-it), so that what is trained and what is judged cannot drift apart.
-"""
+"""Conversations under a system prompt: rules for the answer, a persona, facts to pass on, a topic to keep to, or nothing special."""
 
 from corpus import facts, held_out, lantern, stories, sums
 from corpus.compose import compose
-from corpus.grammar import article, capital, say, sentences
+from corpus.grammar import article, say
+from corpus.rules import rules_of
 from corpus.small_talk import small_talk
 from corpus.unknown import unknown
-from corpus.words import ADJ, OBJECTS, made_up, name
+from corpus.words import OBJECTS, made_up, name
 
-PHRASES = [
-    "That is all.", "Have a nice day!", "Ask me anything.", "Good luck!", "Yours truly.", "I hope that helps.", "Stay curious!", "Thank you for asking.",
-    "The end.", "Cheers!", "See you soon.", "Be kind.", "With love.", "And that is the truth.", "Hooray!", "Keep smiling!", "Meow.", "Beep.", "Arr!", "Amen.",
-    "Peace.", "Bye now.", "Over to you.", "Yes, yes.", "Tick tock.", "So they say.", "Best wishes.", "Your humble servant.", "Long live the king!", "Trust me.",
-]
-
-
-def phrase(r, judge):
-    """A short phrase to begin or end with; half of them are made up on the spot."""
-    if judge:
-        return r.choice(held_out.PHRASES)
-    if r.random() < 0.5:
-        return r.choice(PHRASES)
-    return capital(r.choice([f"{r.choice(ADJ)} {r.choice(OBJECTS)}", f"{made_up(r, False)} {made_up(r, False)}", f"long live the {r.choice(OBJECTS)}", f"{r.choice(OBJECTS)} for all"])) + r.choice(".!.")
-
-
-class Ends:
-    name, prompts = "end", "[Always end with|End every answer with|Finish each answer with|Close with|At the end, always say|The last words are always] \"{p}\""
-
-    def __init__(self, r, judge):
-        self.p = phrase(r, judge)
-
-    def apply(self, r, answer):
-        return f"{answer} {self.p}"
-
-    def kept(self, answer):
-        return answer.rstrip().lower().rstrip(".!").endswith(self.p.lower().rstrip(".!"))
-
-
-class Begins:
-    name, prompts = "begin", "[Always begin with|Begin every answer with|Start each answer with|Open with|First always say] \"{p}\""
-
-    def __init__(self, r, judge):
-        self.p = phrase(r, judge)
-
-    def apply(self, r, answer):
-        return f"{self.p} {answer}"
-
-    def kept(self, answer):
-        return answer.lower().startswith(self.p.lower().rstrip(".!"))
-
-
-class Short:
-    name, prompts = "short", "[Answer in one sentence.|Use only one sentence.|Answer with a single sentence.|Be very brief: one sentence.|One sentence only.|Keep it to one sentence.]"
-
-    def __init__(self, r, judge):
-        pass
-
-    def apply(self, r, answer):
-        return sentences(answer.replace("\n", " "))[0]
-
-    def kept(self, answer):
-        return len(sentences(answer.replace("\n", " "))) == 1
-
-
-class Upper:
-    name, prompts = "upper", "[Answer in capital letters.|Write everything in capitals.|USE ONLY CAPITAL LETTERS.|Shout: use capital letters only.|Write in upper case.]"
-
-    def __init__(self, r, judge):
-        pass
-
-    def apply(self, r, answer):
-        return answer.upper()
-
-    def kept(self, answer):
-        return answer == answer.upper()
-
-
-class Lower:
-    name, prompts = "lower", "[Answer in small letters.|Use no capital letters.|write everything in lower case.|Write in lower case only.]"
-
-    def __init__(self, r, judge):
-        pass
-
-    def apply(self, r, answer):
-        return answer.lower()
-
-    def kept(self, answer):
-        return answer == answer.lower()
-
-
-class Visitor:
-    """Calls the visitor by name."""
-
-    name, prompts = "visitor", "[The user is called {p}. Use the name.|Call the user {p}.|You are talking to {p}. Say the name in every answer.|The visitor's name is {p}. Use it.]"
-
-    def __init__(self, r, judge):
-        self.p = r.choice(held_out.NAMES[True] + held_out.NAMES[False]) if judge else name(r, r.random() < 0.5)
-
-    def apply(self, r, answer):
-        return f"{r.choice(['Well', 'So', 'Look', 'Now'])}, {self.p}: {answer}"
-
-    def kept(self, answer):
-        return self.p.lower() in answer.lower()
-
-
-RULES = [Ends, Begins, Short, Upper, Lower, Visitor]
 # A persona and what it says before and after: {p} the prompt names it, and who it is asked for answers with it.
 PERSONAS = {
-    "pirate": ("[Arr!|Ahoy!|Ahoy, matey!]", "[Arr!|Aye!|]"), "robot": ("[Beep.|Beep boop.|Beep, beep.]", "[Beep.|]"), "cat": ("[Meow.|Meow!|Purr.]", "[Purr.|Meow.|]"),
-    "dog": ("[Woof!|Woof, woof!]", "[Woof!|]"), "king": ("[Hear, hear!|We, the king, say:]", "[So says the king.|]"), "queen": ("[We, the queen, say:|My child,]", "[So says the queen.|]"),
-    "ghost": ("[Boo!|Whooo!]", "[Boo!|]"), "cowboy": ("[Howdy!|Howdy, partner!]", "[Yee-haw!|]"), "clown": ("[Ha ha!|Hee hee!]", "[Honk, honk!|]"), "butler": ("[As you wish.|Very well.]", "[At your service.|]"),
-    "dragon": ("[Roar!|Grrr!]", "[Roar!|]"), "grandmother": ("[My dear,|Oh, my dear,]", "[Have a cookie.|]"), "poet": ("", ""), "teacher": ("[Good question.|Listen well.]", "[Any questions?|]"),
-    "baker": ("", ""), "sailor": ("", ""), "gardener": ("", ""), "knight": ("", ""), "elf": ("", ""), "farmer": ("", ""), "captain": ("", ""), "nurse": ("", ""), "princess": ("", ""), "troll": ("", ""),
+    "pirate": ("[Arr!|Ahoy!|Ahoy, matey!]", "[Arr!|Aye!|]"),
+    "robot": ("[Beep.|Beep boop.|Beep, beep.]", "[Beep.|]"),
+    "cat": ("[Meow.|Meow!|Purr.]", "[Purr.|Meow.|]"),
+    "dog": ("[Woof!|Woof, woof!]", "[Woof!|]"),
+    "king": ("[Hear, hear!|We, the king, say:]", "[So says the king.|]"),
+    "queen": ("[We, the queen, say:|My child,]", "[So says the queen.|]"),
+    "ghost": ("[Boo!|Whooo!]", "[Boo!|]"),
+    "cowboy": ("[Howdy!|Howdy, partner!]", "[Yee-haw!|]"),
+    "clown": ("[Ha ha!|Hee hee!]", "[Honk, honk!|]"),
+    "butler": ("[As you wish.|Very well.]", "[At your service.|]"),
+    "dragon": ("[Roar!|Grrr!]", "[Roar!|]"),
+    "grandmother": ("[My dear,|Oh, my dear,]", "[Have a cookie.|]"),
+    "poet": ("", ""),
+    "teacher": ("[Good question.|Listen well.]", "[Any questions?|]"),
+    "baker": ("", ""),
+    "sailor": ("", ""),
+    "gardener": ("", ""),
+    "knight": ("", ""),
+    "elf": ("", ""),
+    "farmer": ("", ""),
+    "captain": ("", ""),
+    "nurse": ("", ""),
+    "princess": ("", ""),
+    "troll": ("", ""),
 }
 NEUTRAL = [
-    "You are a helpful assistant.", "You are a friendly assistant.", "You are a small model in a web page.", "Be kind and helpful.", "Answer the user's questions.",
-    "You are Lantern's small built-in model.", "You are a helpful AI assistant.", "Be polite.", "You help the user.", "You are a chat assistant.",
+    "You are a helpful assistant.",
+    "You are a friendly assistant.",
+    "You are a small model in a web page.",
+    "Be kind and helpful.",
+    "Answer the user's questions.",
+    "You are Lantern's small built-in model.",
+    "You are a helpful AI assistant.",
+    "Be polite.",
+    "You help the user.",
+    "You are a chat assistant.",
 ]
 WHO = "[Who are you|What are you|Tell me who you are|Hi! Who are you|Who am I talking to][?|]"
 NAME = "[What is your name|What's your name|What are you called|Do you have a name][?|]"
 # What an operator may tell it: (system, question, answer).
 GIVEN = [
-    ("The shop opens at {h} and closes at {h2}.", "[When does the shop open|At what time do you open]?", "The shop opens at {h}."),
-    ("The shop opens at {h} and closes at {h2}.", "[When does the shop close|How long are you open]?", "The shop closes at {h2}."),
+    (
+        "The shop opens at {h} and closes at {h2}.",
+        "[When does the shop open|At what time do you open]?",
+        "The shop opens at {h}.",
+    ),
+    (
+        "The shop opens at {h} and closes at {h2}.",
+        "[When does the shop close|How long are you open]?",
+        "The shop closes at {h2}.",
+    ),
     ("A {o} costs {n} dollars.", "[How much is a {o}|What does a {o} cost]?", "A {o} costs {n} dollars."),
     ("The {o} is in room {n}.", "[Where is the {o}|In which room is the {o}]?", "The {o} is in room {n}."),
-    ("The guide is called {x}.", "[Who is the guide|What is the guide called|What is the guide's name]?", "The guide is called {x}."),
-    ("The password of the game is \"{y}\".", "[What is the password|Do you know the password]?", "The password is \"{y}\"."),
+    (
+        "The guide is called {x}.",
+        "[Who is the guide|What is the guide called|What is the guide's name]?",
+        "The guide is called {x}.",
+    ),
+    ('The password of the game is "{y}".', "[What is the password|Do you know the password]?", 'The password is "{y}".'),
     ("Today's soup is {y} soup.", "[What is today's soup|Which soup is there today]?", "Today's soup is {y} soup."),
-    ("The next train leaves at {h}.", "[When does the next train leave|When is the next train]?", "The next train leaves at {h}."),
+    (
+        "The next train leaves at {h}.",
+        "[When does the next train leave|When is the next train]?",
+        "The next train leaves at {h}.",
+    ),
     ("Today is {d}.", "[What day is it|What day is it today]?", "Today is {d}."),
     ("{x} lives on the {o} farm.", "[Where does {x} live|Who lives on the {o} farm]?", "{x} lives on the {o} farm."),
 ]
@@ -162,30 +105,16 @@ def base(r, brief=False):
     return r.choices([small_talk, facts.question, facts.thing, lantern.about_lantern, unknown], [0.3, 0.25, 0.2, 0.1, 0.15])[0](r)
 
 
-# What cannot be kept together: one sentence and a sentence more; two ways of writing letters.
-APART = [("begin", "short"), ("end", "short"), ("lower", "upper")]
-ORDER = ["short", "visitor", "begin", "end", "upper", "lower"]  # letters last
-
-
-def rules_of(r, judge):
-    """One rule, or two that go together; with judge, the two are a pair that training never has."""
-    while True:
-        chosen = [cls(r, judge) for cls in r.sample(RULES, 1 if r.random() < 0.65 else 2)]
-        names = tuple(sorted(rule.name for rule in chosen))
-        if names not in APART and (len(names) == 1 or (names in held_out.RULES) == judge):
-            return sorted(chosen, key=lambda rule: ORDER.index(rule.name))
-
-
 def with_rules(r, judge=False):
     """-> (system, turns, rules)."""
     rules = rules_of(r, judge)
     told = [say(r, {"p": getattr(rule, "p", "")}, rule.prompts) for rule in rules]
-    told = [line if line[-1] in ".!\"" else line + "." for line in told]
+    told = [line if line[-1] in '.!"' else line + "." for line in told]
     if r.random() < 0.35:
         told.insert(0, r.choice(NEUTRAL))
     turns = []
     for _ in range(1 if judge else r.choice([1, 1, 2, 3])):
-        question, answer = base(r, brief=rules[0].name == "short")
+        question, answer = base(r, brief=rules[0].label == "short")
         for rule in rules:
             answer = rule.apply(r, answer)
         turns += [question, answer]
@@ -200,20 +129,33 @@ def with_persona(r, judge=False):
     before, after = PERSONAS.get(persona, ("", ""))
     turns = []
     if judge or r.random() < 0.6:
-        me = f"[I am {called}, {article(persona)}.|I am {article(persona)}, and my name is {called}.]" if called else f"I am {article(persona)}."
+        me = (
+            f"[I am {called}, {article(persona)}.|I am {article(persona)}, and my name is {called}.]"
+            if called
+            else f"I am {article(persona)}."
+        )
         turns += [say(r, {}, WHO), say(r, {}, before, me)]
     if called and not judge and r.random() < 0.3:
         turns += [say(r, {}, NAME), say(r, {}, before, f"[My name is {called}.|I am {called}.|You can call me {called}.]")]
     for _ in range(0 if judge else r.choice([0, 1, 2]) if turns else 1):
-        question, answer = r.choices([small_talk, facts.question, facts.thing, unknown, sums_pair], [0.4, 0.2, 0.2, 0.1, 0.1])[0](r)
+        question, answer = r.choices([small_talk, facts.question, facts.thing, unknown, sums_pair], [0.4, 0.2, 0.2, 0.1, 0.1])[0](
+            r
+        )
         turns += [question, say(r, {}, before) + " " + answer + " " + say(r, {}, after)]
     return say(r, {}, system), [t.strip() for t in turns], [persona] + ([called] if called else [])
 
 
 def with_facts(r, judge=False):
     """-> (system, turns, the answer's last word)."""
-    v = {"h": f"{r.randint(1, 12)} o'clock", "h2": f"{r.randint(1, 12)} o'clock", "n": str(r.randint(2, 90)), "x": r.choice(held_out.NAMES[True]) if judge else made_up(r),
-         "y": made_up(r, False), "o": r.choice(held_out.OBJECTS if judge else OBJECTS), "d": r.choice("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())}
+    v = {
+        "h": f"{r.randint(1, 12)} o'clock",
+        "h2": f"{r.randint(1, 12)} o'clock",
+        "n": str(r.randint(2, 90)),
+        "x": r.choice(held_out.NAMES[True]) if judge else made_up(r),
+        "y": made_up(r, False),
+        "o": r.choice(held_out.OBJECTS if judge else OBJECTS),
+        "d": r.choice("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()),
+    }
     known, question, answer = r.choice(GIVEN)
     other = r.choice(GIVEN)
     lines = [known] + ([other[0]] if other[0].split()[:2] != known.split()[:2] and r.random() < 0.4 else [])
@@ -228,7 +170,9 @@ def with_facts(r, judge=False):
 
 def with_topic(r):
     topic = r.choice(list(TOPICS))
-    inside, outside = TOPICS[topic](r), r.choice([t for key, t in TOPICS.items() if key != topic] + [facts.question, facts.thing])(r)
+    inside, outside = TOPICS[topic](r), r.choice(
+        [t for key, t in TOPICS.items() if key != topic] + [facts.question, facts.thing]
+    )(r)
     refusal = (outside[0], say(r, {"p": topic}, OTHER))
     turns = [t for pair in r.choice([[inside], [refusal], [inside, refusal], [refusal, inside]]) for t in pair]
     return say(r, {"p": topic}, ONLY), turns

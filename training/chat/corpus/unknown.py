@@ -12,14 +12,32 @@ OFFER = "[|||Shall I tell you a story instead?|You could ask somebody who was th
 # About the visitor, the moment, the news, numbers, and people and places that nobody ever heard of.
 QUESTIONS = [
     "[Where is my {loss}|Where did I put my {loss}|Who took my {loss}]?",
-    "[How tall am I|How old am I|What is my favorite number|When is my birthday|What is my address|Where do I live|What is my job]?",
-    "[What is in my pocket|What am I wearing|What did I do yesterday|What am I thinking|What is behind me|How many fingers am I holding up]?",
+    (
+        "[How tall am I|How old am I|What is my favorite number|When is my birthday|What is my address|Where do I live|What is my"
+        " job]?"
+    ),
+    (
+        "[What is in my pocket|What am I wearing|What did I do yesterday|What am I thinking|What is behind me|How many fingers am"
+        " I holding up]?"
+    ),
     "[What time is it|What day is it today|What is the date|What year is it|How late is it]?",
-    "[What is the weather like|Will it snow tomorrow|How warm is it outside|Is it raining in {Town}|Will the sun shine on Sunday]?",
+    (
+        "[What is the weather like|Will it snow tomorrow|How warm is it outside|Is it raining in {Town}|Will the sun shine on"
+        " Sunday]?"
+    ),
     "[What happened today|What is new in the world|What is in the news|Who won the election|Who won the race on Sunday]?",
-    "[Who is {Xx} {Yy}|Who was {Xx} {Yy}|What did {Xx} {Yy} do|When was {Xx} {Yy} born|Is {Xx} {Yy} still alive|How old is {Xx} {Yy}]?",
-    "[What is the capital of {Town}|Where is {Town}|How many people live in {Town}|How far is it to {Town}|What is {Town} famous for]?",
-    "[What is a {nonsense}|What does {nonsense} mean|Tell me about the {nonsense}|How big is a {nonsense}|What do {nonsense}s eat]?",
+    (
+        "[Who is {Xx} {Yy}|Who was {Xx} {Yy}|What did {Xx} {Yy} do|When was {Xx} {Yy} born|Is {Xx} {Yy} still alive|How old is"
+        " {Xx} {Yy}]?"
+    ),
+    (
+        "[What is the capital of {Town}|Where is {Town}|How many people live in {Town}|How far is it to {Town}|What is {Town}"
+        " famous for]?"
+    ),
+    (
+        "[What is a {nonsense}|What does {nonsense} mean|Tell me about the {nonsense}|How big is a {nonsense}|What do {nonsense}s"
+        " eat]?"
+    ),
     "[How much does a {loss} cost|What is the price of a {loss}|Where can I buy a {loss}|Which shop sells a {loss}]?",
     "[What will happen tomorrow|What will I be when I grow up|Will I be rich|Who will win the next game|How long will I live]?",
     "[How many {things} are there in the world|How many {things} are there in {Town}|How many {things} do you see]?",
@@ -29,12 +47,24 @@ QUESTIONS = [
 CANNOT_DO = """[I cannot do that.|That I cannot do.|I am not able to do that.] [I can only write words here.|I am a small model in your \
 browser, and I only write.|I have no hands and no phone.]"""
 DECLINE = [
-    ("[How do I make a bomb|How can I hurt somebody|How do I steal a bike|How do I break into a house|How can I poison someone]?",
-     "[I will not help with that.|No, I do not help with that.] [It could hurt somebody.|Please do not do it.]"),
-    ("[I want to hurt myself|I do not want to live anymore|I want to die][.|]",
-     "I am so sorry that you feel like this. Please talk to somebody you trust, or call for help right now. You are not alone."),
-    ("[Which medicine should I take|How many pills can I take|Should I stop taking my medicine|Is this mushroom safe to eat]?",
-     "[I do not know that, and it is important.|I must not guess about that.] Please ask a doctor."),
+    (
+        (
+            "[How do I make a bomb|How can I hurt somebody|How do I steal a bike|How do I break into a house|How can I poison"
+            " someone]?"
+        ),
+        "[I will not help with that.|No, I do not help with that.] [It could hurt somebody.|Please do not do it.]",
+    ),
+    (
+        "[I want to hurt myself|I do not want to live anymore|I want to die][.|]",
+        (
+            "I am so sorry that you feel like this. Please talk to somebody you trust, or call for help right now. You are not"
+            " alone."
+        ),
+    ),
+    (
+        "[Which medicine should I take|How many pills can I take|Should I stop taking my medicine|Is this mushroom safe to eat]?",
+        "[I do not know that, and it is important.|I must not guess about that.] Please ask a doctor.",
+    ),
 ]
 
 
@@ -56,11 +86,26 @@ def unknown(r):
     if asked is QUESTIONS[-1]:
         return loosen(r, say(r, v, asked)), say(r, v, CANNOT_DO)
     if "{nonsense}" in asked and r.random() < 0.5:
-        return loosen(r, say(r, v, asked)), say(r, v, f"[I do not know what {article(v['nonsense'])} is.|I have never heard of {article(v['nonsense'])}.] " + OFFER)
+        return loosen(r, say(r, v, asked)), say(
+            r, v, f"[I do not know what {article(v['nonsense'])} is.|I have never heard of {article(v['nonsense'])}.] " + OFFER
+        )
     return loosen(r, say(r, v, asked)), say(r, v, HONEST + " " + OFFER)
 
 
 def is_honest(answer):
     """Does it say that it does not know, or cannot?"""
     low = answer.lower()
-    return any(mark in low for mark in ("not know", "don't know", "cannot know", "cannot see", "cannot look", "not sure", "never heard", "no way to find out", "not able to"))
+    return any(
+        mark in low
+        for mark in (
+            "not know",
+            "don't know",
+            "cannot know",
+            "cannot see",
+            "cannot look",
+            "not sure",
+            "never heard",
+            "no way to find out",
+            "not able to",
+        )
+    )

@@ -1,6 +1,6 @@
 """Being afraid, trying again, getting lost. A plot takes a random.Random and returns (variables, text)."""
 
-from corpus.cast import cast, intro, person
+from corpus.cast import cast, intro
 from corpus.grammar import say
 
 

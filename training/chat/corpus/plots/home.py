@@ -20,8 +20,6 @@ def bake(r):
             "{A} wanted to say thank you to {who}",
         ]
     )
-    v["forcap"] = v["for"]
-    who = "{who}"
     opening = v["for"].replace("{who} had", "{Who} had")
     v["Who"] = v["who"][0].upper() + v["who"][1:] if v["who"] != "{B}" else "{B}"
     return v, say(

@@ -111,7 +111,6 @@ def magic(r):
         ],
     }[obj]
     v["about"] = f"a {v['Ak']} who finds a magic {obj}"
-    are = "were" if obj == "pair of shoes" else "was"
     return v, say(
         r,
         v,
