@@ -1,26 +1,18 @@
-"""Text to token streams: reads the story texts, cleans them, trains the tokenizer, writes uint16 files.
+"""The texts that people wrote: public-domain stories, African Storybook (CC BY), small talk from personality-chat (MIT).
 
-    python data.py --data DIR --out ../runs/stories
-
-DIR (or the environment variable LANTERN_DATA) holds `text/public-domain-stories/*.txt` and
-`text/african-storybook-en/{stories.json,en/*.md}`. Writes to --out:
-    tokenizer.model   SentencePiece BPE, 2048 pieces, byte fallback
-    train.bin val.bin little-endian uint16 ids: <s> story </s> <s> story </s> ...
-    train.txt val.txt the same stories, to calibrate on and to judge by
-    data.json         counts, seed
-    credits.md        title, author and licence of every CC BY story used
+`DATA/text` holds `public-domain-stories/*.txt`, `african-storybook-en/en/*.md` and `personality-chat/*.tsv`. They are brought
+to plain ASCII, cut into pieces that fit the context, and weighed.
 """
-import argparse, json, os, random, re, unicodedata
-from pathlib import Path
 
-import numpy as np
-import sentencepiece
+import csv
+import re
+import unicodedata
 
-VOCAB, BOS, EOS = 2048, 1, 2
-HELD_OUT = 0.02
-# How often a story of each kind occurs in the training stream. The simple texts weigh more: they are what the
-# model should sound like, and there are few of them.
-COPIES = {"african-storybook": 4, "aesop": 2}
+# How often a piece of each kind occurs. The simple texts weigh more: they are what the model should sound like. The old books
+# weigh so little because free openings drifted into their style: a part of them, drawn by PIECES_OF_BOOKS, is enough.
+COPIES = {"african-storybook": 6, "aesop": 3}
+PIECES_OF_BOOKS = 0.3
+PIECE = 1800  # characters, about
 # Left out as a whole: heavy slang and slurs.
 SKIP_BOOKS = ("mark-twain_the-adventures-of-tom-sawyer",)
 # Tales and paragraphs of their time that nobody should have continued for them.
@@ -39,7 +31,13 @@ ASCII = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "—": " 
                        "œ": "oe", "\u00a0": " ", "_": "", "⁠": ""})
 
 
+# Small talk that would say the wrong thing about what it is, or that children need not read.
+LEFT_OUT = re.compile(r"\b(fuck|shit|bitch|ass|asshole|sex|kiss|naked|suck|damn|hell|kill|die|porn|nude|hot|gay|marry|boss|cortana|hal|siri"
+                      r"|skynet|god|name|old|born|made|creat|parent|mother|mom|dad|dumb|stupid|hate|fired?|drunk)", re.I)
+
+
 def plain(text):
+    """To ASCII, without the marks of typesetting."""
     text = unicodedata.normalize("NFKD", text.translate(ASCII)).encode("ascii", "ignore").decode()
     text = re.sub(r"--+", " - ", text)
     text = re.sub(r"\[[^\]]*\]", "", text)
@@ -110,47 +108,37 @@ def stories(root):
     return found, credits
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", default=os.environ.get("LANTERN_DATA"), help="folder that holds text/ (default: $LANTERN_DATA)")
-    arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "runs" / "stories")
-    arguments.add_argument("--seed", type=int, default=1)
-    options = arguments.parse_args()
-    if not options.data:
-        arguments.error("say where the texts are: --data DIR or LANTERN_DATA")
-    options.out.mkdir(parents=True, exist_ok=True)
-    print(f"seed {options.seed}")
-    draw = random.Random(options.seed)
-
-    found, credits = stories(Path(options.data) / "text")
-    draw.shuffle(found)
-    held = max(1, int(len(found) * HELD_OUT))
-    parts = {"val": found[:held], "train": [s for s in found[held:] for _ in range(COPIES.get(s[0], 1))]}
-    draw.shuffle(parts["train"])
-
-    # The tokenizer learns from the same (weighted) training text; a line of it is a paragraph.
-    lines = options.out / "tokenizer.txt"
-    lines.write_text("\n".join(text for _, text in parts["train"]), encoding="utf8")
-    # Newlines and anything outside ASCII are byte pieces. `identity`: text in is text out.
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(lines), model_prefix=str(options.out / "tokenizer"), model_type="bpe", vocab_size=VOCAB, byte_fallback=True,
-        character_coverage=1.0, normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=True,
-        split_digits=True, max_sentence_length=1 << 20, unk_id=0, bos_id=BOS, eos_id=EOS, pad_id=-1, num_threads=2,
-        minloglevel=1)
-    lines.unlink()
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(options.out / "tokenizer.model"))
-
-    summary = {"seed": options.seed, "vocabulary": VOCAB}
-    for name, part in parts.items():
-        (options.out / f"{name}.txt").write_text("\n".join(text for _, text in part), encoding="utf8")
-        ids = [np.array([BOS, *tokenizer.encode(text), EOS], np.uint16) for _, text in part]
-        ids = np.concatenate(ids)
-        ids.astype("<u2").tofile(options.out / f"{name}.bin")
-        characters = sum(len(text) for _, text in part)
-        summary[name] = {"stories": len(part), "characters": characters, "tokens": len(ids)}
-    (options.out / "data.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (options.out / "credits.md").write_text(CREDITS + "".join(f"- {title}: {author}\n" for title, author in credits), encoding="utf8")
+def pieces(text):
+    """A text in pieces of whole paragraphs."""
+    part, size = [], 0
+    for paragraph in text.split("\n"):
+        part.append(paragraph)
+        size += len(paragraph)
+        if size > PIECE:
+            yield "\n".join(part)
+            part, size = [], 0
+    if size > 120:
+        yield "\n".join(part)
 
 
-if __name__ == "__main__":
-    main()
+def small_talk(root):
+    """[question, answer] out of personality-chat."""
+    answers = {}
+    for voice in ("friend", "professional"):
+        with open(root / "personality-chat" / f"qna_chitchat_the_{voice}.tsv", encoding="utf-8-sig") as file:
+            for line in csv.reader(file, delimiter="\t"):
+                if len(line) > 1 and line[0] != "Question" and not LEFT_OUT.search(line[0] + " " + line[1]):
+                    answers.setdefault(plain(line[0]), plain(line[1]))
+    return [[question, answer] for question, answer in answers.items()]
+
+
+def rows(root, draw):
+    """-> ([{"text": …, "weight": n} or {"messages": […], "weight": n}], credits as Markdown)."""
+    found, credits = stories(root)
+    made = []
+    for kind, text in found:
+        for piece in pieces(text):
+            if kind in COPIES or draw.random() < PIECES_OF_BOOKS:
+                made.append({"text": piece, "weight": COPIES.get(kind, 1)})
+    made += [{"messages": messages, "weight": 2} for messages in small_talk(root)]
+    return made, CREDITS + "".join(f"- {title}: {author}\n" for title, author in credits)
