@@ -20,11 +20,13 @@ pub struct LoadOptions {
     pub prefill_chunk: usize,
     /// Keys and values are kept as halves: half the memory, and each rounded by at most 2⁻¹¹ of itself.
     pub kv_f16: bool,
+    /// A chat template in place of the file's.
+    pub template: Option<String>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: 4096, prefill_chunk: 64, kv_f16: true }
+        Self { context_length: 4096, prefill_chunk: 64, kv_f16: true, template: None }
     }
 }
 
@@ -68,7 +70,10 @@ impl<E: Executor> ChatModel<E> {
                 "the file contradicts itself: convert it again",
             ));
         }
-        let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer)?;
+        let template = match &options.template {
+            Some(source) => ChatTemplate::given(source, &gguf.metadata, &tokenizer),
+            None => ChatTemplate::from_gguf(&gguf.metadata, &tokenizer)?,
+        };
 
         let total = checked.weight_bytes;
         let weights = executor.allocate_weights(&checked.decode.weights)?;
@@ -145,6 +150,11 @@ impl<E: Executor> ChatModel<E> {
     /// `chat.empty_prompt`.
     pub fn raw_prompt(&self, text: &str) -> Result<Vec<u32>> {
         raw_prompt(&self.tokenizer, text)
+    }
+
+    /// What a reader should know of what becomes of a conversation; nothing fails by it.
+    pub fn chat_notices(&self, messages: &[Message]) -> Vec<Error> {
+        self.template.notices(messages)
     }
 
     /// Whether it is known how a conversation is written down for this model.
