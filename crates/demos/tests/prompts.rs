@@ -95,7 +95,7 @@ fn both(mut meta: Metadata, template: Option<&str>) -> (Tokenizer, ChatTemplate)
         meta.insert("tokenizer.chat_template", Value::String(template.into())).unwrap();
     }
     let tokenizer = Tokenizer::from_gguf(&meta).unwrap();
-    let template = ChatTemplate::from_gguf(&meta, &tokenizer).unwrap();
+    let template = ChatTemplate::from_gguf(&meta, &tokenizer, &mut Vec::new());
     (tokenizer, template)
 }
 
@@ -115,7 +115,7 @@ fn file(name: &str) -> String {
 
 fn written(name: &str, messages: &[Message]) -> String {
     let (_, template) = both(spm(&SPECIALS), Some(&file(name)));
-    template.render(messages).unwrap().unwrap()
+    template.render(messages).unwrap().unwrap().text
 }
 
 /// The page offers instructions only where they reach the model.
@@ -188,7 +188,7 @@ fn families_are_known_by_their_tokens_or_names() {
         let mut meta = spm(specials);
         meta.insert("general.name", Value::String(name.into())).unwrap();
         let (_, template) = both(meta, None);
-        template.render(&talk()).unwrap()
+        template.render(&talk()).unwrap().map(|written| written.text)
     };
     let chatml = "<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\n Hi \"you\" & <b><|im_end|>\n\
         <|im_start|>assistant\n Hello <|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n";
@@ -328,7 +328,7 @@ fn what_is_typed_is_encoded_as_text_alone() {
         }
         // Where nobody typed a token, that is what the whole text is read as.
         let messages = [Message::new("user", "a <b> é | x_ \u{f0000}")];
-        let whole = tokenizer.encode(&template.render(&messages).unwrap().unwrap(), true).unwrap();
+        let whole = tokenizer.encode(&template.render(&messages).unwrap().unwrap().text, true).unwrap();
         assert_eq!(template.prompt(&tokenizer, &messages).unwrap()[1..], whole);
     }
 }
@@ -340,7 +340,7 @@ fn a_real_vocabulary_with_its_own_template() {
     let (tokenizer, template) = both(meta, None);
     let prompt = |content: &str| template.prompt(&tokenizer, &[Message::new("user", content)]).unwrap();
     let harmless = "What is 2 < 3 | 4?\n\tüñ 🐱 <b>";
-    let whole = template.render(&[Message::new("user", harmless)]).unwrap().unwrap();
+    let whole = template.render(&[Message::new("user", harmless)]).unwrap().unwrap().text;
     assert_eq!(prompt(harmless), tokenizer.encode(&whole, true).unwrap());
     let expected = guarded(&tokenizer, &prompt(harmless));
     assert_eq!(expected.len(), 4, "<s>, <|user|>, <|end|>, <|assistant|>");

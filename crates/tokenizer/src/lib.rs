@@ -28,7 +28,6 @@ pub use stream::DecodeStream;
 use lantern_graph::{Error, Result};
 use lantern_weights::{Metadata, Value, passed_over};
 use special::{Literals, Part};
-use std::collections::BTreeSet;
 use std::ops::Range;
 use vocab::{Kind, Vocab};
 
@@ -178,11 +177,6 @@ impl Tokenizer {
     /// Whether only the one who writes the prompt may use this token: control tokens, and what opens or closes a turn.
     pub fn is_guarded(&self, id: u32) -> bool {
         self.literals.is_guarded(id)
-    }
-
-    /// The characters guarded tokens are written with, white space apart.
-    pub fn guarded_chars(&self) -> &BTreeSet<char> {
-        self.literals.guarded_chars()
     }
 
     /// The guarded token of exactly this text.

@@ -101,7 +101,6 @@ pub(crate) struct Literals {
     /// Longest first.
     all: Vec<Literal>,
     guarded: BTreeSet<u32>,
-    guarded_chars: BTreeSet<char>,
 }
 
 /// A stretch of the text to encode.
@@ -136,9 +135,7 @@ impl Literals {
         }
         all.sort_by_key(|literal| std::cmp::Reverse(vocab.piece(literal.id).len()));
         let guarded: BTreeSet<u32> = all.iter().filter(|l| l.guarded).map(|l| l.id).collect();
-        let guarded_chars =
-            guarded.iter().flat_map(|id| vocab.piece(*id).chars()).filter(|c| !c.is_whitespace()).collect();
-        Self { all, guarded, guarded_chars }
+        Self { all, guarded }
     }
 
     pub fn is_guarded(&self, id: u32) -> bool {
@@ -152,10 +149,6 @@ impl Literals {
 
     pub fn find(&self, vocab: &Vocab, text: &str) -> Option<u32> {
         self.all.iter().filter(|l| l.guarded).map(|l| l.id).find(|id| vocab.piece(*id) == text)
-    }
-
-    pub fn guarded_chars(&self) -> &BTreeSet<char> {
-        &self.guarded_chars
     }
 
     /// Cuts the literal tokens out of the text, longest token first, wherever they stand; guarded ones only where no

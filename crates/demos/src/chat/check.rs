@@ -90,7 +90,10 @@ fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
         ));
     }
     notices.extend_from_slice(tokenizer.notices());
-    let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer, &mut notices);
+    let template = match &options.template {
+        Some(source) => ChatTemplate::given(source, &gguf.metadata, &tokenizer),
+        None => ChatTemplate::from_gguf(&gguf.metadata, &tokenizer, &mut notices),
+    };
     Ok(Checked { config, decode, prefill, prefill_chunk, trained_context, weight_bytes, tokenizer, template, notices })
 }
 

@@ -21,11 +21,13 @@ pub struct LoadOptions {
     pub prefill_chunk: usize,
     /// Keys and values are kept as halves: half the memory, and each rounded by at most 2⁻¹¹ of itself.
     pub kv_f16: bool,
+    /// A chat template in place of the file's.
+    pub template: Option<String>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: 4096, prefill_chunk: 64, kv_f16: true }
+        Self { context_length: 4096, prefill_chunk: 64, kv_f16: true, template: None }
     }
 }
 
@@ -164,6 +166,11 @@ impl<E: Executor> ChatModel<E> {
     /// `chat.empty_prompt`.
     pub fn raw_prompt(&self, text: &str) -> Result<Vec<u32>> {
         raw_prompt(&self.tokenizer, text)
+    }
+
+    /// What a reader should know of what becomes of a conversation; nothing fails by it.
+    pub fn chat_notices(&self, messages: &[Message]) -> Vec<Error> {
+        self.template.notices(messages)
     }
 
     /// Whether it is known how a conversation is written down for this model.

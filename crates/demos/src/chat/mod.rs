@@ -22,4 +22,4 @@ pub use needs::{Device, Fit, Needs, Processor, entry_needs, memory_for_files, ne
 pub use overflow::{Overflow, fit};
 pub use perplexity::{Perplexity, PerplexityOptions, perplexity};
 pub use session::{ChatSession, Finish, GenerateOptions, Generation, Token};
-pub use template::{ChatTemplate, Message};
+pub use template::{ChatTemplate, Message, Origin, encode};

@@ -1,19 +1,18 @@
-//! How a conversation is written down for a model: by the chat template out of its file, or by its family's (family.rs).
+//! How a conversation is written down for a model: by the chat template out of its file, by its family's (family.rs), or by
+//! one that was given.
 //!
-//! Templates are Jinja as Hugging Face renders it (jinja.rs). What a visitor typed never becomes a control token, whatever
-//! a template does with it (typed.rs).
+//! Templates are Jinja as Hugging Face renders it (the crate `jinja`). What a visitor typed never becomes a control token,
+//! whatever a template does with it: the rendered text says which of its bytes were typed.
 
-mod date;
 mod family;
-mod jinja;
-mod typed;
+mod render;
 
 use lantern_graph::{Error, Result};
+use lantern_jinja::{Rendered, Template};
 use lantern_tokenizer::Tokenizer;
 use lantern_weights::{ChatTemplates, Metadata, Value};
 
-use jinja::Renderer;
-use typed::StandIns;
+use render::Conversation;
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +28,24 @@ impl Message {
     }
 }
 
+/// Where a template comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The model's file.
+    File,
+    /// The family that the model's tokens or name tell, by its name.
+    Family(&'static str),
+    /// Whoever runs the model.
+    Given,
+}
+
 pub struct ChatTemplate {
-    source: Option<String>,
+    /// One that cannot be read fails when a conversation wants it: a text can be continued without.
+    template: Option<(Origin, Result<Template>)>,
     /// The texts of tokens that templates name: `bos_token` and such.
     tokens: Vec<(&'static str, String)>,
+    /// Seconds since 1970, for templates that write the date.
+    now: u64,
 }
 
 /// First words of a turn that have no token in common.
@@ -41,27 +54,70 @@ const PROBES: [&str; 4] = ["A", "z", "7", "?"];
 impl ChatTemplate {
     /// `notices` hears of a template that is no text.
     pub fn from_gguf(m: &Metadata, tokenizer: &Tokenizer, notices: &mut Vec<Error>) -> Self {
-        let source = match ChatTemplates::read(m, notices).chosen {
-            Some(own) => Some(own.to_owned()),
+        let template = match ChatTemplates::read(m, notices).chosen {
+            Some(own) => Some((Origin::File, render::parse(own))),
             None => {
                 let name = m.get("general.name").and_then(Value::as_str).unwrap_or_default();
-                family::template(tokenizer, name).map(str::to_owned)
+                family::template(tokenizer, name).map(|(name, source)| (Origin::Family(name), render::parse(source)))
             }
         };
-        let piece = |id: Option<u32>| id.and_then(|id| tokenizer.piece(id)).unwrap_or_default().to_owned();
-        let named = |key: &str| m.get(key).and_then(Value::as_u32);
-        let tokens = vec![
-            ("bos_token", piece(tokenizer.bos())),
-            ("eos_token", piece(tokenizer.eos())),
-            ("unk_token", piece(named("tokenizer.ggml.unknown_token_id"))),
-            ("pad_token", piece(named("tokenizer.ggml.padding_token_id"))),
-        ];
-        Self { source, tokens }
+        Self { template, tokens: tokens(m, tokenizer), now: now() }
+    }
+
+    /// Another template than the file's.
+    pub fn given(source: &str, m: &Metadata, tokenizer: &Tokenizer) -> Self {
+        Self { template: Some((Origin::Given, render::parse(source))), tokens: tokens(m, tokenizer), now: now() }
+    }
+
+    /// A template without a model.
+    pub fn alone(source: &str, bos_token: &str, eos_token: &str) -> Self {
+        let tokens = vec![("bos_token", bos_token.to_owned()), ("eos_token", eos_token.to_owned())];
+        Self { template: Some((Origin::Given, render::parse(source))), tokens, now: now() }
+    }
+
+    /// As if it were another time, in seconds since 1970.
+    pub fn at(self, now: u64) -> Self {
+        Self { now, ..self }
     }
 
     /// Whether there is one: without, a model continues texts.
     pub fn is_some(&self) -> bool {
-        self.source.is_some()
+        self.template.is_some()
+    }
+
+    pub fn origin(&self) -> Option<Origin> {
+        self.template.as_ref().map(|(origin, _)| *origin)
+    }
+
+    /// Whether a conversation of one question can be written down; without a template there is nothing to check.
+    ///
+    /// # Errors
+    /// `chat.template` with what is wrong with it.
+    pub fn check(&self) -> Result<()> {
+        self.render(&[Message::new("user", "Hello")]).map(|_| ())
+    }
+
+    /// What a reader should know of what becomes of a conversation: `chat.template` where its system prompt or its last
+    /// question leaves no trace. Nothing fails by it. None where the template fails.
+    pub fn notices(&self, messages: &[Message]) -> Vec<Error> {
+        let system = messages.iter().position(|m| m.role == "system");
+        let question = messages.iter().rposition(|m| m.role == "user");
+        let is_lost = |at: &usize| {
+            let written = self.write(&Conversation::Marked(messages, *at), true);
+            let is_word = |c: char| !c.is_whitespace();
+            let Ok(Some(written)) = written else { return false };
+            messages[*at].content.contains(is_word) && !written.typed.iter().any(|t| written.text[t.clone()].contains(is_word))
+        };
+        let named = [("system prompt", system), ("last question", question)];
+        let lost = named.into_iter().filter(|(_, at)| at.as_ref().is_some_and(is_lost));
+        lost.map(|(what, _)| {
+            Error::new(
+                "chat.template",
+                format!("the chat template leaves out the {what}: the model does not see it"),
+                "say it in another message, or take another file of this model; on the command line, --template FILE takes another template",
+            )
+        })
+        .collect()
     }
 
     /// Whether a system prompt reaches the model. Some templates leave it out without a word, some refuse it.
@@ -74,9 +130,28 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// `chat.template` with what the template said.
-    pub fn render(&self, messages: &[Message]) -> Result<Option<String>> {
-        let Some(source) = &self.source else { return Ok(None) };
-        Renderer::new().render(source, &self.tokens, messages).map(Some)
+    pub fn render(&self, messages: &[Message]) -> Result<Option<Rendered>> {
+        self.write(&Conversation::Messages(messages), true)
+    }
+
+    /// A conversation of messages in JSON, which may hold more than roles and texts; with the beginning of an answer, or
+    /// without.
+    ///
+    /// # Errors
+    /// `chat.messages` for JSON that is none; as `render`.
+    pub fn render_json(&self, messages: &str, generation_prompt: bool) -> Result<Option<Rendered>> {
+        render::check_json(messages)?;
+        self.write(&Conversation::Json(messages), generation_prompt)
+    }
+
+    fn write(&self, conversation: &Conversation, generation_prompt: bool) -> Result<Option<Rendered>> {
+        match &self.template {
+            None => Ok(None),
+            Some((_, Err(error))) => Err(error.clone()),
+            Some((_, Ok(template))) => {
+                render::render(template, &self.tokens, conversation, generation_prompt, self.now).map(Some)
+            }
+        }
     }
 
     /// The ids of a conversation up to where the model goes on. Without a template: the messages' texts, a line each,
@@ -85,16 +160,13 @@ impl ChatTemplate {
     /// # Errors
     /// `chat.template` when the template fails; `chat.empty_prompt` when no token comes out; the tokenizer's own.
     pub fn prompt(&self, tokenizer: &Tokenizer, messages: &[Message]) -> Result<Vec<u32>> {
-        let Some(source) = &self.source else {
-            let texts: Vec<_> = messages.iter().map(|m| m.content.as_str()).collect();
-            return raw_prompt(tokenizer, &texts.join("\n"));
-        };
-        let mut ids = self.ids(tokenizer, source, messages)?;
-        // Most templates write the first token themselves.
-        if let Some(bos) = tokenizer.bos().filter(|bos| tokenizer.add_bos() && ids.first() != Some(bos)) {
-            ids.insert(0, bos);
+        match self.render(messages)? {
+            Some(written) => encode(tokenizer, &written),
+            None => {
+                let texts: Vec<_> = messages.iter().map(|m| m.content.as_str()).collect();
+                raw_prompt(tokenizer, &texts.join("\n"))
+            }
         }
-        non_empty(ids)
     }
 
     /// How many of a conversation's first ids stay the same whatever is asked: its system prompt with what the template
@@ -115,38 +187,36 @@ impl ChatTemplate {
         }
         Ok(len)
     }
+}
 
-    fn ids(&self, tokenizer: &Tokenizer, source: &str, messages: &[Message]) -> Result<Vec<u32>> {
-        let renderer = Renderer::new();
-        let guarded = tokenizer.guarded_chars();
-        let stand_ins = StandIns::choose(guarded, messages, source)?;
-        let veiled: Vec<Message> = messages.iter().map(|m| Message::new(&m.role, stand_ins.veil(&m.content))).collect();
-        let plain = renderer.render(source, &self.tokens, messages)?;
-        let safe = renderer.render(source, &self.tokens, &veiled).map(|text| stand_ins.unveil(&text));
-        let special = |ids: &[u32]| ids.iter().copied().filter(|id| tokenizer.is_guarded(*id)).collect::<Vec<_>>();
-
-        // The template treated the words as words: it is known of every character whose it is.
-        if let Ok((text, typed)) = &safe
-            && *text == plain
-        {
-            return tokenizer.encode_around(text, typed);
-        }
-        // It looked into them (for a `</think>`, say), so only the plain text is what the model knows. That will do where
-        // nobody wrote a guarded token, and none came about by what the template did.
-        let ids = tokenizer.encode_around(&plain, &[])?;
-        let mut wrote = false;
-        for message in messages {
-            wrote |= !special(&tokenizer.encode_around(&message.content, &[])?).is_empty();
-        }
-        match safe {
-            Err(_) if !wrote => Ok(ids),
-            Err(error) => Err(error),
-            Ok((text, typed)) => {
-                let safe = tokenizer.encode_around(&text, &typed)?;
-                Ok(if !wrote && special(&ids) == special(&safe) { ids } else { safe })
-            }
-        }
+/// The ids of what a template wrote, after the file's first token.
+///
+/// # Errors
+/// `chat.empty_prompt` when no token comes out; the tokenizer's own.
+pub fn encode(tokenizer: &Tokenizer, written: &Rendered) -> Result<Vec<u32>> {
+    let mut ids = tokenizer.encode_around(&written.text, &written.typed)?;
+    // Most templates write the first token themselves.
+    if let Some(bos) = tokenizer.bos().filter(|bos| tokenizer.add_bos() && ids.first() != Some(bos)) {
+        ids.insert(0, bos);
     }
+    non_empty(ids)
+}
+
+fn tokens(m: &Metadata, tokenizer: &Tokenizer) -> Vec<(&'static str, String)> {
+    let piece = |id: Option<u32>| id.and_then(|id| tokenizer.piece(id)).unwrap_or_default().to_owned();
+    let named = |key: &str| m.get(key).and_then(Value::as_u32);
+    vec![
+        ("bos_token", piece(tokenizer.bos())),
+        ("eos_token", piece(tokenizer.eos())),
+        ("unk_token", piece(named("tokenizer.ggml.unknown_token_id"))),
+        ("pad_token", piece(named("tokenizer.ggml.padding_token_id"))),
+    ]
+}
+
+/// Seconds since 1970. The page has no clock of std's, and no time zone here: the date is UTC's.
+fn now() -> u64 {
+    let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
 }
 
 /// The ids of a text to be continued: the file's first token (BOS), then the text. The text may be empty where the file
