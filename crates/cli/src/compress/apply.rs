@@ -18,7 +18,8 @@ use lantern_weights::{FileSource, GgmlType, Gguf};
 use serde_json::{Value as Json, json};
 
 use crate::args::{self, ChargeKind};
-use crate::output;
+use crate::input;
+use crate::output::{self, Notes};
 use crate::part_file::{PartFile, check_output};
 
 #[derive(Args)]
@@ -47,8 +48,8 @@ pub struct Apply {
     /// Text file, UTF-8, to see what layers see. rtn and magnitude need none; with one they report their output's error
     #[arg(long, value_name = "TEXT")]
     pub calibrate: Option<PathBuf>,
-    /// Most tokens of the text that are used
-    #[arg(long, default_value_t = 8192)]
+    /// Most tokens of the text that are used, from 1 on
+    #[arg(long, default_value_t = 8192, value_parser = args::from_one)]
     pub calibration_tokens: usize,
     /// Tokens of a piece of the text
     #[arg(long, default_value_t = 512, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
@@ -193,17 +194,22 @@ pub async fn run(args: &Apply) -> Result<()> {
 /// # Errors
 /// `compress.calibration` for a text that cannot be read or is too short; the tokenizer's and the executor's own.
 pub fn calibrator(gguf: &Gguf, config: &Config, text: &Path, most_tokens: usize) -> Result<Calibrator<Cpu>> {
-    let cannot = |error: std::io::Error| {
-        let cause = format!("{}: {error}", text.display());
-        Error::new("compress.calibration", cause, "give the path of a UTF-8 text file")
-    };
-    let text = std::fs::read_to_string(text).map_err(cannot)?;
+    let text = input::file(text, "compress.calibration")?;
     let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
     // The text is text: a special token written in it stays letters.
     let mut ids = tokenizer.encode(&text, false)?;
+    let tokens = ids.len();
     ids.truncate(most_tokens);
     let bos = tokenizer.bos().filter(|_| tokenizer.add_bos());
-    Calibrator::new(&Rc::new(Cpu::new(Mode::Fast)), config, &ids, bos, config.context_length)
+    let made = Calibrator::new(&Rc::new(Cpu::new(Mode::Fast)), config, &ids, bos, config.context_length);
+    if tokens <= most_tokens {
+        return made;
+    }
+    let remedy = format!("give a larger --calibration-tokens: the text has {tokens}");
+    let calibrator = made.map_err(|error| Error { remedy: remedy.clone(), ..error })?;
+    let cause = format!("only the first {most_tokens} tokens of the text are used");
+    Notes::new("compress").tell(Error::new("compress.calibration_cut", cause, remedy));
+    Ok(calibrator)
 }
 
 fn layer_json(layer: &LayerReport) -> Json {

@@ -54,8 +54,8 @@ pub struct BoundsArgs {
     /// Text file: real inputs, of a GGUF Llama's layers
     #[arg(long, value_name = "TEXT")]
     pub calibrate: Option<PathBuf>,
-    /// Most tokens of the text that are used
-    #[arg(long, default_value_t = 8192)]
+    /// Most tokens of the text that are used, from 1 on
+    #[arg(long, default_value_t = 8192, value_parser = args::from_one)]
     pub calibration_tokens: usize,
     #[command(flatten)]
     pub json: args::Json,
@@ -124,7 +124,7 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
         return Err(Error::new(
             "compress.size",
             format!("{} pieces of {} inputs", args.pieces, args.n),
-            format!("take pieces of 1 to {MAX_QUANTIZED} inputs"),
+            format!("give --n 1 to {MAX_QUANTIZED}, and --pieces 1 at least"),
         ));
     }
     let chosen = args.rows.clone().unwrap_or_else(|| spread(rows, ROWS));

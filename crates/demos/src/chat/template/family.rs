@@ -28,32 +28,32 @@ const MISTRAL: &str = "{% set ns = namespace(system='') %}{{ bos_token }}{% for 
     {% elif message.role == 'user' %}{{ '[INST] ' + ns.system + message.content + ' [/INST]' }}{% set ns.system = '' %}\
     {% else %}{{ ' ' + message.content + eos_token }}{% endif %}{% endfor %}";
 
-/// `name`: the file's `general.name`.
-pub(super) fn template(tokenizer: &Tokenizer, name: &str) -> Option<&'static str> {
+/// The family's name and its template. `name`: the file's `general.name`.
+pub(super) fn template(tokenizer: &Tokenizer, name: &str) -> Option<(&'static str, &'static str)> {
     let has = |token: &str| tokenizer.guarded(token).is_some();
     if has("<|im_start|>") && has("<|im_end|>") {
-        return Some(CHATML);
+        return Some(("ChatML", CHATML));
     }
     if has("<|start_header_id|>") && has("<|eot_id|>") {
-        return Some(LLAMA_3);
+        return Some(("Llama 3", LLAMA_3));
     }
     if has("<|user|>") && has("<|assistant|>") {
-        return Some(if has("<|end|>") { PHI_3 } else { ZEPHYR });
+        return Some(if has("<|end|>") { ("Phi 3", PHI_3) } else { ("Zephyr", ZEPHYR) });
     }
     if has("[INST]") && has("[/INST]") {
-        return Some(MISTRAL);
+        return Some(("Mistral", MISTRAL));
     }
     // "Llama 2 7B Chat", "llama-2-7b-chat", "TinyLlama_v1.1 Chat": words alone, whatever stands between them.
     let name = name.to_lowercase();
     let says = |word: &str| name.contains(word);
     if says("zephyr") || (says("tinyllama") && says("chat")) {
-        return Some(ZEPHYR);
+        return Some(("Zephyr", ZEPHYR));
     }
     if says("mistral") && says("instruct") {
-        return Some(MISTRAL);
+        return Some(("Mistral", MISTRAL));
     }
     if says("llama") && says("chat") {
-        return Some(LLAMA_2);
+        return Some(("Llama 2", LLAMA_2));
     }
     None
 }

@@ -31,6 +31,8 @@ impl Message {
 
 pub struct ChatTemplate {
     source: Option<String>,
+    /// Whose it is, where the file brings none.
+    family: Option<&'static str>,
     /// The texts of tokens that templates name: `bos_token` and such.
     tokens: Vec<(&'static str, String)>,
 }
@@ -42,11 +44,11 @@ impl ChatTemplate {
     /// # Errors
     /// `gguf.metadata` when the template is no string.
     pub fn from_gguf(m: &Metadata, tokenizer: &Tokenizer) -> Result<Self> {
-        let source = match m.find_str("tokenizer.chat_template")?.filter(|own| !own.trim().is_empty()) {
-            Some(own) => Some(own.to_owned()),
+        let (family, source) = match m.find_str("tokenizer.chat_template")?.filter(|own| !own.trim().is_empty()) {
+            Some(own) => (None, Some(own.to_owned())),
             None => {
                 let name = m.find_str("general.name").ok().flatten().unwrap_or_default();
-                family::template(tokenizer, name).map(str::to_owned)
+                family::template(tokenizer, name).map(|(family, source)| (family, source.to_owned())).unzip()
             }
         };
         let piece = |id: Option<u32>| id.and_then(|id| tokenizer.piece(id)).unwrap_or_default().to_owned();
@@ -57,12 +59,30 @@ impl ChatTemplate {
             ("unk_token", piece(named("tokenizer.ggml.unknown_token_id"))),
             ("pad_token", piece(named("tokenizer.ggml.padding_token_id"))),
         ];
-        Ok(Self { source, tokens })
+        Ok(Self { source, family, tokens })
     }
 
     /// Whether there is one: without, a model continues texts.
     pub fn is_some(&self) -> bool {
         self.source.is_some()
+    }
+
+    /// What a visitor should know of how conversations are written down: `chat.no_template` where none is known, and
+    /// `chat.family_template` where the file brings none and its family's is used. Nothing fails by it.
+    pub fn notice(&self) -> Option<Error> {
+        match (&self.source, self.family) {
+            (None, _) => Some(Error::new(
+                "chat.no_template",
+                "no chat template is known for this model, so it continues the prompt as text",
+                "instructions stand before it as text, with no mark of their own; a model that converses has a template",
+            )),
+            (Some(_), Some(family)) => Some(Error::new(
+                "chat.family_template",
+                format!("the file has no chat template, so that of its family is used: {family}"),
+                "where answers seem odd, get a file that brings its own",
+            )),
+            (Some(_), None) => None,
+        }
     }
 
     /// The conversation up to where the model goes on; `None` without a template.
