@@ -186,8 +186,8 @@ pub struct Autoencode {
     #[arg(long, value_parser = above_zero, allow_negative_numbers = true)]
     pub scaling_factor: Option<f32>,
     /// Most MiB of device memory that the picture may take on its way [default: 4096]
-    #[arg(long, value_parser = from_one)]
-    pub memory_mib: Option<usize>,
+    #[arg(long)]
+    pub memory_mib: Option<u64>,
     #[command(flatten)]
     pub device: Device,
     #[command(flatten)]

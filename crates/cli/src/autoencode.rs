@@ -107,7 +107,7 @@ fn load_options(args: &Autoencode) -> LoadOptions {
         options.autoencoder_kl.scaling_factor = factor;
     }
     if let Some(mib) = args.memory_mib {
-        options.max_bytes = (mib as u64).saturating_mul(1 << 20);
+        options.max_bytes = mib.saturating_mul(1 << 20);
     }
     options
 }

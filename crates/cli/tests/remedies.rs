@@ -136,19 +136,21 @@ fn codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     for (path, text) in &rust {
         let text = text.split("\n#[cfg(test)]").next().unwrap();
-        let named = [after(text, "Error::new(", '"'), after(text, "Self::new(", '"')].concat();
+        let mut named = [after(text, "Error::new(", '"'), after(text, "Self::new(", '"')].concat();
+        // Of a text file that is not there; each command has a code of its own.
+        named.extend(after(text, "input::file(&args.text, ", '"'));
         codes.extend(named.iter().flatten().filter(|code| is_code(code)).map(|code| (*code).to_owned()));
         // A code that is handed in stands elsewhere in the file.
         let folder = path.parent().unwrap().file_name().unwrap();
         if named.contains(&None) || folder == "weights" {
-            let families = ["chat", "compress", "download", "output", "quantize", "tensor", "weights", "safetensors"];
+            let families =
+                ["chat", "compress", "download", "output", "quantize", "source", "tensor", "weights", "safetensors"];
             let literals = text.split('"').skip(1).step_by(2).filter(|literal| is_code(literal));
             let of_family = literals.filter(|literal| families.contains(&literal.split('.').next().unwrap()));
-            codes.extend(of_family.map(str::to_owned));
+            // `output.weight` and the like are tensors.
+            codes.extend(of_family.filter(|name| !name.ends_with(".weight")).map(str::to_owned));
         }
     }
-    // `output.weight` and the like are tensors.
-    codes.retain(|code| !code.ends_with(".weight") && !code.ends_with(".bias"));
     for (_, text) in &scripts {
         let named = [after(text, "code:", '\''), after(text, "failure(", '\'')].concat();
         codes.extend(named.iter().flatten().filter(|code| is_code(code)).map(|code| (*code).to_owned()));

@@ -24,29 +24,31 @@ pub fn system_ignored<E: Executor>(model: &ChatModel<E>, turns: &[Message]) -> R
 }
 
 /// Options that change nothing beside others.
-pub fn without_effect(args: &Chat) -> Option<Error> {
+pub fn without_effect(args: &Chat) -> Vec<Error> {
     let sampling = &args.sampling;
-    let mut idle = Vec::new();
-    let greedy = [
+    let drawn = [
         ("--top-k", sampling.top_k != 0),
         ("--top-p", sampling.top_p != 1.0),
         ("--min-p", sampling.min_p != 0.0),
         ("--seed", sampling.seed != 0),
     ];
-    if args.temperature == 0.0 {
-        idle.extend(greedy.iter().filter(|(_, given)| *given).map(|(flag, _)| (*flag, "above a --temperature of 0")));
-    }
-    if sampling.repeat_last_n != 64 && sampling.repeat_penalty == 1.0 {
-        idle.push(("--repeat-last-n", "with a --repeat-penalty"));
-    }
-    if args.keep.is_some() && args.overflow == WhenFull::Stop {
-        idle.push(("--keep", "with --overflow slide"));
-    }
-    let (_, when) = *idle.first()?;
-    let flags: Vec<&str> = idle.iter().filter(|(_, other)| *other == when).map(|(flag, _)| *flag).collect();
-    let (verb, them) = if flags.len() == 1 { ("has", "it") } else { ("have", "them") };
-    let cause = format!("{} {verb} an effect only {when}", flags.join(", "));
-    Some(Error::new("chat.no_effect", cause, format!("give that too, or leave {them} out")))
+    let groups = [
+        (args.temperature == 0.0, &drawn[..], "above a --temperature of 0"),
+        (
+            sampling.repeat_penalty == 1.0,
+            &[("--repeat-last-n", sampling.repeat_last_n != 64)],
+            "with a --repeat-penalty",
+        ),
+        (args.overflow == WhenFull::Stop, &[("--keep", args.keep.is_some())], "with --overflow slide"),
+    ];
+    let idle = groups.into_iter().filter(|(is_idle, ..)| *is_idle).filter_map(|(_, options, when)| {
+        let flags: Vec<&str> = options.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
+        let (verb, them) = if flags.len() == 1 { ("has", "it") } else { ("have", "them") };
+        let cause = format!("{} {verb} an effect only {when}", flags.join(", "));
+        let note = || Error::new("chat.no_effect", cause, format!("give that too, or leave {them} out"));
+        (!flags.is_empty()).then(note)
+    });
+    idle.collect()
 }
 
 /// At the beginning of a prompt.

@@ -10,11 +10,19 @@ fn place(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("remedies-{name}"))
 }
 
-/// A tiny Llama with an entry more, or another one.
+/// A tiny Llama with an entry more.
 fn with(key: &str, value: Value) -> Vec<u8> {
     let mut w = tiny(GgmlType::F32);
     w.metadata(key, value).unwrap();
     w.finish().unwrap()
+}
+
+/// A tiny Llama with another value in the place of `key`'s, of as many bytes; a text's come after their number.
+fn patched(key: &str, at: usize, value: &[u8]) -> Vec<u8> {
+    let mut whole = tiny(GgmlType::F32).finish().unwrap();
+    let key_at = whole.windows(key.len()).position(|bytes| bytes == key.as_bytes()).unwrap();
+    whole[key_at + at..][..value.len()].copy_from_slice(value);
+    whole
 }
 
 fn text(text: &str) -> Value {
@@ -44,11 +52,11 @@ fn bytes(name: &str) -> Vec<u8> {
         "header" => whole()[..100].to_vec(),
         "version" => [b"GGUF", &[9, 0, 0, 0][..], &whole()[8..]].concat(),
         "nan" => [&whole()[..whole().len() - 4], &f32::NAN.to_le_bytes()].concat(),
-        "no-architecture" => with("general.architecture", Value::U32(1)),
-        "mamba" => with("general.architecture", text("mamba")),
-        "odd-heads" => with("llama.attention.head_count", Value::U32(0)),
-        "no-norm" => with("llama.block_count", Value::U32(2)),
-        "wordpiece" => with("tokenizer.ggml.model", text("bert")),
+        "no-architecture" => patched("general.architecture", 0, b"General"),
+        "mamba" => patched("general.architecture", 20 + 4 + 8, b"mamba"),
+        "odd-heads" => patched("llama.attention.head_count", 26 + 4, &[0; 4]),
+        "no-norm" => patched("llama.block_count", 17 + 4, &[2, 0, 0, 0]),
+        "wordpiece" => patched("tokenizer.ggml.model", 20 + 4 + 8, b"plamo"),
         "iq4" => tensor("blk.0.attn_q.bias", &[2, 256], GgmlType::Iq4Xs, vec![0; 272]),
         "stranger" => tensor("blk.0.ffn_gate_inp.weight", &[1], GgmlType::F32, vec![0; 4]),
         other => panic!("no file is called {other}"),
