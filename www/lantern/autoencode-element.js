@@ -138,7 +138,7 @@ export class LanternAutoencode extends LanternElement {
   start() {
     this.#stop?.abort();
     const stop = (this.#stop = new AbortController());
-    // What is stopped by what comes after it rejects at once; nobody waits in line.
+    // Work that newer work takes the place of rejects at once, without waiting its turn.
     const turn = this.#turn.then(() => this.#run(this.#build(), stop));
     this.#turn = turn.catch(() => {});
     return turn;

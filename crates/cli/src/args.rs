@@ -119,23 +119,27 @@ pub struct Chat {
     /// GGUF file
     #[arg(long)]
     pub model: PathBuf,
+    /// The prompt; - reads it from standard input. Without this, a terminal gets a conversation, line by line, and anything
+    /// else on standard input is the prompt. A last line break is not part of it
     #[arg(long)]
-    pub prompt: String,
-    /// What the model is told before the prompt, by the file's chat template
+    pub prompt: Option<String>,
+    /// What the model is told before the prompt, as its chat template marks it
     #[arg(long, conflicts_with = "raw")]
     pub system: Option<String>,
-    /// No chat template, only the file's first token (BOS); the prompt may be empty
+    /// No chat template: the model continues the prompt as text. What looks like a special token (<|im_start|>) is taken as
+    /// letters. The prompt may be empty
     #[arg(long)]
     pub raw: bool,
-    #[arg(long, default_value_t = 256)]
-    pub max_tokens: usize,
+    /// Most tokens of an answer [default: 256]
+    #[arg(long)]
+    pub max_tokens: Option<usize>,
     /// 0: always the likeliest token
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f32,
     #[command(flatten)]
     pub sampling: Sampling,
-    /// Most tokens a conversation may have [default: what the model was trained for, at most 4096]
-    #[arg(long)]
+    /// Most tokens a conversation may have, from 1 to what the model was trained for [default: that, at most 4096]
+    #[arg(long, value_parser = from_one)]
     pub context: Option<usize>,
     /// What happens where that is reached: the answer stops, or the oldest of the conversation is forgotten
     #[arg(long, value_enum, default_value_t = WhenFull::Stop)]
@@ -188,7 +192,7 @@ pub struct Autoencode {
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     pub scale: Option<Vec<f32>>,
     /// Of Stable Diffusion's autoencoder: 0.13025 for XL [default: 0.18215]
-    #[arg(long)]
+    #[arg(long, value_parser = above_zero, allow_negative_numbers = true)]
     pub scaling_factor: Option<f32>,
     /// Most MiB of device memory that the picture may take on its way [default: 4096]
     #[arg(long)]
@@ -218,6 +222,30 @@ pub struct Quantize {
     pub json: Json,
 }
 
+/// A whole number from 1 on.
+pub fn from_one(text: &str) -> Result<usize, String> {
+    whole_number(text, 1)
+}
+
+/// A piece of a text to be scored: two halves, and a next token in the second.
+fn from_four(text: &str) -> Result<usize, String> {
+    whole_number(text, 4)
+}
+
+fn whole_number(text: &str, least: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| format!("give a whole number from {least} on"))
+}
+
+fn above_zero(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|number: &f32| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "give a number above 0".to_owned())
+}
+
+fn bound(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|bound: &f32| !bound.is_nan()).ok_or_else(|| "give a number".to_owned())
+}
+
 fn weight_type(name: &str) -> Result<GgmlType, String> {
     GgmlType::from_name(name).ok_or_else(|| {
         let names: Vec<_> = GgmlType::READ.iter().map(|t| t.name().to_lowercase()).collect();
@@ -230,11 +258,12 @@ pub struct Diff {
     /// GGUF file
     #[arg(long)]
     pub model: PathBuf,
+    /// The text to run; - reads it from standard input
     #[arg(long)]
     pub prompt: String,
     /// Largest difference allowed, relative to the operation's largest value [default: 0.001; 0.01 on a GPU for K types,
     /// whose scales it rounds to f16; 0.1 where activations are rounded to int8]
-    #[arg(long)]
+    #[arg(long, value_parser = bound, allow_negative_numbers = true)]
     pub bound: Option<f32>,
     #[command(flatten)]
     pub device: Device,
@@ -247,14 +276,14 @@ pub struct Perplexity {
     /// GGUF file
     #[arg(long)]
     pub model: PathBuf,
-    /// Text file, UTF-8
+    /// Text file, UTF-8; - reads standard input
     #[arg(long)]
     pub text: PathBuf,
-    /// Tokens of a piece; the model's own limit and the text's length hold too
-    #[arg(long, default_value_t = 512)]
+    /// Tokens of a piece, from 4 on; the model's own limit and the text's length hold too
+    #[arg(long, default_value_t = 512, value_parser = from_four)]
     pub context: usize,
-    /// Most pieces to score [default: all]
-    #[arg(long)]
+    /// Most pieces to score, from 1 on [default: all]
+    #[arg(long, value_parser = from_one)]
     pub pieces: Option<usize>,
     #[command(flatten)]
     pub device: Device,

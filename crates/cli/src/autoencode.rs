@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use lantern_demos::Picture;
-use lantern_demos::autoencode::{Autoencoder, Latents, LoadOptions, check};
+use lantern_demos::autoencode::{Autoencoder, Family, Latents, LoadOptions, check};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::FileSource;
 use serde_json::json;
 
 use crate::args::Autoencode;
 use crate::device::{self, Device};
-use crate::{output, picture};
+use crate::output::{self, Notes};
+use crate::picture;
 
 const TAESD: [&str; 2] = ["taesd_encoder.safetensors", "taesd_decoder.safetensors"];
 /// Where a folder of diffusers' has its autoencoder.
@@ -27,8 +28,10 @@ pub async fn run(args: &Autoencode) -> Result<()> {
     // What cannot be run is refused before a device is woken.
     check(&sources, &options.autoencoder_kl).await?.needs_both()?;
     let (original, note) = picture::read(&args.input)?;
-    let work = Work { args, options, sources, original, note, factors };
-    match device::open(&args.device).await? {
+    let mut notes = Notes::new("autoencode");
+    let device = device::open(&args.device, &mut notes).await?;
+    let mut work = Work { args, options, sources, original, note, factors, notes };
+    match device {
         Device::Cpu(cpu) => work.go_through(&cpu).await,
         Device::Gpu(gpu) => work.go_through(&gpu).await,
     }
@@ -41,10 +44,11 @@ struct Work<'a> {
     original: Picture,
     note: Option<String>,
     factors: Option<[f32; Latents::CHANNELS]>,
+    notes: Notes,
 }
 
 impl Work<'_> {
-    async fn go_through<E: Executor>(&self, executor: &Rc<E>) -> Result<()> {
+    async fn go_through<E: Executor>(&mut self, executor: &Rc<E>) -> Result<()> {
         let (cancel, mut silent) = (Cancel::new(), |_| {});
         let start = Instant::now();
         let model = Autoencoder::load(executor, &self.sources, &self.options, &mut silent, &cancel).await?;
@@ -61,6 +65,12 @@ impl Work<'_> {
         picture::write_png(&self.args.output, &back)?;
         let psnr_db = self.original.psnr_db(&back)?;
         let (times, device) = (session.times(), executor.describe());
+        if self.args.scaling_factor.is_some() && model.family() == Family::Taesd {
+            let cause =
+                "--scaling-factor is of Stable Diffusion's autoencoder, and these files are TAESD's, which has none";
+            self.notes.tell(Error::new("autoencode.no_effect", cause, "leave it out"));
+        }
+        self.notes.tell_all(executor.notices());
         if !self.args.json.json {
             let note = self.note.as_deref().map_or(String::new(), |note| format!("; {note}"));
             return output::line(&format!(
@@ -86,6 +96,7 @@ impl Work<'_> {
             "tier": device.tier,
             "adapter": device.adapter,
             "note": self.note,
+            "notes": self.notes.to_json(),
         }))
     }
 }

@@ -8,19 +8,22 @@ use lantern_graph::{Cancel, Error, Executor, Result};
 use serde_json::{Value, json};
 
 use crate::args::{BenchConv, BenchKernels};
-use crate::device::Device;
-use crate::{device, output};
+use crate::device::{self, Device};
+use crate::output::{self, Notes};
 
 /// The stacks that `cargo xtask bench conv` compares engines on.
 const STACKS: &str = include_str!("../../../benches/stacks.json");
 
-fn nothing_to_measure() -> Error {
-    Error::new("bench.options", "nothing to measure with 0 runs or 0 MiB", "give at least 1")
+fn nothing_to_measure(flag: &str) -> Error {
+    Error::new("bench.options", "nothing to measure with 0 runs or 0 MiB", format!("give {flag} 1 at least"))
 }
 
 pub async fn kernels(args: &BenchKernels) -> Result<()> {
-    if args.runs == Some(0) || args.working_set_mib == Some(0) {
-        return Err(nothing_to_measure());
+    if let Some((flag, _)) = [("--runs", args.runs.map(|n| n as u64)), ("--working-set-mib", args.working_set_mib)]
+        .iter()
+        .find(|(_, given)| *given == Some(0))
+    {
+        return Err(nothing_to_measure(flag));
     }
     let gpu = device::gpu(args.tier.as_deref(), args.adapter.clone()).await?;
     let (mib, runs) = if gpu.capabilities().is_cpu { (64, 3) } else { (256, 9) };
@@ -86,10 +89,11 @@ struct StackTime {
 
 pub async fn conv(args: &BenchConv) -> Result<()> {
     if args.runs == Some(0) {
-        return Err(nothing_to_measure());
+        return Err(nothing_to_measure("--runs"));
     }
     let stacks = stacks(&args.stacks)?;
-    let opened = device::open(&args.device).await?;
+    let mut notes = Notes::new("bench conv");
+    let opened = device::open(&args.device, &mut notes).await?;
     let mut times = Vec::new();
     let (description, fma_gflop_per_s) = match &opened {
         Device::Cpu(cpu) => {

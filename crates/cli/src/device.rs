@@ -7,6 +7,7 @@ use lantern_gpu::{Gpu, GpuOptions, Tier};
 use lantern_graph::{Error, Result};
 
 use crate::args::{Device as Args, Kind};
+use crate::output::Notes;
 
 pub enum Device {
     Cpu(Rc<Cpu>),
@@ -19,8 +20,13 @@ pub fn exact() -> Rc<Cpu> {
 }
 
 /// # Errors
-/// `device.tier` when the device has no such tier; the GPU's own.
-pub async fn open(args: &Args) -> Result<Device> {
+/// `device.tier` when the device has no such tier, `device.adapter` when the processor is to be a graphics adapter; the
+/// GPU's own.
+pub async fn open(args: &Args, notes: &mut Notes) -> Result<Device> {
+    if let (Kind::Cpu, Some(adapter)) = (args.device, &args.adapter) {
+        let cause = format!("--adapter {adapter} names a graphics adapter, and --device cpu asks for the processor");
+        return Err(Error::new("device.adapter", cause, "leave one of them out"));
+    }
     let tier = args.tier.as_deref();
     let of_gpus = tier.is_some_and(|name| name.parse::<Tier>().is_ok());
     let kind = match args.device {
@@ -33,7 +39,12 @@ pub async fn open(args: &Args) -> Result<Device> {
     if kind == Kind::Cpu {
         return Ok(Device::Cpu(Rc::new(Cpu::new(cpu_mode(tier)?))));
     }
-    gpu(tier, args.adapter.clone()).await.map(Device::Gpu)
+    let gpu = gpu(tier, args.adapter.clone()).await?;
+    if gpu.capabilities().is_cpu && args.adapter.is_none() && tier.is_none() {
+        let cause = format!("the only GPU here is emulated on the processor ({})", gpu.capabilities().name);
+        notes.tell(Error::new("gpu.software", cause, "the processor itself answers faster: --device cpu"));
+    }
+    Ok(Device::Gpu(gpu))
 }
 
 /// # Errors
@@ -53,5 +64,5 @@ fn cpu_mode(tier: Option<&str>) -> Result<Mode> {
 }
 
 fn no_tier(name: &str, whose: &str, choice: &str) -> Error {
-    Error::new("device.tier", format!("{whose} has no tier {name:?}"), format!("choose {choice}"))
+    Error::new("device.tier", format!("{whose} has no tier {name:?}"), format!("give --tier {choice}, or leave it out"))
 }

@@ -13,17 +13,19 @@ use serde_json::{Value as Json, json};
 
 use crate::args::Diff;
 use crate::device::{self, Device};
-use crate::output;
+use crate::input;
+use crate::output::{self, Notes};
 
 /// How many of the largest errors are shown.
 const SHOWN: usize = 10;
 
 pub async fn run(args: &Diff) -> Result<()> {
     let source = FileSource::open(&args.model)?;
-    check(&Gguf::read(&source).await?, &LoadOptions::default())?.notices.iter().for_each(output::warn);
-    match device::open(&args.device).await? {
-        Device::Cpu(cpu) => compare(&cpu, &source, args).await,
-        Device::Gpu(gpu) => compare(&gpu, &source, args).await,
+    let mut notes = Notes::new("diff");
+    notes.tell_all(check(&Gguf::read(&source).await?, &LoadOptions::default())?.notices);
+    match device::open(&args.device, &mut notes).await? {
+        Device::Cpu(cpu) => compare(&cpu, &source, args, notes).await,
+        Device::Gpu(gpu) => compare(&gpu, &source, args, notes).await,
     }
 }
 
@@ -53,7 +55,7 @@ impl Difference {
     }
 }
 
-async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff) -> Result<()> {
+async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff, mut notes: Notes) -> Result<()> {
     let device = other.describe();
     let bound = match args.bound {
         Some(bound) => bound,
@@ -65,16 +67,19 @@ async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff) -
     };
     let mut theirs = Side::new(other, source).await?;
     let mut reference = Side::new(&device::exact(), source).await?;
-    let prompt = reference.model.raw_prompt(&args.prompt)?;
+    let text = input::prompt(&args.prompt)?;
+    let prompt = reference.model.raw_prompt(&text)?;
     let context = reference.model.config().context_length;
     if prompt.len() >= context {
         return Err(Error::new(
             "chat.too_long",
             format!("{} tokens and one more do not fit into {context} positions", prompt.len()),
-            "shorten the prompt",
+            "give a shorter --prompt",
         ));
     }
+    notes.tell_all(reference.model.tokenizer().notice_of(&text)?);
     let differences = differences(&mut reference, &mut theirs, &prompt).await?;
+    notes.tell_all(other.notices());
     let first = differences.iter().find(|d| d.relative > bound);
     let mut largest: Vec<&Difference> = differences.iter().collect();
     largest.sort_by(|a, b| b.relative.total_cmp(&a.relative));
@@ -87,6 +92,7 @@ async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff) -
             "operations": differences.len(),
             "first": first.map(Difference::to_json),
             "largest": largest.iter().map(|d| d.to_json()).collect::<Vec<_>>(),
+            "notes": notes.to_json(),
         }))?;
     } else {
         let mut text = format!("cpu exact against {name}: {} operations, bound {bound:e}\n", differences.len());

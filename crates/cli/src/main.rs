@@ -12,22 +12,24 @@ mod device;
 mod devices;
 mod diff;
 mod eval;
+mod input;
 mod inspect;
 mod models;
 mod output;
 mod part_file;
 mod picture;
 mod quantize;
+mod remedy;
 mod shaders;
 mod tokenize;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use lantern_graph::Result;
 
-use args::{Bench, Cli, Command, Eval};
+use args::{Bench, Cli, Command, Compress, Eval};
 
 fn main() -> ExitCode {
     quiet_drivers();
@@ -44,13 +46,51 @@ fn main() -> ExitCode {
             // Its first paragraph says what is wrong, a name or value a line; the others repeat the help.
             let what: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
             let what = what.join(" ");
-            output::complain(&format!("usage: {} (see lantern --help)", what.trim_start_matches("error: ")));
+            let help = command_help(&std::env::args().skip(1).collect::<Vec<_>>());
+            output::complain(&format!("usage: {} (see {help})", what.trim_start_matches("error: ")));
             return ExitCode::from(2);
         }
         // --help and --version.
         Err(help) => return exit(output::text(&help.to_string())),
     };
-    exit(pollster::block_on(run(&cli.command)))
+    let done = pollster::block_on(run(&cli.command));
+    exit(done.map_err(|error| remedy::here(name(&cli.command), error)))
+}
+
+/// The help that has the options of what was typed.
+fn command_help(given: &[String]) -> String {
+    let (mut command, mut typed) = (Cli::command(), String::from("lantern"));
+    for word in given {
+        let Some(next) = command.find_subcommand(word).cloned() else { break };
+        typed += &format!(" {word}");
+        command = next;
+    }
+    format!("{typed} --help")
+}
+
+/// As it is typed.
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Chat(_) => "chat",
+        Command::Autoencode(_) => "autoencode",
+        Command::Quantize(_) => "quantize",
+        Command::Inspect(_) => "inspect",
+        Command::Tokenize(_) => "tokenize",
+        Command::Models(_) => "models",
+        Command::Devices(_) => "devices",
+        Command::Diff(_) => "diff",
+        Command::Eval { what: Eval::Perplexity(_) } => "eval perplexity",
+        Command::Compress { what } => match what {
+            Compress::Theory(_) => "compress theory",
+            Compress::Crossover(_) => "compress crossover",
+            Compress::Layers(_) => "compress layers",
+            Compress::Bounds(_) => "compress bounds",
+            Compress::Apply(_) => "compress apply",
+        },
+        Command::Bench { what: Bench::Kernels(_) } => "bench kernels",
+        Command::Bench { what: Bench::Conv(_) } => "bench conv",
+        Command::Shaders(_) => "shaders",
+    }
 }
 
 /// Mesa's Vulkan drivers look for a Wayland display, and libwayland complains on standard error, which is ours, when

@@ -5,16 +5,26 @@ use std::time::{Duration, Instant};
 
 use lantern_graph::{Error, Result};
 use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::remedy;
 
 /// The code of "nobody reads any more".
 pub const CLOSED: &str = "output.closed";
+
+/// The exit code that shells have for a program that Ctrl+C ended.
+pub const INTERRUPTED: i32 = 130;
 
 /// Writes as it is, and at once: a token is seen when it comes.
 pub fn text(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Error::new(CLOSED, "standard output was closed", "nothing to do"),
-        _ => Error::new("output.write", format!("standard output: {error}"), "check the disk, or where output goes"),
+        _ => Error::new(
+            "output.write",
+            format!("standard output: {error}"),
+            "make room on the disk, or send the output elsewhere",
+        ),
     })
 }
 
@@ -47,9 +57,52 @@ pub fn complain(what: &str) {
     let _ = writeln!(io::stderr(), "error: {}", one_line(what));
 }
 
-/// One line on standard error, of something that goes on all the same.
-pub fn warn(notice: &Error) {
-    let _ = writeln!(io::stderr(), "warning: {}", one_line(&notice.to_string()));
+/// What is not as it was asked for, of work that goes on all the same: a line each on standard error, at once, and with the
+/// result in JSON.
+pub struct Notes {
+    command: &'static str,
+    told: Vec<Error>,
+}
+
+impl Notes {
+    /// `command` as it is typed, `eval perplexity` for one: remedies differ.
+    pub fn new(command: &'static str) -> Self {
+        Self { command, told: Vec::new() }
+    }
+
+    pub fn tell(&mut self, note: Error) {
+        let note = remedy::here(self.command, note);
+        let _ = writeln!(io::stderr(), "warning: {}", one_line(&note.to_string()));
+        self.told.push(note);
+    }
+
+    pub fn tell_all(&mut self, notes: impl IntoIterator<Item = Error>) {
+        notes.into_iter().for_each(|note| self.tell(note));
+    }
+
+    /// `[{code, cause, remedy}]`.
+    pub fn to_json(&self) -> Value {
+        self.told.iter().map(|e| json!({"code": e.code, "cause": e.cause, "remedy": e.remedy})).collect()
+    }
+
+    /// What comes from here on is about another result.
+    pub fn clear(&mut self) {
+        self.told.clear();
+    }
+}
+
+/// A line for the one who sits there; nothing where standard error is no terminal.
+pub fn hint(text: &str) {
+    if io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// The sign that something may be typed, as [`hint`] is shown.
+pub fn ask(sign: &str) {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr(), "{sign}");
+    }
 }
 
 /// How far something has come, on standard error: where a person looks on, and it takes long enough to wonder.

@@ -7,6 +7,8 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use lantern_graph::{Error, Result};
 
+use crate::output::INTERRUPTED;
+
 /// Refuses what can be known to fail before hours of work, and an output that would destroy its input.
 pub fn check_output(input: &Path, output: &Path) -> Result<()> {
     let bad = |why: &str, remedy: &str| {
@@ -80,9 +82,6 @@ static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 fn unfinished<T>(change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
     change(&mut UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner))
 }
-
-/// As shells have it after Ctrl-C.
-const INTERRUPTED: i32 = 130;
 
 /// Ctrl-C, a closed terminal and `kill` end the program at once, with nothing of an unfinished output left.
 fn remove_on_interrupt() {

@@ -47,11 +47,7 @@ impl FromStr for Tier {
 
     fn from_str(name: &str) -> Result<Tier, Error> {
         Tier::ALL.into_iter().find(|t| t.name() == name).ok_or_else(|| {
-            Error::new(
-                "gpu.tier",
-                format!("there is no GPU tier {name:?}"),
-                "choose one of software, core, subgroups, dot",
-            )
+            Error::new("gpu.tier", format!("there is no GPU tier {name:?}"), "use software, core, subgroups or dot")
         })
     }
 }

@@ -70,7 +70,7 @@ pub struct AdapterReport {
 }
 
 fn no_adapter(cause: String) -> Error {
-    Error::new("gpu.adapter", cause, "run on the CPU (`device=cpu`), or turn WebGPU on or update the graphics driver")
+    Error::new("gpu.adapter", cause, "use the processor, or update the graphics driver")
 }
 
 fn instance() -> wgpu::Instance {
@@ -103,7 +103,7 @@ impl Gpu {
             Error::new(
                 "gpu.device",
                 format!("the graphics device did not open: {e}"),
-                "run on the CPU, or restart the browser",
+                "use the processor, or close other programs that use the graphics card",
             )
         })?;
         let trouble = Arc::new(Mutex::new(None));
@@ -191,11 +191,7 @@ impl Gpu {
 }
 
 fn lost(cause: String) -> Error {
-    Error::new(
-        "gpu.lost",
-        cause,
-        "the work can go on with a new device; if this repeats, restart the browser or use the CPU",
-    )
+    Error::new("gpu.lost", cause, "start again; if it is lost again, use the processor")
 }
 
 fn listen(device: &wgpu::Device, trouble: &Arc<Mutex<Option<Error>>>) {
@@ -212,12 +208,12 @@ fn listen(device: &wgpu::Device, trouble: &Arc<Mutex<Option<Error>>>) {
                 wgpu::Error::OutOfMemory { .. } => Error::new(
                     "gpu.memory",
                     "the graphics device has no memory left",
-                    "close other tabs, choose a smaller model, or use the CPU",
+                    "use a smaller model, or the processor",
                 ),
                 other => Error::new(
                     "gpu.validation",
                     format!("the graphics device refused a command: {other}"),
-                    "try another tier or the CPU, and please report it",
+                    "use another tier or the processor, and please report it",
                 ),
             };
             trouble.get_or_insert(error);

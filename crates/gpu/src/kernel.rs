@@ -215,7 +215,7 @@ pub enum Kernel {
     },
     /// Rows into a state of halves.
     Pack,
-    /// Halves of a state as floats, for whoever is no attention.
+    /// Halves of a state as floats, for all kernels but attention, which reads halves.
     Unpack,
     SwiGlu,
     /// Activations to int8, before `Linear` at the tier `dot`.

@@ -28,7 +28,7 @@ pub struct Pipeline {
 /// `gpu.shader` when the kernel has no such variant.
 pub fn source(kernel: Kernel, tier: Tier) -> Result<Shader> {
     let variant = kernel.variant(tier).ok_or_else(|| {
-        Error::new("gpu.shader", format!("{} has no variant for {tier}", kernel.name()), "choose a lower tier")
+        Error::new("gpu.shader", format!("{} has no variant for {tier}", kernel.name()), "use a lower tier")
     })?;
     let mut shader = Shader::expand(variant.file, &variant.defines)?;
     // Browsers want the extension named; naga knows subgroups without and refuses the line.
@@ -95,7 +95,7 @@ impl Gpu {
         Err(Error::new(
             "gpu.kernel",
             format!("the kernel {} works at no tier here ({})", kernel.name(), reasons.join("; ")),
-            "use the CPU, or update the graphics driver, and please report it",
+            "use the processor, or update the graphics driver, and please report it",
         ))
     }
 

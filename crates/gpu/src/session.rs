@@ -102,6 +102,18 @@ impl Executor for Gpu {
         Gpu::describe(self)
     }
 
+    /// `gpu.step_down` for kernels that failed their self-test on this driver.
+    fn notices(&self) -> Vec<Error> {
+        let downs = self.step_downs();
+        let named: Vec<String> = downs.iter().map(|s| format!("{} ({}: {})", s.kernel, s.tier, s.reason)).collect();
+        let cause = format!(
+            "kernels failed their check on this driver, and plainer ones took their places: {}",
+            named.join("; ")
+        );
+        let notice = || Error::new("gpu.step_down", cause, "results are right but slower; update the graphics driver");
+        if downs.is_empty() { Vec::new() } else { vec![notice()] }
+    }
+
     fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<GpuWeights> {
         GpuWeights::allocate(self, specs)
     }
@@ -173,7 +185,7 @@ impl GpuSession {
         Err(Error::new(
             "gpu.too_large",
             format!("{what} takes {bytes} bytes, over this adapter's limit of {limit}"),
-            "use a shorter context, a smaller picture or batch, or the CPU",
+            "use a shorter context, a smaller picture, or the processor",
         ))
     }
 
@@ -187,8 +199,8 @@ impl GpuSession {
     /// Lowers and places a graph whose kernels are prepared.
     fn draft(&self, graph: &Graph) -> Result<Draft> {
         let lowered = lower::lower(&self.gpu, graph, &self.weights)?;
-        for (temporary, &bytes) in lowered.temporaries.iter().enumerate() {
-            self.check_size(&format!("temporary {temporary}"), bytes, self.gpu.0.buffer_limit)?;
+        for &bytes in &lowered.temporaries {
+            self.check_size("an intermediate result", bytes, self.gpu.0.buffer_limit)?;
         }
         let layout = place(graph, &lowered, self.gpu.0.buffer_limit);
         let inputs: u64 = graph.inputs.iter().map(|input| input.shape.count().bound(graph) as u64 * 4).sum();
@@ -369,8 +381,13 @@ impl GpuSession {
         slice.map_async(wgpu::MapMode::Read, move |result| sender.send(result.is_ok()));
         let mapped = receiver.receive(&inner.device).await == Some(true);
         self.gpu.check()?;
-        let unread =
-            || Error::new("gpu.lost", "the graphics device gave no answer", "the work can go on with a new device");
+        let unread = || {
+            Error::new(
+                "gpu.lost",
+                "the graphics device gave no answer",
+                "start again; if it is lost again, use the processor",
+            )
+        };
         if !mapped {
             return Err(unread());
         }
@@ -404,7 +421,7 @@ fn outputs(
                 return Err(Error::new(
                     "gpu.graph",
                     format!("the output {name} is a weight or a constant"),
-                    "read what is computed",
+                    "read an output that the plan computes: this one needs no run",
                 ));
             }
         };

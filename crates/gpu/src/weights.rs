@@ -90,7 +90,7 @@ impl GpuWeights {
                         "a row of {} takes {row_bytes} bytes, over this adapter's binding limit of {limit}",
                         spec.name
                     ),
-                    "use the CPU or another adapter",
+                    "use the processor, or another graphics adapter",
                 ));
             }
             // A row has no more bytes of scales than of values.
@@ -160,7 +160,7 @@ impl GpuWeight {
         let columns = self.spec.columns();
         let Some(Repacked { words, halves }) = repack(self.spec.dtype, columns, bytes) else {
             let cause = format!("{} has a scale over 65504, the largest that is kept on the GPU", self.spec.name);
-            return Err(Error::new("gpu.weight", cause, "run this file on the CPU"));
+            return Err(Error::new("gpu.weight", cause, "use the processor for this file"));
         };
         let queue = &gpu.0.queue;
         queue.write_buffer(&shard.words, (row * words_per_row(self.format, columns) * 4) as u64, &words);

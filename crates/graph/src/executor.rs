@@ -1,15 +1,17 @@
 //! What runs a graph. `lantern-cpu` and `lantern-gpu` implement these traits; everything above is generic over them.
 //!
-//! Nothing here is `Send`: in the page it all lives in one Worker, and the browser's handles cannot leave it.
+//! Nothing here is `Send` but [`Cancel`]: in the page it all lives in one Worker, and the browser's handles cannot leave it.
 
-use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Bindings, Graph, Result, WeightSpec};
+use crate::{Bindings, Error, Graph, Result, WeightSpec};
 
-/// Shared "stop" flag. Executors look at it between slices of work, loops between tokens.
+/// Shared "stop" flag. Executors look at it between slices of work, loops between tokens. Any thread may raise it: a signal
+/// handler has one of its own.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Rc<Cell<bool>>);
+pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
     pub fn new() -> Self {
@@ -17,17 +19,17 @@ impl Cancel {
     }
 
     pub fn cancel(&self) {
-        self.0.set(true);
+        self.0.store(true, Ordering::Relaxed);
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.0.get()
+        self.0.load(Ordering::Relaxed)
     }
 
     /// # Errors
     /// `run.cancelled` once `cancel` was called.
     pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() { Err(crate::Error::cancelled()) } else { Ok(()) }
+        if self.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 }
 
@@ -44,9 +46,7 @@ impl Value {
     pub fn into_f32(self) -> Result<Vec<f32>> {
         match self {
             Value::F32(v) => Ok(v),
-            Value::U32(_) => {
-                Err(crate::Error::new("graph.dtype", "a u32 value was asked for as f32", "read it as u32"))
-            }
+            Value::U32(_) => Err(Error::new("graph.dtype", "a u32 value was asked for as f32", "read it as u32")),
         }
     }
 
@@ -55,9 +55,7 @@ impl Value {
     pub fn into_u32(self) -> Result<Vec<u32>> {
         match self {
             Value::U32(v) => Ok(v),
-            Value::F32(_) => {
-                Err(crate::Error::new("graph.dtype", "an f32 value was asked for as u32", "read it as f32"))
-            }
+            Value::F32(_) => Err(Error::new("graph.dtype", "an f32 value was asked for as u32", "read it as f32")),
         }
     }
 }
@@ -80,6 +78,11 @@ pub trait Executor: 'static {
     type Session: Session + 'static;
 
     fn describe(&self) -> Description;
+
+    /// What is not as it was asked for, so far; the work goes on all the same.
+    fn notices(&self) -> Vec<Error> {
+        Vec::new()
+    }
 
     /// Allocates storage for weights in the executor's own layout.
     ///

@@ -103,7 +103,7 @@ impl Config {
             return Err(Error::new(
                 "llama.context",
                 format!("{} positions need {} MiB for one cache of one block", self.context_length, cache >> 20),
-                "ask for a shorter context",
+                "use a shorter context",
             ));
         }
         Ok(())

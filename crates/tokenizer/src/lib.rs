@@ -190,6 +190,30 @@ impl Tokenizer {
         &self.notices
     }
 
+    /// What a visitor should know of how `text` reads to the model: `tokenizer.spelling` where the vocabulary lacks some of its
+    /// characters, which then become an unknown token, or nothing. Nothing fails by it.
+    ///
+    /// # Errors
+    /// As `encode`.
+    pub fn notice_of(&self, text: &str) -> Result<Option<Error>> {
+        let mut lacking = String::new();
+        for character in text.chars().collect::<BTreeSet<char>>() {
+            let alone = character.to_string();
+            if self.decode(&self.encode(&alone, false)?) != alone {
+                lacking.push(character);
+            }
+        }
+        let count = lacking.chars().count();
+        if count == 0 {
+            return Ok(None);
+        }
+        let some: String = lacking.chars().take(LACKING_SHOWN).collect();
+        let more = if count > LACKING_SHOWN { " and others" } else { "" };
+        let cause =
+            format!("the vocabulary lacks characters of the text, so the model does not see them: {some:?}{more}");
+        Ok(Some(Error::new("tokenizer.spelling", cause, "write them in another way, or use a model that knows them")))
+    }
+
     /// The text of `ids`, whole: the inverse of `encode`. SentencePiece's added space before the first word is
     /// dropped; control tokens are nothing; bytes that are not UTF-8 are U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
@@ -259,6 +283,9 @@ impl Tokenizer {
         self.vocab.contains(id).then(|| self.vocab.piece(id))
     }
 }
+
+/// Characters that a notice names.
+const LACKING_SHOWN: usize = 16;
 
 /// The tokens that an entry names: one, or a list. Those that the vocabulary lacks (-1 among them, which says that there is
 /// none) are left out.

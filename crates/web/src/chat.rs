@@ -141,12 +141,9 @@ pub async fn generate<E: Executor>(
     options.check()?;
     let _ = on_prompt.call2(&JsValue::NULL, &Uint32Array::from(ids.as_slice()), &(first as f64).into());
     // The page keeps the whole conversation; the context what is left of it.
-    let (whole, ids) = (ids.len(), options.overflow.fit(&ids, session.model().config().context_length)?);
-    // The last token always runs again: its output is where the answer begins.
-    let shared = session.keep_prefix(ids.split_last().map_or(&[], |(_, before)| before));
-    let rest = ids.get(shared..).unwrap_or_default();
+    let (rest, forgotten) = session.resume(&ids, options.overflow)?;
     let generation = session
-        .generate(rest, &options, cancel, &mut |token| {
+        .generate(&rest, &options, cancel, &mut |token| {
             let _ = on_token.call2(&JsValue::NULL, &token.id.into(), &token.text.as_str().into());
         })
         .await?;
@@ -160,8 +157,8 @@ pub async fn generate<E: Executor>(
     Ok(js::object(&[
         ("tokens", js_sys::Array::from_iter(generation.tokens.iter().map(|id| JsValue::from(*id))).into()),
         ("finish", finish.into()),
-        ("promptTokens", (whole as f64).into()),
-        ("dropped", ((whole - ids.len() + generation.dropped) as f64).into()),
+        ("promptTokens", (ids.len() as f64).into()),
+        ("dropped", ((forgotten + generation.dropped) as f64).into()),
         ("prefillMs", generation.prefill_ms.into()),
         ("decodeMs", generation.decode_ms.into()),
         ("dispatchesPerToken", (generation.dispatches_per_token as f64).into()),

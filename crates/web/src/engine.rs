@@ -62,7 +62,7 @@ impl Engine {
             ("device", device.into()),
             ("tier", tier.into()),
             ("adapter", adapter.into()),
-            ("notice", self.notice.as_ref().map_or(JsValue::NULL, js::failure)),
+            ("notice", self.notice.as_ref().map_or(JsValue::NULL, js::notice)),
             ("stepDowns", step_downs.into()),
         ])
     }
@@ -203,7 +203,7 @@ async fn gpu(tier: &str) -> Result<Engine> {
         return Err(Error::new(
             "gpu.absent",
             "This browser has no WebGPU",
-            "Turn it on, or leave the device out to use the processor",
+            "Turn it on, or leave ?device=gpu out of this page's address to use the processor",
         ));
     }
     let options = GpuOptions { tier, ..GpuOptions::default() };

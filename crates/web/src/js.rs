@@ -4,6 +4,8 @@ use js_sys::{Array, Object, Reflect};
 use lantern_graph::{Error, Result};
 use wasm_bindgen::{JsCast, JsValue};
 
+use crate::remedy;
+
 /// `undefined` when there is no such field, or nothing to have one.
 pub fn field(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
@@ -18,13 +20,18 @@ pub fn object(entries: &[(&str, JsValue)]) -> JsValue {
     object.into()
 }
 
-/// `{code, cause, remedy}`.
+/// `{code, cause, remedy}`, with the remedy as it is said in a page.
 pub fn failure(error: &Error) -> JsValue {
-    object(&[
-        ("code", error.code.into()),
-        ("cause", error.cause.as_str().into()),
-        ("remedy", error.remedy.as_str().into()),
-    ])
+    words(error, remedy::here(error.code, &error.remedy))
+}
+
+/// As [`failure`], of what the engine found a way around: there is nothing left to do.
+pub fn notice(error: &Error) -> JsValue {
+    words(error, &error.remedy)
+}
+
+fn words(error: &Error, remedy: &str) -> JsValue {
+    object(&[("code", error.code.into()), ("cause", error.cause.as_str().into()), ("remedy", remedy.into())])
 }
 
 /// What JavaScript threw, in words.

@@ -17,6 +17,7 @@ mod js;
 mod library;
 mod list;
 mod net;
+mod remedy;
 mod site;
 mod storage;
 mod turn;

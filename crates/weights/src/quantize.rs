@@ -204,7 +204,7 @@ fn check(from: &TensorInfo, to: GgmlType, options: &QuantizeOptions) -> Result<(
         return Err(Error::new(
             "quantize.requantize",
             format!("tensor {} is {} already, and would lose again as {to}", from.name, from.ggml_type),
-            "start from an F32, F16 or BF16 file of the model, or add --allow-requantize",
+            "start from an F32, F16 or BF16 file of the model, or allow it",
         ));
     }
     Ok(())

@@ -105,7 +105,7 @@ impl ByteSource for FileSource {
             Error::new(
                 "source.read",
                 format!("{}: {e} at byte {offset}", self.path.display()),
-                "check that the file is still there and unchanged, and the disk is well",
+                "the file or its disk changed or failed meanwhile: try again, and get the file again if that does not help",
             )
         })
     }

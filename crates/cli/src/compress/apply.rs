@@ -16,7 +16,8 @@ use lantern_weights::{FileSource, GgmlType, Gguf};
 use serde_json::{Value as Json, json};
 
 use crate::args::{self, ChargeKind};
-use crate::output;
+use crate::input;
+use crate::output::{self, Notes};
 use crate::part_file::{PartFile, check_output};
 
 #[derive(Args)]
@@ -45,8 +46,8 @@ pub struct Apply {
     /// Text file, UTF-8, to see what layers see. rtn and magnitude need none; with one they report their output's error
     #[arg(long, value_name = "TEXT")]
     pub calibrate: Option<PathBuf>,
-    /// Most tokens of the text that are used
-    #[arg(long, default_value_t = 8192)]
+    /// Most tokens of the text that are used, from 1 on
+    #[arg(long, default_value_t = 8192, value_parser = args::from_one)]
     pub calibration_tokens: usize,
     /// Tokens of a piece of the text
     #[arg(long, default_value_t = 512, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
@@ -160,7 +161,7 @@ pub async fn run(args: &Apply) -> Result<()> {
     let source = FileSource::open(&args.input)?;
     let gguf = Gguf::read(&source).await?;
     let checked = check(&gguf, &LoadOptions { context_length: args.context, ..LoadOptions::default() })?;
-    checked.notices.iter().for_each(output::warn);
+    Notes::new("compress").tell_all(checked.notices.clone());
     let calibrator = match &args.calibrate {
         Some(text) => Some(calibrator(&checked, text, args.calibration_tokens)?),
         None => None,
@@ -192,17 +193,22 @@ pub async fn run(args: &Apply) -> Result<()> {
 /// # Errors
 /// `compress.calibration` for a text that cannot be read or is too short; the tokenizer's and the executor's own.
 pub fn calibrator(model: &Checked, text: &Path, most_tokens: usize) -> Result<Calibrator<Cpu>> {
-    let cannot = |error: std::io::Error| {
-        let cause = format!("{}: {error}", text.display());
-        Error::new("compress.calibration", cause, "give the path of a UTF-8 text file")
-    };
-    let text = std::fs::read_to_string(text).map_err(cannot)?;
+    let text = input::file(text, "compress.calibration")?;
     let Checked { config, tokenizer, .. } = model;
     // The text is text: a special token written in it stays letters.
     let mut ids = tokenizer.encode(&text, false)?;
+    let tokens = ids.len();
     ids.truncate(most_tokens);
     let bos = tokenizer.bos().filter(|_| tokenizer.add_bos());
-    Calibrator::new(&Rc::new(Cpu::new(Mode::Fast)), config, &ids, bos, config.context_length)
+    let made = Calibrator::new(&Rc::new(Cpu::new(Mode::Fast)), config, &ids, bos, config.context_length);
+    if tokens <= most_tokens {
+        return made;
+    }
+    let remedy = format!("give a larger --calibration-tokens: the text has {tokens}");
+    let calibrator = made.map_err(|error| Error { remedy: remedy.clone(), ..error })?;
+    let cause = format!("only the first {most_tokens} tokens of the text are used");
+    Notes::new("compress").tell(Error::new("compress.calibration_cut", cause, remedy));
+    Ok(calibrator)
 }
 
 fn layer_json(layer: &LayerReport) -> Json {

@@ -54,8 +54,8 @@ pub struct BoundsArgs {
     /// Text file: real inputs, of a GGUF Llama's layers
     #[arg(long, value_name = "TEXT")]
     pub calibrate: Option<PathBuf>,
-    /// Most tokens of the text that are used
-    #[arg(long, default_value_t = 8192)]
+    /// Most tokens of the text that are used, from 1 on
+    #[arg(long, default_value_t = 8192, value_parser = args::from_one)]
     pub calibration_tokens: usize,
     #[command(flatten)]
     pub json: args::Json,
@@ -124,7 +124,7 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
         return Err(Error::new(
             "compress.size",
             format!("{} pieces of {} inputs", args.pieces, args.n),
-            format!("take pieces of 1 to {MAX_QUANTIZED} inputs"),
+            format!("give --n 1 to {MAX_QUANTIZED}, and --pieces 1 at least"),
         ));
     }
     let chosen = args.rows.clone().unwrap_or_else(|| spread(rows, ROWS));
@@ -198,7 +198,7 @@ impl Matrix {
 /// XᵀX of the inputs that the layer sees on the text.
 async fn inputs(source: &FileSource, gguf: &Gguf, text: &std::path::Path, args: &BoundsArgs) -> Result<DMatrix<f64>> {
     let checked = check(gguf, &LoadOptions::default())?;
-    checked.notices.iter().for_each(output::warn);
+    Notes::new("compress").tell_all(checked.notices.clone());
     let block = args.tensor.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
     let Some(block) = block.filter(|block| *block < checked.config.layers) else {
         let cause = format!("{} is no linear layer of a block", args.tensor);

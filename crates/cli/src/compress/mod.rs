@@ -17,7 +17,7 @@ use lantern_weights::{ByteSource, FileSource, Gguf, Safetensors, safetensors_par
 
 use crate::args::{ChargeKind, Compress, CompressTerms, GridKind};
 use crate::inspect::is_safetensors;
-use crate::output;
+use crate::output::Notes;
 
 pub async fn run(what: &Compress) -> Result<()> {
     match what {
@@ -43,7 +43,7 @@ impl ModelFile {
             return gguf.check_whole().map(|()| Self::Gguf(gguf));
         }
         let file = Safetensors::read(source).await?;
-        source.name().as_deref().and_then(safetensors_part).iter().for_each(output::warn);
+        Notes::new("compress").tell_all(source.name().as_deref().and_then(safetensors_part));
         Ok(Self::Safetensors(file))
     }
 

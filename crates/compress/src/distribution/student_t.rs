@@ -47,7 +47,7 @@ impl StudentT {
         }
         if nu <= 2.0 && truncate == f64::INFINITY {
             let cause = format!("Student's t with ν = {nu} has no finite variance unless it is cut off");
-            return refuse(cause, "give a truncation (--truncate), or ν above 2");
+            return refuse(cause, "cut its tails off, or give a ν above 2");
         }
         let alpha = 0.5 * (nu + 1.0);
         let nothing = (NOTHING / alpha).exp_m1().sqrt();

@@ -83,7 +83,7 @@ pub async fn apply<E: Executor, W: Write>(
         return Err(Error::new(
             "compress.calibration",
             format!("{} needs to see what layers see", options.method.name()),
-            "give a text with --calibrate",
+            "give a text to calibrate on",
         ));
     }
     let model = Model { source, gguf, config, options };
@@ -238,7 +238,7 @@ impl<S: ByteSource> Model<'_, S> {
             return Err(Error::new(
                 "compress.unsupported",
                 format!("the tensor {} takes part in what would be rewritten", stranger.name),
-                "leave --equalize and --rotate out for this model",
+                "leave equalizing and rotating out for this model",
             ));
         }
         Ok(strangers.into_iter().map(Other::copied).collect())

@@ -91,7 +91,7 @@ impl ApplyOptions {
         }
         if self.method == Method::GlobalMagnitude && !matches!(self.sparsity, Sparsity::Share(_)) {
             let cause = "N:M is of neighbours, and no choice among all layers";
-            return Err(Error::new("compress.sparsity", cause, "give a share, or take --method magnitude"));
+            return Err(Error::new("compress.sparsity", cause, "give a share of zeros, or prune each layer by itself"));
         }
         self.sparsity.check()
     }

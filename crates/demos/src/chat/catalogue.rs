@@ -12,6 +12,9 @@ use super::{LoadOptions, Processor};
 
 const CATALOGUE: &str = include_str!("../../../../www/models/catalogue.json");
 
+/// The list is part of the program.
+const DAMAGED: &str = "this copy of the program is damaged: get it again";
+
 /// A model that can be had.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +67,7 @@ struct Catalogue {
 /// `catalogue.damaged`; the tests read it.
 pub fn catalogue() -> Result<Vec<Entry>> {
     let read: Catalogue = serde_json::from_str(CATALOGUE).map_err(|error| {
-        Error::new("catalogue.damaged", format!("the list of models cannot be read: {error}"), "reload the page")
+        Error::new("catalogue.damaged", format!("the list of models cannot be read: {error}"), DAMAGED)
     })?;
     Ok(read.models)
 }
@@ -166,7 +169,7 @@ impl Entry {
     pub fn weight_bytes(&self, processor: Processor) -> Result<u64> {
         let mixture = mixture(&self.kind, self.hidden, processor).ok_or_else(|| {
             let cause = format!("the catalogue has {:?} in {:?}, which this version cannot weigh", self.id, self.kind);
-            Error::new("catalogue.damaged", cause, "reload the page")
+            Error::new("catalogue.damaged", cause, DAMAGED)
         })?;
         let (hidden, layers) = (self.hidden as u64, self.layers as u64);
         let table = self.vocab as u64 * hidden;

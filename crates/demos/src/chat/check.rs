@@ -107,15 +107,9 @@ impl Checked {
         self.template.prompt(&self.tokenizer, &[Message::new("user", "A")]).map(|_| ())
     }
 
-    /// [`notices`](Self::notices), and that texts are continued where no chat template is known.
+    /// [`notices`](Self::notices), and [`ChatTemplate::notice`].
     pub fn all_notices(&self) -> Vec<Error> {
-        let none = Error::new(
-            "chat.no_template",
-            "the file brings no chat template, and none is known for its family",
-            "it continues texts; what is asked is written to it as plain text",
-        );
-        let missing = (!self.template.is_some()).then_some(none);
-        self.notices.iter().cloned().chain(missing).collect()
+        self.notices.iter().cloned().chain(self.template.notice()).collect()
     }
 }
 

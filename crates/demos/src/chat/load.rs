@@ -183,6 +183,11 @@ impl<E: Executor> ChatModel<E> {
         self.template.takes_instructions()
     }
 
+    /// What a visitor should know of that: [`ChatTemplate::notice`].
+    pub fn template_notice(&self) -> Option<Error> {
+        self.template.notice()
+    }
+
     pub fn executor(&self) -> &Rc<E> {
         &self.executor
     }

@@ -116,7 +116,7 @@ impl Device {
             return Fit::Doubtful(Error::new(
                 "memory.doubtful",
                 format!("it needs {} of the graphics card's memory", gb(needs.total())),
-                "a card with less cannot run it",
+                "choose a smaller model where the card has less",
             ));
         }
         Fit::Fits

@@ -150,7 +150,7 @@ impl Likelihoods {
             return Err(Error::new(
                 "eval.not_a_number",
                 format!("the model gives a token of the text the likelihood exp(-{nll})"),
-                "the weights are damaged or the device computes wrongly: get the file again, or try another device",
+                "the weights are damaged or the device computes wrongly: get the file again",
             ));
         }
         self.count += 1;

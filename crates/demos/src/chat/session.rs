@@ -153,6 +153,22 @@ impl<E: Executor> ChatSession<E> {
         shared
     }
 
+    /// Makes `ids` the conversation, whatever it was; what both begin with stays computed. Gives what is left to run, which
+    /// [`Self::generate`] takes as its prompt, and how many tokens were forgotten because the context cannot hold them all.
+    /// The last token is always left to run: the answer begins from its output.
+    ///
+    /// # Errors
+    /// `chat.too_long` where nothing may be forgotten, `chat.keep`: the conversation stays what it was.
+    pub fn resume(&mut self, ids: &[u32], overflow: Overflow) -> Result<(Vec<u32>, usize)> {
+        let context = self.model.config().context_length;
+        let held = overflow.fit(ids, context)?;
+        if held.len() > context {
+            return Err(too_long(held.len(), context, context));
+        }
+        let shared = self.keep_prefix(held.split_last().map_or(&[], |(_, before)| before));
+        Ok((held[shared..].to_vec(), ids.len() - held.len()))
+    }
+
     /// Tokens the conversation has: those that ran, and those that did not yet.
     pub fn context(&self) -> Vec<u32> {
         [&self.cached[..], &self.waiting].concat()
@@ -326,11 +342,7 @@ impl<E: Executor> ChatSession<E> {
         match overflow {
             _ if count <= room => Ok(0),
             Overflow::Slide { keep } => self.slide(keep),
-            Overflow::Stop => Err(Error::new(
-                "chat.too_long",
-                format!("{count} tokens do not fit: {room} of {} positions are free", config.context_length),
-                "shorten the prompt, begin a new conversation, or let the oldest be forgotten",
-            )),
+            Overflow::Stop => Err(too_long(count, room, config.context_length)),
         }
     }
 
@@ -397,6 +409,14 @@ impl<E: Executor> ChatSession<E> {
         let plan = if self.decoded_last { &self.decode } else { &self.prefill };
         self.session.read(plan, output).await
     }
+}
+
+fn too_long(count: usize, room: usize, context: usize) -> Error {
+    Error::new(
+        "chat.too_long",
+        format!("the prompt has {count} tokens, and {room} of the context's {context} positions are free"),
+        "shorten the prompt, begin a new conversation, or let the oldest be forgotten",
+    )
 }
 
 fn ms(since: Instant) -> f64 {

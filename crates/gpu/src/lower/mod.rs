@@ -193,7 +193,7 @@ fn fixed(dim: Dim, what: &str) -> Result<usize> {
 }
 
 fn unsupported(cause: String) -> Error {
-    Error::new("gpu.graph", cause, "build the graph another way, or run it on the CPU")
+    Error::new("gpu.graph", cause, "build the graph in another way, or run it on the processor")
 }
 
 /// Lowers a graph whose kernels are prepared.
@@ -322,7 +322,7 @@ impl<'a> Lowering<'a> {
         Err(Error::new(
             "gpu.too_large",
             format!("attention over {keys} positions takes {steps} steps, and this driver ends a kernel after {most}"),
-            "use a shorter context, or the CPU",
+            "use a shorter context, or the processor",
         ))
     }
 

@@ -48,7 +48,7 @@ fn weight(logit: f32, peak: f32, temperature: f64) -> f64 {
 
 /// `chat.logits`.
 pub fn broken() -> Error {
-    let remedy = "the weights are damaged or the device computes wrongly: get the file again, or try another device";
+    let remedy = "the weights are damaged or the device computes wrongly: get the file again";
     Error::new("chat.logits", "the model's output is not a number", remedy)
 }
 
@@ -65,7 +65,7 @@ fn check_penalised(logit: f32, penalty: f32) -> Result<()> {
         return Ok(());
     }
     let cause = format!("the repetition penalty {penalty} takes the model's output out of all range");
-    Err(Error::new("chat.repeat_penalty", cause, "give a number near 1"))
+    Err(Error::new("chat.repeat_penalty", cause, "use a number near 1"))
 }
 
 impl Ranked {

@@ -126,6 +126,24 @@ impl ChatTemplate {
         matches!(self.render(&[told, asked]), Ok(Some(text)) if text.contains("zyx"))
     }
 
+    /// What a visitor should know of how conversations are written down: `chat.no_template` where none is known, and
+    /// `chat.family_template` where the file brings none and its family's is used. Nothing fails by it.
+    pub fn notice(&self) -> Option<Error> {
+        match self.origin() {
+            None => Some(Error::new(
+                "chat.no_template",
+                "no chat template is known for this model, so it continues the prompt as text",
+                "instructions stand before it as text, with no mark of their own; a model that converses has a template",
+            )),
+            Some(Origin::Family(family)) => Some(Error::new(
+                "chat.family_template",
+                format!("the file has no chat template, so that of its family is used: {family}"),
+                "where answers seem odd, get a file that brings its own",
+            )),
+            Some(Origin::File | Origin::Given) => None,
+        }
+    }
+
     /// The conversation up to where the model goes on; `None` without a template.
     ///
     /// # Errors
