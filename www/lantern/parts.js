@@ -53,6 +53,7 @@ export class Wait {
   #stages = new Map(STAGES.map((stage) => [stage, h('li', { textContent: stage })]));
   #bar = h('div', { class: 'fill' });
   #track = h('div', { class: 'track', role: 'progressbar', 'aria-label': 'Loading' }, this.#bar);
+  #what = h('span', { class: 'amount' });
   #amount = h('span', { class: 'amount' });
   #rate = h('span', { class: 'rate' });
   #pace = new Pace();
@@ -62,7 +63,7 @@ export class Wait {
   constructor(words, cancel) {
     this.#words = words;
     this.root = h('div', { class: 'progress', part: 'progress', hidden: true },
-      h('div', { class: 'waiting' }, h('p', { class: 'coming' }, this.#amount, ' ', this.#rate), h('ol', { class: 'stages', 'aria-hidden': 'true' }, ...this.#stages.values()),
+      h('div', { class: 'waiting' }, h('p', { class: 'coming' }, this.#what, ' ', h('span', { class: 'count' }, this.#amount, ' ', this.#rate)), h('ol', { class: 'stages', 'aria-hidden': 'true' }, ...this.#stages.values()),
         h('button', { type: 'button', class: 'quiet', part: 'cancel', textContent: 'Cancel', on: { click: cancel } })),
       this.#track,
     );
@@ -81,11 +82,12 @@ export class Wait {
     const counted = stage === 'code' || stage === 'weights' || stage === 'upload' ? format.bytesOf(done, total)
       : !known ? ''
       : stage === 'compile' ? `${done} of ${total}` : `${Math.floor((100 * done) / total)} %`;
-    this.#amount.textContent = counted ? `${words}, ${counted}` : `${words}…`;
+    this.#what.textContent = counted ? `${words},` : `${words}…`;
+    this.#amount.textContent = counted;
     this.#rate.textContent = stage === 'weights' && known && done < total && !STILL.includes(how) ? this.#pace.words(done, total) : '';
     this.#track.classList.toggle('unknown', !known);
     this.#bar.style.inlineSize = known ? `${Math.min(100, (100 * done) / total)}%` : '100%';
-    this.#track.setAttribute('aria-valuetext', this.#amount.textContent);
+    this.#track.setAttribute('aria-valuetext', counted ? `${words}, ${counted}` : `${words}…`);
     if (known) this.#track.setAttribute('aria-valuenow', String(Math.round((100 * done) / total)));
     else this.#track.removeAttribute('aria-valuenow');
   }
