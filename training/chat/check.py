@@ -10,9 +10,10 @@ import random
 import re
 from collections import Counter
 
-from corpus import held_out, mix, sum_scenes, sum_templates, sums, system
+import judges
+from corpus import held_out, mix, stories, sum_scenes, sum_templates, sums, system
+from corpus.compose import compose
 from corpus.plots import held_out as held_out_plots
-from corpus.stories import PLOTS
 
 
 def held_out_words():
@@ -38,7 +39,7 @@ def text_of(document):
 
 def held_out_stays_out(count, seed):
     """Draws `count` documents; stops at the first that holds something held out."""
-    overlap = {plot.__name__ for plot in PLOTS} & {plot.__name__ for plot in held_out_plots.PLOTS}
+    overlap = {plot.__name__ for plot in stories.PLOTS} & {plot.__name__ for plot in held_out_plots.PLOTS}
     if overlap:
         raise SystemExit(f"plots both trained on and held out: {overlap}")
     draw = random.Random(f"{seed} check")
@@ -80,6 +81,21 @@ def rules_are_kept(count, seed):
     print(f"check: rules of {2 * count} system prompts are kept (seed {seed})")
 
 
+def judges_accept(count, seed):
+    """A story holds every word that its request names, and the answers under a system prompt what is asked of them."""
+    draw = random.Random(f"{seed} judges")
+    for judge in (False, True):
+        for _ in range(count):
+            made = compose(draw, judge)
+            request, must = stories.request(draw, made.asked, judge)
+            if not judges.has(*must)(made.text):
+                raise SystemExit(f"{request!r} asks for {must}, but the story is {made.text!r}")
+            prompt, turns, words = system.with_persona(draw, True)
+            if not judges.has(*words)(turns[1]):
+                raise SystemExit(f"{prompt!r} asks for {words}, but the answer is {turns[1]!r}")
+    print(f"check: the judges accept {2 * count} stories and as many answers (seed {seed})")
+
+
 def shares(count, seed):
     draw, size = random.Random(f"{seed} shares"), Counter()
     for _ in range(count):
@@ -97,6 +113,7 @@ def main():
     held_out_stays_out(options.documents, options.seed)
     sums_are_right(options.documents // 10, options.seed)
     rules_are_kept(options.documents // 20, options.seed)
+    judges_accept(options.documents // 20, options.seed)
     shares(options.documents // 2, options.seed)
 
 
