@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use super::ModelFile;
 use super::apply::calibrator;
 use crate::args;
-use crate::output;
+use crate::output::{self, Notes};
 
 #[derive(Args)]
 pub struct BoundsArgs {
