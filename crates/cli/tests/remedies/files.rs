@@ -6,8 +6,13 @@ use lantern_weights::{GgmlType, Value};
 
 use crate::common::{tiny, write};
 
+/// Each test has files of its own.
+fn own(name: &str) -> String {
+    format!("remedies-{}-{name}", std::thread::current().name().unwrap_or_default())
+}
+
 fn place(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("remedies-{name}"))
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(own(name))
 }
 
 /// A tiny Llama with an entry more.
@@ -47,7 +52,7 @@ fn bytes(name: &str) -> Vec<u8> {
         ),
         "note" => b"aaaaaaaaaaaaaaaaaaa\n".to_vec(),
         "long" => vec![b'a'; 100],
-        "page" => b"{<!DOCTYPE html><title>404</title>".to_vec(),
+        "page.safetensors" => b"{<!DOCTYPE html><title>404</title>".to_vec(),
         "cut" => whole()[..whole().len() / 2].to_vec(),
         "header" => whole()[..100].to_vec(),
         "version" => [b"GGUF", &[9, 0, 0, 0][..], &whole()[8..]].concat(),
@@ -71,7 +76,7 @@ pub fn path(name: &str) -> String {
             let _ = std::fs::remove_file(&path);
             path
         }
-        name => write(&format!("remedies-{name}"), &bytes(name)),
+        name => write(&own(name), &bytes(name)),
     };
     path.to_str().unwrap().to_owned()
 }

@@ -522,7 +522,7 @@ pub const TABLE: &[(&str, Seen)] = &[
     ),
     ("quantize.split", Elsewhere("crates/weights/tests/quantize.rs")),
     ("run.cancelled", Elsewhere("a stop is no failure")),
-    ("safetensors.header", Here(&["inspect", "{page}"], &[])),
+    ("safetensors.header", Here(&["inspect", "{page.safetensors}"], &[])),
     ("safetensors.missing", Elsewhere(PICTURES)),
     ("safetensors.shape", Elsewhere(PICTURES)),
     ("safetensors.tensor", Elsewhere("crates/weights/tests/safetensors.rs")),
