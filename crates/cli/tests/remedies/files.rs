@@ -58,6 +58,7 @@ fn bytes(name: &str) -> Vec<u8> {
         "version" => [b"GGUF", &[9, 0, 0, 0][..], &whole()[8..]].concat(),
         "nan" => [&whole()[..whole().len() - 4], &f32::NAN.to_le_bytes()].concat(),
         "no-architecture" => patched("general.architecture", 0, b"General"),
+        "odd-entry" => with("tokenizer.ggml.eot_token_id", Value::U32(128_009)),
         "mamba" => patched("general.architecture", 20 + 4 + 8, b"mamba"),
         "odd-heads" => patched("llama.attention.head_count", 26 + 4, &[0; 4]),
         "no-norm" => patched("llama.block_count", 17 + 4, &[2, 0, 0, 0]),
