@@ -28,6 +28,7 @@ pub use stream::DecodeStream;
 use lantern_graph::{Error, Result};
 use lantern_weights::{Metadata, Value, passed_over};
 use special::{Literals, Part};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use vocab::{Kind, Vocab};
 
