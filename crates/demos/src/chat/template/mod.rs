@@ -124,7 +124,7 @@ impl ChatTemplate {
     /// Whether a system prompt reaches the model. Some templates leave it out without a word, some refuse it.
     pub fn takes_instructions(&self) -> bool {
         let [told, asked] = [Message::new("system", "zyx"), Message::new("user", "A")];
-        matches!(self.render(&[told, asked]), Ok(Some(text)) if text.contains("zyx"))
+        matches!(self.render(&[told, asked]), Ok(Some(written)) if written.text.contains("zyx"))
     }
 
     /// What a visitor should know of how conversations are written down: `chat.no_template` where none is known, and
