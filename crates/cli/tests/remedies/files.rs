@@ -6,8 +6,13 @@ use lantern_weights::{GgmlType, Value};
 
 use crate::common::{tiny, write};
 
+/// Each test has files of its own.
+fn own(name: &str) -> String {
+    format!("remedies-{}-{name}", std::thread::current().name().unwrap_or_default())
+}
+
 fn place(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("remedies-{name}"))
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(own(name))
 }
 
 /// A tiny Llama with an entry more.
@@ -47,12 +52,13 @@ fn bytes(name: &str) -> Vec<u8> {
         ),
         "note" => b"aaaaaaaaaaaaaaaaaaa\n".to_vec(),
         "long" => vec![b'a'; 100],
-        "page" => b"{<!DOCTYPE html><title>404</title>".to_vec(),
+        "page.safetensors" => b"{<!DOCTYPE html><title>404</title>".to_vec(),
         "cut" => whole()[..whole().len() / 2].to_vec(),
         "header" => whole()[..100].to_vec(),
         "version" => [b"GGUF", &[9, 0, 0, 0][..], &whole()[8..]].concat(),
         "nan" => [&whole()[..whole().len() - 4], &f32::NAN.to_le_bytes()].concat(),
         "no-architecture" => patched("general.architecture", 0, b"General"),
+        "odd-entry" => with("tokenizer.ggml.eot_token_id", Value::U32(128_009)),
         "mamba" => patched("general.architecture", 20 + 4 + 8, b"mamba"),
         "odd-heads" => patched("llama.attention.head_count", 26 + 4, &[0; 4]),
         "no-norm" => patched("llama.block_count", 17 + 4, &[2, 0, 0, 0]),
@@ -71,7 +77,7 @@ pub fn path(name: &str) -> String {
             let _ = std::fs::remove_file(&path);
             path
         }
-        name => write(&format!("remedies-{name}"), &bytes(name)),
+        name => write(&own(name), &bytes(name)),
     };
     path.to_str().unwrap().to_owned()
 }

@@ -43,6 +43,7 @@ pub const TABLE: &[(&str, Seen)] = &[
     ),
     ("bench.stack", Here(&["bench", "conv", "nothing", "--device", "cpu"], &[])),
     ("catalogue.damaged", Elsewhere(DEFECT)),
+    ("catalogue.site", Elsewhere("whoever runs a site: crates/cli/tests/models.rs")),
     ("catalogue.unknown", Elsewhere(PAGE)),
     ("chat.busy", Elsewhere(PAGE)),
     (
@@ -163,6 +164,7 @@ pub const TABLE: &[(&str, Seen)] = &[
             &["chat", "--model", "{tiny}", "--raw", "--prompt", "a", "--max-tokens", "3", "--device", "cpu"],
         ),
     ),
+    ("chat.messages", Elsewhere("crates/demos/tests/prompts.rs")),
     (
         "chat.min_p",
         Here(
@@ -443,6 +445,8 @@ pub const TABLE: &[(&str, Seen)] = &[
     ("fetch.status", Elsewhere(PAGE)),
     ("gguf.magic", Here(&["inspect", "{note}"], &[])),
     ("gguf.metadata", Here(&["inspect", "{no-architecture}"], &[])),
+    ("gguf.skipped", Here(&["tokenize", "--model", "{odd-entry}", "<", "a"], &[])),
+    ("gguf.split", Elsewhere("crates/weights/tests/quantize.rs")),
     ("gguf.tensor", Here(&["inspect", "{cut}"], &[])),
     ("gguf.truncated", Here(&["inspect", "{header}"], &[])),
     ("gguf.type", Here(&["inspect", "{iq4}"], &[])),
@@ -520,11 +524,11 @@ pub const TABLE: &[(&str, Seen)] = &[
             &["quantize", "{q8}", "{out}", "--type", "q4_0", "--allow-requantize"],
         ),
     ),
-    ("quantize.split", Elsewhere("crates/weights/tests/quantize.rs")),
     ("run.cancelled", Elsewhere("a stop is no failure")),
-    ("safetensors.header", Here(&["inspect", "{page}"], &[])),
+    ("safetensors.header", Here(&["inspect", "{page.safetensors}"], &[])),
     ("safetensors.missing", Elsewhere(PICTURES)),
     ("safetensors.shape", Elsewhere(PICTURES)),
+    ("safetensors.split", Elsewhere("crates/weights/tests/safetensors.rs")),
     ("safetensors.tensor", Elsewhere("crates/weights/tests/safetensors.rs")),
     ("safetensors.truncated", Elsewhere("crates/cli/tests/cli.rs")),
     ("safetensors.type", Elsewhere("crates/weights/tests/safetensors.rs")),

@@ -106,7 +106,8 @@ impl ChatTemplate {
             let written = self.write(&Conversation::Marked(messages, *at), true);
             let is_word = |c: char| !c.is_whitespace();
             let Ok(Some(written)) = written else { return false };
-            messages[*at].content.contains(is_word) && !written.typed.iter().any(|t| written.text[t.clone()].contains(is_word))
+            messages[*at].content.contains(is_word)
+                && !written.typed.iter().any(|t| written.text[t.clone()].contains(is_word))
         };
         let named = [("system prompt", system), ("last question", question)];
         let lost = named.into_iter().filter(|(_, at)| at.as_ref().is_some_and(is_lost));
@@ -123,7 +124,7 @@ impl ChatTemplate {
     /// Whether a system prompt reaches the model. Some templates leave it out without a word, some refuse it.
     pub fn takes_instructions(&self) -> bool {
         let [told, asked] = [Message::new("system", "zyx"), Message::new("user", "A")];
-        matches!(self.render(&[told, asked]), Ok(Some(text)) if text.contains("zyx"))
+        matches!(self.render(&[told, asked]), Ok(Some(written)) if written.text.contains("zyx"))
     }
 
     /// What a visitor should know of how conversations are written down: `chat.no_template` where none is known, and
