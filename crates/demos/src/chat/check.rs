@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
 use lantern_models::llama::{self, Config};
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{Gguf, TensorInfo};
+use lantern_weights::{ChatTemplates, Gguf, TensorInfo};
 
 use super::LoadOptions;
 use super::config::{Numbers, numbers};
@@ -87,7 +87,8 @@ fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
         ));
     }
     notices.extend_from_slice(tokenizer.notices());
-    let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer, &mut notices);
+    ChatTemplates::read(&gguf.metadata, &mut notices);
+    let template = ChatTemplate::from_gguf(&gguf.metadata, &tokenizer)?;
     Ok(Checked { config, decode, prefill, trained_context, weight_bytes, tokenizer, template, notices })
 }
 

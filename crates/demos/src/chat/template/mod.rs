@@ -39,9 +39,11 @@ pub struct ChatTemplate {
 const PROBES: [&str; 4] = ["A", "z", "7", "?"];
 
 impl ChatTemplate {
-    /// `notices` hears of a template that is no text.
-    pub fn from_gguf(m: &Metadata, tokenizer: &Tokenizer, notices: &mut Vec<Error>) -> Self {
-        let source = match ChatTemplates::read(m, notices).chosen {
+    /// # Errors
+    /// None today: a template that cannot be used shows when a conversation is written down.
+    pub fn from_gguf(m: &Metadata, tokenizer: &Tokenizer) -> Result<Self> {
+        // Whoever checks the file tells of entries that are no texts.
+        let source = match ChatTemplates::read(m, &mut Vec::new()).chosen {
             Some(own) => Some(own.to_owned()),
             None => {
                 let name = m.get("general.name").and_then(Value::as_str).unwrap_or_default();
@@ -56,7 +58,7 @@ impl ChatTemplate {
             ("unk_token", piece(named("tokenizer.ggml.unknown_token_id"))),
             ("pad_token", piece(named("tokenizer.ggml.padding_token_id"))),
         ];
-        Self { source, tokens }
+        Ok(Self { source, tokens })
     }
 
     /// Whether there is one: without, a model continues texts.
