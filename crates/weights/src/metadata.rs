@@ -250,11 +250,6 @@ impl Metadata {
         self.find_array(key)?.map(|all| self.elements(key, all, "f32", Value::as_f32)).transpose()
     }
 
-    /// An array of integers, or `None` when there is none.
-    pub fn find_ints(&self, key: &str) -> Result<Option<Vec<i64>>> {
-        self.find_array(key)?.map(|all| self.elements(key, all, "integers", Value::as_i64)).transpose()
-    }
-
     /// An entry that a model can do without. One that cannot be used counts as absent, and `notices` is told so. `what`
     /// is needed: "a number".
     pub fn optional<'a, T>(
