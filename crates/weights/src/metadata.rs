@@ -2,6 +2,7 @@
 
 use crate::ByteSource;
 use crate::cursor::Cursor;
+use crate::stranger::shorten;
 use lantern_graph::{Error, Result};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -195,7 +196,7 @@ impl Metadata {
     pub fn insert(&mut self, key: impl Into<String>, value: Value) -> Result<()> {
         let key = key.into();
         if self.index.insert(key.clone(), self.entries.len()).is_some() {
-            return Err(damaged(format!("the key {key} is there twice")));
+            return Err(damaged(format!("the key {} is there twice", shorten(&key))));
         }
         self.entries.push((key, value));
         Ok(())
@@ -249,11 +250,6 @@ impl Metadata {
         self.find_array(key)?.map(|all| self.elements(key, all, "f32", Value::as_f32)).transpose()
     }
 
-    /// An array of integers, or `None` when there is none.
-    pub fn find_ints(&self, key: &str) -> Result<Option<Vec<i64>>> {
-        self.find_array(key)?.map(|all| self.elements(key, all, "integers", Value::as_i64)).transpose()
-    }
-
     /// An entry that a model can do without. One that cannot be used counts as absent, and `notices` is told so. `what`
     /// is needed: "a number".
     pub fn optional<'a, T>(
@@ -275,7 +271,7 @@ impl Metadata {
         let Some(value) = self.get(key) else { return Ok(None) };
         match read(value) {
             Some(found) => Ok(Some(found)),
-            None => Err(damaged(format!("the key {key} holds {}, and {what} is needed", value.shown()))),
+            None => Err(damaged(format!("the key {} holds {}, and {what} is needed", shorten(key), value.shown()))),
         }
     }
 
@@ -337,8 +333,8 @@ fn min_bytes(code: u32, key: &str) -> Result<u64> {
         2 | 3 => Ok(2),
         4..=6 => Ok(4),
         8 | 10..=12 => Ok(8),
-        ARRAY => Err(damaged(format!("the key {key} holds arrays in an array"))),
-        other => Err(damaged(format!("the key {key} has the unknown type {other}"))),
+        ARRAY => Err(damaged(format!("the key {} holds arrays in an array", shorten(key)))),
+        other => Err(damaged(format!("the key {} has the unknown type {other}", shorten(key)))),
     }
 }
 
@@ -359,7 +355,7 @@ async fn read_scalar<S: ByteSource>(cursor: &mut Cursor<'_, S>, code: u32, key: 
         12 => Value::F64(f64::from_le_bytes(cursor.array(WHAT).await?)),
         other => {
             min_bytes(other, key)?;
-            return Err(damaged(format!("the key {key} has the unknown type {other}")));
+            return Err(damaged(format!("the key {} has the unknown type {other}", shorten(key))));
         }
     })
 }
@@ -373,7 +369,7 @@ pub(crate) fn readable(name: &[u8]) -> String {
 pub fn passed_over(key: &str, why: &str) -> Error {
     Error::new(
         "gguf.skipped",
-        format!("what cannot be used of the file's entry {key} is passed over: {why}"),
+        format!("what cannot be used of the file's entry {} is passed over: {why}", shorten(key)),
         "nothing needs to be done; if the answers look wrong, use a file by a current converter",
     )
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
 use lantern_models::llama::{self, Config};
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{Gguf, TensorInfo};
+use lantern_weights::{ChatTemplates, Gguf, TensorInfo};
 
 use super::LoadOptions;
 use super::config::{Numbers, numbers};
