@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::args::{Chat, WhenFull};
 use crate::device::{self, Device};
-use crate::output;
+use crate::{output, template};
 
 pub async fn run(args: &Chat) -> Result<()> {
     if args.prompt.is_empty() && !args.raw {
@@ -40,7 +40,9 @@ async fn answer<E: Executor>(
     options: &GenerateOptions,
 ) -> Result<()> {
     let cancel = Cancel::new();
-    let model = Rc::new(ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &cancel).await?);
+    let mut load = load_options(args);
+    load.template = args.template.as_deref().map(template::read).transpose()?;
+    let model = Rc::new(ChatModel::load(executor, source, &load, &mut |_| {}, &cancel).await?);
     if let Some(notice) = model.tokenizer().notice() {
         output::warn(notice);
     }
@@ -49,7 +51,9 @@ async fn answer<E: Executor>(
         false => {
             let system = args.system.iter().map(|text| Message::new("system", text.as_str()));
             let messages: Vec<Message> = system.chain([Message::new("user", args.prompt.as_str())]).collect();
-            (model.chat_prompt(&messages)?, model.system_prefix(&messages)?)
+            let prompt = model.chat_prompt(&messages)?;
+            model.chat_notices(&messages).iter().for_each(output::warn);
+            (prompt, model.system_prefix(&messages)?)
         }
     };
     let overflow = match args.overflow {

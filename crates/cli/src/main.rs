@@ -19,6 +19,7 @@ mod part_file;
 mod picture;
 mod quantize;
 mod shaders;
+mod template;
 mod tokenize;
 
 use std::process::ExitCode;
@@ -82,6 +83,7 @@ async fn run(command: &Command) -> Result<()> {
         Command::Quantize(args) => quantize::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Tokenize(args) => tokenize::run(args).await,
+        Command::Template(args) => template::run(args).await,
         Command::Models(args) => models::run(args),
         Command::Devices(args) => devices::run(args).await,
         Command::Diff(args) => diff::run(args).await,

@@ -10,9 +10,32 @@ use crate::value::{Function, Object, Value};
 
 /// The attributes of any Python object: they are there, and the sandbox forbids them.
 const DUNDER: [&str; 26] = [
-    "__class__", "__delattr__", "__dir__", "__doc__", "__eq__", "__format__", "__ge__", "__getattribute__", "__getstate__",
-    "__gt__", "__hash__", "__init__", "__init_subclass__", "__le__", "__lt__", "__ne__", "__new__", "__reduce__",
-    "__reduce_ex__", "__repr__", "__setattr__", "__sizeof__", "__str__", "__subclasshook__", "__len__", "__iter__",
+    "__class__",
+    "__delattr__",
+    "__dir__",
+    "__doc__",
+    "__eq__",
+    "__format__",
+    "__ge__",
+    "__getattribute__",
+    "__getstate__",
+    "__gt__",
+    "__hash__",
+    "__init__",
+    "__init_subclass__",
+    "__le__",
+    "__lt__",
+    "__ne__",
+    "__new__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__repr__",
+    "__setattr__",
+    "__sizeof__",
+    "__str__",
+    "__subclasshook__",
+    "__len__",
+    "__iter__",
 ];
 
 /// Python's `object_type_repr`, for messages.
@@ -149,9 +172,9 @@ pub(crate) fn slice(of: &Value, bounds: [Value; 3]) -> Result<Value> {
     let [start, stop, step] = bounds;
     let bound = |value: &Value| match value {
         Value::None => Ok(None),
-        _ => index(value).map(Some).ok_or_else(|| {
-            Error::of_type("slice indices must be integers or None or have an __index__ method")
-        }),
+        _ => index(value)
+            .map(Some)
+            .ok_or_else(|| Error::of_type("slice indices must be integers or None or have an __index__ method")),
     };
     let (start, stop) = (bound(&start)?, bound(&stop)?);
     let step = bound(&step)?.unwrap_or(1);

@@ -23,7 +23,12 @@ impl Given {
     ///
     /// # Errors
     /// TypeError, as Python has it.
-    pub fn bind<const N: usize>(mut self, callee: &str, params: [&str; N], required: usize) -> Result<[Option<Value>; N]> {
+    pub fn bind<const N: usize>(
+        mut self,
+        callee: &str,
+        params: [&str; N],
+        required: usize,
+    ) -> Result<[Option<Value>; N]> {
         if self.positional.len() > N {
             let (most, given) = (N, self.positional.len());
             return Err(Error::of_type(format!("{callee}() takes at most {most} arguments ({given} given)")));
@@ -67,9 +72,8 @@ impl Given {
 
 /// An integer argument, booleans too.
 pub(crate) fn int(value: &Value) -> Result<i128> {
-    index(value).ok_or_else(|| {
-        Error::of_type(format!("'{}' object cannot be interpreted as an integer", value.type_name()))
-    })
+    index(value)
+        .ok_or_else(|| Error::of_type(format!("'{}' object cannot be interpreted as an integer", value.type_name())))
 }
 
 pub(crate) fn int_or(value: Option<&Value>, default: i128) -> Result<i128> {

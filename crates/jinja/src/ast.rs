@@ -66,14 +66,45 @@ pub(crate) enum Expr {
     Or(Box<Expr>, Box<Expr>),
     Concat(Vec<Expr>),
     Compare(Box<Expr>, Vec<(Comparison, Expr)>),
-    Attribute { of: Box<Expr>, name: Name, line: u32 },
-    Item { of: Box<Expr>, index: Box<Expr>, line: u32 },
-    Slice { of: Box<Expr>, bounds: Box<[Option<Expr>; 3]>, line: u32 },
-    Call { callee: Box<Expr>, args: Args, line: u32 },
+    Attribute {
+        of: Box<Expr>,
+        name: Name,
+        line: u32,
+    },
+    Item {
+        of: Box<Expr>,
+        index: Box<Expr>,
+        line: u32,
+    },
+    Slice {
+        of: Box<Expr>,
+        bounds: Box<[Option<Expr>; 3]>,
+        line: u32,
+    },
+    Call {
+        callee: Box<Expr>,
+        args: Args,
+        line: u32,
+    },
     /// Without a value it filters what its block writes.
-    Filter { of: Option<Box<Expr>>, name: Name, args: Args, line: u32 },
-    Test { of: Box<Expr>, name: Name, args: Args, line: u32 },
-    Conditional { test: Box<Expr>, then: Box<Expr>, otherwise: Option<Box<Expr>>, line: u32 },
+    Filter {
+        of: Option<Box<Expr>>,
+        name: Name,
+        args: Args,
+        line: u32,
+    },
+    Test {
+        of: Box<Expr>,
+        name: Name,
+        args: Args,
+        line: u32,
+    },
+    Conditional {
+        test: Box<Expr>,
+        then: Box<Expr>,
+        otherwise: Option<Box<Expr>>,
+        line: u32,
+    },
 }
 
 pub(crate) enum Target {
@@ -113,15 +144,44 @@ pub(crate) enum Stmt {
     Data(Text),
     Print(Expr, u32),
     For(Rc<For>),
-    If { branches: Vec<(Expr, Vec<Stmt>, u32)>, otherwise: Vec<Stmt> },
-    Set { target: Target, value: Expr, line: u32 },
-    SetBlock { target: Target, filter: Option<Expr>, body: Vec<Stmt>, frame: Frame, line: u32 },
+    If {
+        branches: Vec<(Expr, Vec<Stmt>, u32)>,
+        otherwise: Vec<Stmt>,
+    },
+    Set {
+        target: Target,
+        value: Expr,
+        line: u32,
+    },
+    SetBlock {
+        target: Target,
+        filter: Option<Expr>,
+        body: Vec<Stmt>,
+        frame: Frame,
+        line: u32,
+    },
     Macro(Rc<MacroDef>),
-    Call { def: Rc<MacroDef>, callee: Expr, args: Args, line: u32 },
+    Call {
+        def: Rc<MacroDef>,
+        callee: Expr,
+        args: Args,
+        line: u32,
+    },
     /// Hugging Face's mark around what a model learns to say: a macro called where it stands.
     Generation(Rc<MacroDef>),
-    FilterBlock { filter: Expr, body: Vec<Stmt>, frame: Frame, line: u32 },
-    With { targets: Vec<Target>, values: Vec<Expr>, body: Vec<Stmt>, frame: Frame, line: u32 },
+    FilterBlock {
+        filter: Expr,
+        body: Vec<Stmt>,
+        frame: Frame,
+        line: u32,
+    },
+    With {
+        targets: Vec<Target>,
+        values: Vec<Expr>,
+        body: Vec<Stmt>,
+        frame: Frame,
+        line: u32,
+    },
     Break,
     Continue,
 }

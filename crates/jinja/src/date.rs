@@ -37,9 +37,9 @@ pub(crate) fn strftime(seconds: u64, format: &Text) -> Result<Text> {
         at += usize::from(flag.is_some());
         let letter = format.get(at).map(|g| g.char());
         at += usize::from(letter.is_some());
-        let text = letter.and_then(|letter| field(seconds, letter, flag)).unwrap_or_else(|| {
-            ['%'].into_iter().chain(flag).chain(letter).collect()
-        });
+        let text = letter
+            .and_then(|letter| field(seconds, letter, flag))
+            .unwrap_or_else(|| ['%'].into_iter().chain(flag).chain(letter).collect());
         out.extend(text.chars().map(|c| glyph.with(c)));
     }
     Ok(Text::new(out))

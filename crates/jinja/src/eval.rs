@@ -10,9 +10,9 @@ use crate::error::{Error, Kind, Result};
 use crate::functions;
 use crate::loops::Loop;
 use crate::methods;
+use crate::scope::Scope;
 use crate::text::{Glyph, Text};
 use crate::value::{Dict, Function, Items, Iter, Macro, Object, Value, View};
-use crate::scope::Scope;
 use crate::{filters, operators, predicates, repr};
 
 /// Statements and expressions within each other while running: what a stack of half a megabyte holds.

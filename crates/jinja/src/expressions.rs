@@ -36,8 +36,7 @@ impl Parser {
         while self.skip_name("if") {
             self.chained(&mut links)?;
             let test = Box::new(self.or()?);
-            let otherwise =
-                if self.skip_name("else") { Some(Box::new(self.expression(true)?)) } else { None };
+            let otherwise = if self.skip_name("else") { Some(Box::new(self.expression(true)?)) } else { None };
             value = Expr::Conditional { test, then: Box::new(value), otherwise, line };
             line = self.line();
         }

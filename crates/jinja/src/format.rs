@@ -153,7 +153,8 @@ fn look_up(eval: &mut Eval, name: &[Glyph], fields: &mut Fields) -> Result<Value
     let mut at = first_end;
     while at < name.len() {
         if name[at].is('.') {
-            let end = name[at + 1..].iter().position(|g| matches!(g.char(), '.' | '[')).map_or(name.len(), |n| at + 1 + n);
+            let end =
+                name[at + 1..].iter().position(|g| matches!(g.char(), '.' | '[')).map_or(name.len(), |n| at + 1 + n);
             let attribute = string(&name[at + 1..end]);
             if attribute.is_empty() {
                 return Err(Error::of_value("Empty attribute in format string"));
@@ -336,4 +337,3 @@ fn grouped(spec: &Spec, sign: &str, digits: &str, every: usize) -> Result<Vec<Gl
     }
     Ok(spec.padded(sign, glyphs(&text), '>'))
 }
-

@@ -69,7 +69,9 @@ pub(crate) fn float(value: f64, letter: Option<char>, precision: Option<usize>, 
             }
         }
         None => repr::float(value),
-        Some(other) => return Err(Error::of_value(format!("Unknown format code '{other}' for object of type 'float'"))),
+        Some(other) => {
+            return Err(Error::of_value(format!("Unknown format code '{other}' for object of type 'float'")));
+        }
     };
     if alternate && !text.contains('.') && letter.is_some() {
         let at = text.find(['e', '%']).unwrap_or(text.len());

@@ -214,4 +214,3 @@ pub(crate) fn escape(value: &Value) -> Result<Text> {
     }
     Ok(Text::new(out).marked(true))
 }
-

@@ -215,13 +215,17 @@ impl Resolver {
                 let def = Rc::get_mut(def).expect("nobody else has it yet");
                 self.for_loop(def, symbols).map_err(|e| e.at(def.line))
             }
-            Stmt::If { branches, otherwise } => self.with(|this| &mut this.soft, true, |this| {
-                for (test, body, line) in branches {
-                    this.expr(test).map_err(|e| e.at(*line))?;
-                    this.body(body, symbols)?;
-                }
-                this.body(otherwise, symbols)
-            }),
+            Stmt::If { branches, otherwise } => self.with(
+                |this| &mut this.soft,
+                true,
+                |this| {
+                    for (test, body, line) in branches {
+                        this.expr(test).map_err(|e| e.at(*line))?;
+                        this.body(body, symbols)?;
+                    }
+                    this.body(otherwise, symbols)
+                },
+            ),
             Stmt::Set { target, value, line } => {
                 self.target(target).and_then(|()| self.expr(value)).map_err(|e| e.at(*line))
             }
@@ -305,14 +309,18 @@ impl Resolver {
         let mut otherwise = Symbols::inner(symbols);
         otherwise.visit_body(&def.otherwise);
         self.hard(|this| {
-            this.with(|this| &mut this.in_for, true, |this| {
-                this.target(&def.target)?;
-                def.test.iter().try_for_each(|test| this.expr(test))?;
-                this.with(|this| &mut this.in_loop, true, |this| this.body(&mut def.body, &body))?;
-                // A recursive loop is a function, with nothing around it to leave.
-                let in_loop = this.in_loop && !def.recursive;
-                this.with(|this| &mut this.in_loop, in_loop, |this| this.body(&mut def.otherwise, &otherwise))
-            })
+            this.with(
+                |this| &mut this.in_for,
+                true,
+                |this| {
+                    this.target(&def.target)?;
+                    def.test.iter().try_for_each(|test| this.expr(test))?;
+                    this.with(|this| &mut this.in_loop, true, |this| this.body(&mut def.body, &body))?;
+                    // A recursive loop is a function, with nothing around it to leave.
+                    let in_loop = this.in_loop && !def.recursive;
+                    this.with(|this| &mut this.in_loop, in_loop, |this| this.body(&mut def.otherwise, &otherwise))
+                },
+            )
         })?;
         (def.frame, def.test_frame, def.else_frame) = (body.frame(), test.frame(), otherwise.frame());
         Ok(())
@@ -348,10 +356,14 @@ impl Resolver {
             }
         }
         self.hard(|this| {
-            this.with(|this| &mut this.in_loop, false, |this| {
-                def.defaults.iter().try_for_each(|default| this.expr(default))?;
-                this.body(&mut def.body, &inner)
-            })
+            this.with(
+                |this| &mut this.in_loop,
+                false,
+                |this| {
+                    def.defaults.iter().try_for_each(|default| this.expr(default))?;
+                    this.body(&mut def.body, &inner)
+                },
+            )
         })?;
         def.frame = inner.frame();
         Ok(())

@@ -35,8 +35,14 @@ pub enum Object {
     Iter(Iter),
     Loop(Loop),
     Macro(Macro),
-    Cycler { items: Rc<Items>, at: Cell<usize> },
-    Joiner { separator: Value, used: Cell<bool> },
+    Cycler {
+        items: Rc<Items>,
+        at: Cell<usize>,
+    },
+    Joiner {
+        separator: Value,
+        used: Cell<bool>,
+    },
     /// A method with the value it is of.
     Method(Value, &'static str),
     Function(Function),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lantern_graph::{Cancel, Error, Executor, Graph, Result, Session};
 use lantern_models::llama::Config;
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{ByteSource, Gguf, Rows};
+use lantern_weights::{ByteSource, Gguf, Rows, Value};
 
 use super::check::{check, find};
 use super::session::ChatSession;
@@ -56,7 +56,11 @@ impl<E: Executor> ChatModel<E> {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Self> {
-        let gguf = Gguf::read(source).await?;
+        let mut gguf = Gguf::read(source).await?;
+        if let Some(template) = &options.template {
+            // Which tokens only a prompt may use is read out of the template too.
+            gguf.metadata.set("tokenizer.chat_template", Value::String(template.clone()));
+        }
         let checked = check(&gguf, options)?;
         let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
         if tokenizer.vocab_size() > checked.config.vocab_size {

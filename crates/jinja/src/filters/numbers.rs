@@ -1,6 +1,7 @@
 //! Filters of numbers.
 
 use crate::args::{Given, int, int_or};
+use crate::ast::Binary;
 use crate::error::{Error, Kind, Result};
 use crate::eval::Eval;
 use crate::numbers;
@@ -9,7 +10,6 @@ use crate::percent::truncated;
 use crate::text::Text;
 use crate::unicode::{decimal, is_space};
 use crate::value::Value;
-use crate::ast::Binary;
 
 pub(super) fn call(eval: &mut Eval, name: &str, value: &Value, given: Given) -> Result<Value> {
     match name {
@@ -157,9 +157,7 @@ fn round(eval: &mut Eval, value: &Value, precision: &Value, method: &str) -> Res
         return binary(eval, Binary::Div, &Value::Int(whole), &scale);
     }
     match (Number::of(value), precision) {
-        (None, _) => {
-            Err(Error::of_type(format!("type {} doesn't define __round__ method", value.type_name())))
-        }
+        (None, _) => Err(Error::of_type(format!("type {} doesn't define __round__ method", value.type_name()))),
         (Some(Number::Int(value)), Value::None) => Ok(Value::Int(value)),
         (Some(Number::Int(value)), _) => Ok(Value::Int(rounded_int(value, int(precision)?)?)),
         (Some(Number::Float(value)), Value::None) => nearest(value).map(Value::Int),

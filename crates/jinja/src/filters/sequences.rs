@@ -311,11 +311,8 @@ fn extreme(eval: &mut Eval, name: &str, value: &Value, fold: bool, attribute: Op
         let better = match &best {
             None => true,
             Some((so_far, _)) => {
-                let (symbol, wanted) = if name == "max" {
-                    (">", std::cmp::Ordering::Greater)
-                } else {
-                    ("<", std::cmp::Ordering::Less)
-                };
+                let (symbol, wanted) =
+                    if name == "max" { (">", std::cmp::Ordering::Greater) } else { ("<", std::cmp::Ordering::Less) };
                 operators::compare(&key, so_far, symbol)? == Some(wanted)
             }
         };

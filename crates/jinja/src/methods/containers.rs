@@ -43,7 +43,8 @@ pub(super) fn sequence(of: &Value, items: &[Value], name: &str, given: Given) ->
             let [item, start, stop] = given.places("index", 1)?;
             let item = item.unwrap_or(Value::None);
             let len = items.len() as i128;
-            let place = |bound: i128| (if bound < 0 { bound.saturating_add(len) } else { bound }).clamp(0, len) as usize;
+            let place =
+                |bound: i128| (if bound < 0 { bound.saturating_add(len) } else { bound }).clamp(0, len) as usize;
             let (start, stop) = (place(int_or(start.as_ref(), 0)?), place(int_or(stop.as_ref(), len)?));
             for (at, other) in items.iter().enumerate().take(stop).skip(start) {
                 if other.is_same(&item) || equal(other, &item)? {

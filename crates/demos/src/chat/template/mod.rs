@@ -108,7 +108,8 @@ impl ChatTemplate {
             let written = self.write(&Conversation::Marked(messages, *at), true);
             let is_word = |c: char| !c.is_whitespace();
             let Ok(Some(written)) = written else { return false };
-            messages[*at].content.contains(is_word) && !written.typed.iter().any(|t| written.text[t.clone()].contains(is_word))
+            messages[*at].content.contains(is_word)
+                && !written.typed.iter().any(|t| written.text[t.clone()].contains(is_word))
         };
         let named = [("system prompt", system), ("last question", question)];
         let lost = named.into_iter().filter(|(_, at)| at.as_ref().is_some_and(is_lost));

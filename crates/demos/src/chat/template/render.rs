@@ -21,7 +21,9 @@ pub(super) enum Conversation<'m> {
 impl Conversation<'_> {
     fn value(&self) -> lantern_jinja::Result<Value> {
         match self {
-            Self::Messages(messages) => Value::list(messages.iter().map(|m| message(m, true)).collect::<Result<_, _>>()?),
+            Self::Messages(messages) => {
+                Value::list(messages.iter().map(|m| message(m, true)).collect::<Result<_, _>>()?)
+            }
             Self::Marked(messages, marked) => {
                 let messages = messages.iter().enumerate().map(|(i, m)| message(m, i == *marked));
                 Value::list(messages.collect::<Result<_, _>>()?)
@@ -56,7 +58,9 @@ fn with_plain_role(message: &Value) -> lantern_jinja::Result<Value> {
 /// # Errors
 /// `chat.messages` for JSON that is no list of messages.
 pub(super) fn check_json(source: &str) -> Result<()> {
-    let wrong = |what: String| Error::new("chat.messages", what, "give a list like [{\"role\": \"user\", \"content\": \"Hi\"}]");
+    let wrong = |what: String| {
+        Error::new("chat.messages", what, "give a list like [{\"role\": \"user\", \"content\": \"Hi\"}]")
+    };
     match from_json(source, true) {
         Err(error) => Err(wrong(format!("the messages are no JSON: {}", error.message))),
         Ok(Value::List(messages)) => match messages.iter().position(|m| !matches!(m, Value::Dict(_))) {
@@ -93,15 +97,17 @@ pub(super) fn render(
     template.render(context, now).map_err(|error| failed(&error))
 }
 
-/// Go's templates, which Ollama's files carry, begin like Jinja's.
+/// Go's templates, which Ollama's files carry, begin like Jinja's, and have no statements of their own signs.
 fn is_go(source: &str) -> bool {
-    source.split("{{").skip(1).any(|tag| {
-        let inside = tag.trim_start_matches('-').trim_start();
-        let word = inside.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let field = inside.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
-        let of_field = inside[word.len()..].trim_start().starts_with(['.', '$']) && inside[word.len()..].starts_with(' ');
-        field || matches!(word, "if" | "range" | "with" | "template" | "block") && of_field
-    })
+    !source.contains("{%")
+        && source.split("{{").skip(1).any(|tag| {
+            let inside = tag.trim_start_matches('-').trim_start();
+            let word = inside.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+            let field = inside.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+            let of_field =
+                inside[word.len()..].trim_start().starts_with(['.', '$']) && inside[word.len()..].starts_with(' ');
+            field || matches!(word, "if" | "range" | "with" | "template" | "block") && of_field
+        })
 }
 
 /// # Errors
