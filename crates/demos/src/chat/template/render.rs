@@ -83,18 +83,25 @@ pub(super) fn render(
     generation_prompt: bool,
     now: u64,
 ) -> Result<Rendered> {
-    let context = || {
-        let mut names: Vec<(&'static str, Value)> = vec![
-            ("messages", conversation.value()?),
+    let attempt = |tools: bool| {
+        let context = || {
+            let mut names =
+                vec![("messages", conversation.value()?), ("add_generation_prompt", Value::Bool(generation_prompt))];
             // Hugging Face hands these two over as None; `date_string` and such it leaves undefined.
-            ("tools", Value::None),
-            ("documents", Value::None),
-            ("add_generation_prompt", Value::Bool(generation_prompt)),
-        ];
-        names.extend(tokens.iter().map(|(name, text)| (*name, Value::text(text))));
-        Ok(names)
+            if tools {
+                names.extend([("tools", Value::None), ("documents", Value::None)]);
+            }
+            names.extend(tokens.iter().map(|(name, text)| (*name, Value::text(text))));
+            Ok(names)
+        };
+        template.render(context, now)
     };
-    template.render(context, now).map_err(|error| failed(&error))
+    let written = match attempt(true) {
+        // A template for conversations with tools goes through them unasked: there are none to go through.
+        Err(error) if error.kind == Kind::Type => attempt(false).map_err(|_| error),
+        result => result,
+    };
+    written.map_err(|error| failed(&error))
 }
 
 /// Go's templates, which Ollama's files carry, begin like Jinja's, and have no statements of their own signs.
