@@ -24,6 +24,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Turn standard input, verbatim, into token ids: {"ids": […]}
     Tokenize(Tokenize),
+    /// Show what a conversation becomes, by a model's chat template or another
+    Template(Template),
     /// List the models that the page offers, with their addresses and what they take
     Models(Models),
     /// List the processor and every graphics adapter, with tiers and limits
@@ -115,6 +117,31 @@ pub struct Tokenize {
 }
 
 #[derive(Args)]
+#[group(id = "source", args = ["model", "template"], required = true, multiple = true)]
+pub struct Template {
+    /// GGUF file; the vocabulary alone suffices
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// A file with a Jinja template, in place of the model's
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// A list like [{"role": "user", "content": "Hi"}]: a file of JSON, JSON itself, or - for standard input
+    #[arg(long)]
+    pub messages: String,
+    /// Without the beginning of an answer
+    #[arg(long)]
+    pub no_generation_prompt: bool,
+    /// What the template knows as bos_token, where there is no model to ask
+    #[arg(long, default_value = "<s>", conflicts_with = "model")]
+    pub bos_token: String,
+    /// What the template knows as eos_token, where there is no model to ask
+    #[arg(long, default_value = "</s>", conflicts_with = "model")]
+    pub eos_token: String,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
 pub struct Chat {
     /// GGUF file
     #[arg(long)]
@@ -126,6 +153,9 @@ pub struct Chat {
     /// What the model is told before the prompt, as its chat template marks it
     #[arg(long, conflicts_with = "raw")]
     pub system: Option<String>,
+    /// A file with a Jinja template, in place of the model's
+    #[arg(long, value_name = "FILE", conflicts_with = "raw")]
+    pub template: Option<PathBuf>,
     /// No chat template: the model continues the prompt as text. What looks like a special token (<|im_start|>) is taken as
     /// letters. The prompt may be empty
     #[arg(long)]

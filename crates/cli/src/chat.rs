@@ -16,6 +16,7 @@ use crate::args::Chat;
 use crate::device::{self, Device};
 use crate::input;
 use crate::output::Notes;
+use crate::template;
 use talk::Talk;
 
 /// What is asked, and how often.
@@ -25,13 +26,24 @@ enum Asked {
     Lines,
 }
 
+/// The arguments, read and checked.
+struct Wanted<'a> {
+    args: &'a Chat,
+    options: GenerateOptions,
+    load: LoadOptions,
+    asked: Asked,
+    /// Positions the model was trained for.
+    trained_context: usize,
+}
+
 pub async fn run(args: &Chat) -> Result<()> {
     let options = generate_options(args)?;
     options.check()?;
     let asked = asked(args)?;
     let source = FileSource::open(&args.model)?;
     // A file that cannot be run is refused before a device is woken.
-    let checked = check(&Gguf::read(&source).await?, &load_options(args))?;
+    let load = load_options(args)?;
+    let checked = check(&Gguf::read(&source).await?, &load)?;
     if !args.raw {
         checked.check_conversation()?;
     }
@@ -44,22 +56,16 @@ pub async fn run(args: &Chat) -> Result<()> {
         ));
     }
     let mut notes = Notes::new("chat");
+    let wanted = Wanted { args, options, load, asked, trained_context: trained };
     match device::open(&args.device, &mut notes).await? {
-        Device::Cpu(cpu) => talk(&cpu, &source, args, options, asked, trained, notes).await,
-        Device::Gpu(gpu) => talk(&gpu, &source, args, options, asked, trained, notes).await,
+        Device::Cpu(cpu) => talk(&cpu, &source, wanted, notes).await,
+        Device::Gpu(gpu) => talk(&gpu, &source, wanted, notes).await,
     }
 }
 
-async fn talk<E: Executor>(
-    executor: &Rc<E>,
-    source: &FileSource,
-    args: &Chat,
-    options: GenerateOptions,
-    asked: Asked,
-    trained_context: usize,
-    notes: Notes,
-) -> Result<()> {
-    let model = ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &Cancel::new()).await?;
+async fn talk<E: Executor>(executor: &Rc<E>, source: &FileSource, wanted: Wanted<'_>, notes: Notes) -> Result<()> {
+    let Wanted { args, options, load, asked, trained_context } = wanted;
+    let model = ChatModel::load(executor, source, &load, &mut |_| {}, &Cancel::new()).await?;
     let mut talk = Talk::new(args, options, Rc::new(model), trained_context, notes).await?;
     match asked {
         Asked::Once(prompt) => talk.answer(&prompt, &Cancel::new()).await,
@@ -112,7 +118,13 @@ fn generate_options(args: &Chat) -> Result<GenerateOptions> {
     })
 }
 
-fn load_options(args: &Chat) -> LoadOptions {
+/// # Errors
+/// Those of reading `--template`.
+fn load_options(args: &Chat) -> Result<LoadOptions> {
     let default = LoadOptions::default();
-    LoadOptions { context_length: args.context.unwrap_or(default.context_length), ..default }
+    Ok(LoadOptions {
+        context_length: args.context.unwrap_or(default.context_length),
+        template: args.template.as_deref().map(template::read).transpose()?,
+        ..default
+    })
 }

@@ -21,6 +21,7 @@ mod picture;
 mod quantize;
 mod remedy;
 mod shaders;
+mod template;
 mod tokenize;
 
 use std::process::ExitCode;
@@ -122,6 +123,7 @@ async fn run(command: &Command) -> Result<()> {
         Command::Quantize(args) => quantize::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Tokenize(args) => tokenize::run(args).await,
+        Command::Template(args) => template::run(args).await,
         Command::Models(args) => models::run(args),
         Command::Devices(args) => devices::run(args).await,
         Command::Diff(args) => diff::run(args).await,

@@ -42,7 +42,7 @@ pub const WAYS: &[(&str, &str, Way)] = &[
         "chat.template",
         "chat",
         Instead(
-            "leave --system out if it was given, or get another file of this model. --raw continues the prompt without a \
+            "leave --system out if it was given, or give another template with --template FILE. --raw continues the prompt without a \
              template, but takes what looks like a special token (<|im_start|>) as letters, so a model that converses \
              answers badly",
         ),

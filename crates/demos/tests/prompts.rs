@@ -398,3 +398,78 @@ fn the_system_prompt_is_a_prefix() {
     let (tokenizer, template) = both(spm(&[]), None);
     assert_eq!(template.system_prefix(&tokenizer, &[Message::new("user", "a b")]).unwrap(), 1);
 }
+
+#[test]
+fn published_templates_write_what_jinja2_writes() {
+    let Some(path) = data("templates/rendered.jsonl") else { return };
+    let folder = path.parent().unwrap().to_owned();
+    let mut count = 0;
+    for line in std::fs::read_to_string(&path).unwrap().lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let name = case["template"].as_str().unwrap();
+        let source = std::fs::read_to_string(folder.join(name)).unwrap();
+        // 2026-11-27 09:05:03, as the results were made.
+        let template = ChatTemplate::alone(&source, "<s>", "</s>").at(1_795_770_303);
+        let messages: Vec<Message> = case["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| Message::new(m["role"].as_str().unwrap(), m["content"].as_str().unwrap()))
+            .collect();
+        match (template.render(&messages), case["text"].as_str()) {
+            (Ok(written), Some(expected)) => {
+                assert_eq!(written.unwrap().text, expected, "{name}: {}", case["conversation"])
+            }
+            (Err(error), None) => assert_eq!(error.code, "chat.template", "{name}"),
+            (got, _) => panic!("{name}: {got:?}, not {case}"),
+        }
+        count += 1;
+    }
+    assert!(count > 100, "{count}");
+}
+
+#[test]
+fn a_question_that_is_left_out_is_told() {
+    let codes = |source: &str| -> Vec<String> {
+        let template = ChatTemplate::alone(source, "<s>", "</s>");
+        template.notices(&talk()).into_iter().map(|notice| notice.cause).collect()
+    };
+    assert_eq!(codes("{% for m in messages %}{{ m.content|upper }}{% endfor %}"), Vec::<String>::new());
+    let lost = codes("{% for m in messages %}{{ m.role }}{% endfor %}");
+    assert!(lost.len() == 2 && lost[0].contains("system prompt") && lost[1].contains("last question"), "{lost:?}");
+    let lost = codes("{{ messages[0].content }}");
+    assert!(lost.len() == 1 && lost[0].contains("last question"), "{lost:?}");
+}
+
+#[test]
+fn a_template_is_checked_before_a_conversation() {
+    let error = |source: &str| ChatTemplate::alone(source, "<s>", "</s>").check().unwrap_err();
+    for source in [
+        "{{ if .System }}{{ .System }}{{ end }}{{ range .Messages }}{{ .Content }}{{ end }}",
+        "{{- range $i, $_ := .Messages }}{{ .Content }}{{ end }}",
+        "{{ .Prompt }}",
+    ] {
+        assert!(error(source).cause.contains("Go template"), "{source}");
+    }
+    let broken = error("a\n{% for m in messages %}");
+    assert!(broken.code == "chat.template" && broken.cause.contains("in line 2"), "{broken}");
+    let (tokenizer, template) = both(spm(&SPECIALS), Some("{% if %}"));
+    assert_eq!(template.check().unwrap_err().code, "chat.template");
+    // A text is continued without.
+    assert!(ChatTemplate::from_gguf(&spm(&[]), &tokenizer, &mut Vec::new()).check().is_ok());
+}
+
+#[test]
+fn messages_in_json_may_hold_more_than_texts() {
+    let template =
+        ChatTemplate::alone("{{ messages|tojson }}{% if add_generation_prompt %}>{% endif %}", "<s>", "</s>");
+    let json = r#"[{"role": "user", "content": [{"type": "text", "text": "é"}], "b": 1.0, "a": null}]"#;
+    let written = template.render_json(json, false).unwrap().unwrap();
+    assert_eq!(written.text, json);
+    let typed: Vec<&str> = written.typed.iter().map(|range| &written.text[range.clone()]).collect();
+    assert_eq!(typed, ["text", "é"]);
+    assert!(template.render_json(json, true).unwrap().unwrap().text.ends_with('>'));
+    for wrong in ["{}", "[1]", "[]", "x", "[{\"role\": }]"] {
+        assert_eq!(template.render_json(wrong, true).unwrap_err().code, "chat.messages", "{wrong}");
+    }
+}

@@ -663,7 +663,7 @@ impl Eval {
         match &value {
             Value::Undefined(_) => Value::iter("generator", 0, |_| Ok(None)),
             Value::Str(text) => {
-                let text = text.clone();
+                let text = text.clone().marked(false);
                 Value::iter("str_iterator", depth, move |_| {
                     let at = step();
                     Ok((at < text.len()).then(|| Value::Str(text.part(at..at + 1))))

@@ -202,6 +202,17 @@ impl Metadata {
         Ok(())
     }
 
+    /// In place of what is there.
+    pub fn set(&mut self, key: &str, value: Value) {
+        match self.index.get(key) {
+            Some(at) => self.entries[*at].1 = value,
+            None => {
+                self.index.insert(key.to_owned(), self.entries.len());
+                self.entries.push((key.to_owned(), value));
+            }
+        }
+    }
+
     pub fn str(&self, key: &str) -> Result<&str> {
         self.find_str(key)?.ok_or_else(|| missing(key))
     }

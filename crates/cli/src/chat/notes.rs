@@ -1,27 +1,9 @@
 //! What is told of an answer that is not quite what was asked for.
 
-use lantern_demos::chat::{ChatModel, Message};
-use lantern_graph::{Error, Executor, Result};
+use lantern_graph::Error;
 
 use crate::args::{Chat, WhenFull};
 use crate::remedy::Room;
-
-/// A template that leaves out what the model was to be told first.
-///
-/// # Errors
-/// As [`ChatModel::chat_prompt`]'s.
-pub fn system_ignored<E: Executor>(model: &ChatModel<E>, turns: &[Message]) -> Result<Option<Error>> {
-    let others: Vec<Message> = turns.iter().filter(|turn| turn.role != "system").cloned().collect();
-    if others.len() == turns.len() {
-        return Ok(None);
-    }
-    // A template that fails without a system prompt does not ignore it.
-    let ignored = model.chat_prompt(&others).is_ok_and(|without| Ok(&without) == model.chat_prompt(turns).as_ref());
-    Ok(ignored.then(|| {
-        let cause = "this model's chat template leaves the system prompt out, so the model does not see it";
-        Error::new("chat.system_ignored", cause, "say it in the prompt itself")
-    }))
-}
 
 /// Options that change nothing beside others.
 pub fn without_effect(args: &Chat) -> Vec<Error> {

@@ -137,7 +137,7 @@ impl<'a, E: Executor> Talk<'a, E> {
             if let Said::Turns(turns) = said {
                 // Whoever told it something first hears before the answer what became of that.
                 told.extend(self.args.system.as_ref().and_then(|_| self.model.template_notice()));
-                told.extend(notes::system_ignored(&self.model, turns)?);
+                told.extend(self.model.chat_notices(turns));
             }
             told.extend(notes::without_effect(self.args));
             told.extend(

@@ -1,12 +1,13 @@
 //! What a GGUF file must say and hold for this version to run it: everything is refused here, before a byte of weights
 //! is read. Whoever runs a model, or says that it can be run, asks here.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
 use lantern_models::llama::{self, Config};
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{ChatTemplates, Gguf, TensorInfo};
+use lantern_weights::{Gguf, TensorInfo, Value};
 
 use super::LoadOptions;
 use super::config::{Numbers, numbers};
@@ -77,7 +78,12 @@ fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     if let Some(stranger) = gguf.tensors.iter().find(|t| !used.contains_key(t.name.as_str())) {
         return Err(unsupported(format!("the tensor {} is {}", stranger.name, what_it_is(&stranger.name))));
     }
-    let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
+    let mut metadata = Cow::Borrowed(&gguf.metadata);
+    if let Some(source) = &options.template {
+        // Which of a vocabulary's tokens are control tokens depends on what the template writes.
+        metadata.to_mut().set("tokenizer.chat_template", Value::String(source.clone()));
+    }
+    let tokenizer = Tokenizer::from_gguf(&metadata)?;
     if tokenizer.vocab_size() > config.vocab_size {
         return Err(Error::new(
             "llama.tensor",
@@ -91,8 +97,8 @@ fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     }
     notices.extend_from_slice(tokenizer.notices());
     let template = match &options.template {
-        Some(source) => ChatTemplate::given(source, &gguf.metadata, &tokenizer),
-        None => ChatTemplate::from_gguf(&gguf.metadata, &tokenizer, &mut notices),
+        Some(source) => ChatTemplate::given(source, &metadata, &tokenizer),
+        None => ChatTemplate::from_gguf(&metadata, &tokenizer, &mut notices),
     };
     Ok(Checked { config, decode, prefill, prefill_chunk, trained_context, weight_bytes, tokenizer, template, notices })
 }

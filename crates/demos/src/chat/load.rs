@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lantern_graph::{Cancel, Error, Executor, Graph, Result, Session};
 use lantern_models::llama::Config;
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{ByteSource, Gguf, Rows};
+use lantern_weights::{ByteSource, Gguf, Rows, Value};
 
 use super::check::{Checked, check, find};
 use super::sampler::Sampler;
@@ -73,7 +73,11 @@ impl<E: Executor> ChatModel<E> {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Self> {
-        let gguf = Gguf::read(source).await?;
+        let mut gguf = Gguf::read(source).await?;
+        if let Some(template) = &options.template {
+            // Which tokens only a prompt may use is read out of the template too.
+            gguf.metadata.set("tokenizer.chat_template", Value::String(template.clone()));
+        }
         let checked = check(&gguf, options)?;
         Self::load_checked(executor, source, &gguf, checked, progress, cancel).await
     }

@@ -97,8 +97,8 @@ impl ChatTemplate {
         self.render(&[Message::new("user", "Hello")]).map(|_| ())
     }
 
-    /// What a reader should know of what becomes of a conversation: `chat.template` where its system prompt or its last
-    /// question leaves no trace. Nothing fails by it. None where the template fails.
+    /// What a reader should know of what becomes of a conversation: `chat.system_ignored` and `chat.question_ignored` where its
+    /// system prompt or its last question leaves no trace. Nothing fails by it. None where the template fails.
     pub fn notices(&self, messages: &[Message]) -> Vec<Error> {
         let system = messages.iter().position(|m| m.role == "system");
         let question = messages.iter().rposition(|m| m.role == "user");
@@ -109,14 +109,13 @@ impl ChatTemplate {
             messages[*at].content.contains(is_word)
                 && !written.typed.iter().any(|t| written.text[t.clone()].contains(is_word))
         };
-        let named = [("system prompt", system), ("last question", question)];
-        let lost = named.into_iter().filter(|(_, at)| at.as_ref().is_some_and(is_lost));
-        lost.map(|(what, _)| {
-            Error::new(
-                "chat.template",
-                format!("the chat template leaves out the {what}: the model does not see it"),
-                "say it in another message, or take another file of this model; on the command line, --template FILE takes another template",
-            )
+        let named = [
+            ("chat.system_ignored", "system prompt", system, "say it in the question itself"),
+            ("chat.question_ignored", "last question", question, "take another file of this model"),
+        ];
+        let lost = named.into_iter().filter(|(.., at, _)| at.as_ref().is_some_and(is_lost));
+        lost.map(|(code, what, _, remedy)| {
+            Error::new(code, format!("the chat template leaves out the {what}: the model does not see it"), remedy)
         })
         .collect()
     }

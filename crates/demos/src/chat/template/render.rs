@@ -97,16 +97,17 @@ pub(super) fn render(
     template.render(context, now).map_err(|error| failed(&error))
 }
 
-/// Go's templates, which Ollama's files carry, begin like Jinja's.
+/// Go's templates, which Ollama's files carry, begin like Jinja's, and have no statements of their own signs.
 fn is_go(source: &str) -> bool {
-    source.split("{{").skip(1).any(|tag| {
-        let inside = tag.trim_start_matches('-').trim_start();
-        let word = inside.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let field = inside.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
-        let of_field =
-            inside[word.len()..].trim_start().starts_with(['.', '$']) && inside[word.len()..].starts_with(' ');
-        field || matches!(word, "if" | "range" | "with" | "template" | "block") && of_field
-    })
+    !source.contains("{%")
+        && source.split("{{").skip(1).any(|tag| {
+            let inside = tag.trim_start_matches('-').trim_start();
+            let word = inside.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+            let field = inside.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+            let of_field =
+                inside[word.len()..].trim_start().starts_with(['.', '$']) && inside[word.len()..].starts_with(' ');
+            field || matches!(word, "if" | "range" | "with" | "template" | "block") && of_field
+        })
 }
 
 /// # Errors
