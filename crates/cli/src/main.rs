@@ -77,6 +77,7 @@ fn name(command: &Command) -> &'static str {
         Command::Quantize(_) => "quantize",
         Command::Inspect(_) => "inspect",
         Command::Tokenize(_) => "tokenize",
+        Command::Template(_) => "template",
         Command::Models(_) => "models",
         Command::Devices(_) => "devices",
         Command::Diff(_) => "diff",
