@@ -42,9 +42,9 @@ pub const WAYS: &[(&str, &str, Way)] = &[
         "chat.template",
         "chat",
         Instead(
-            "leave --system out if it was given, or give another template with --template FILE. --raw continues the prompt without a \
-             template, but takes what looks like a special token (<|im_start|>) as letters, so a model that converses \
-             answers badly",
+            "leave --system out if it was given, or give another template with --template FILE; `lantern template` shows what a \
+             conversation becomes. --raw continues the prompt without a template, but takes what looks like a special token \
+             (<|im_start|>) as letters, so a model that converses answers badly",
         ),
     ),
     ("chat.top_p", "chat", Flag("--top-p")),

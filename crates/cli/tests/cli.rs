@@ -5,7 +5,7 @@ mod common;
 use std::process::{Command, Stdio};
 
 use common::{fails, json, lantern, path, tiny, write};
-use lantern_weights::{GgmlType, SafeDtype, SafetensorsWriter, Value};
+use lantern_weights::{GgmlType, GgufWriter, SafeDtype, SafetensorsWriter, Value};
 use serde_json::Value as Json;
 
 #[test]

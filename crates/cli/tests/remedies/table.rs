@@ -186,6 +186,7 @@ pub const TABLE: &[(&str, Seen)] = &[
             &["chat", "--model", "{tiny}", "--raw", "--prompt", "a", "--device", "cpu"],
         ),
     ),
+    ("chat.question_ignored", Elsewhere("crates/demos/tests/prompts.rs")),
     (
         "chat.repeat_last_n",
         Here(

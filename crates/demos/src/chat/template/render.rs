@@ -6,8 +6,7 @@ use lantern_jinja::{Kind, Rendered, Template, Value, from_json};
 use super::Message;
 
 /// What is told of a template that fails; it must be possible in the page and on the command line.
-const REMEDY: &str = "take another file of this model; on the command line, --template FILE takes another template, and \
-    `lantern template` shows what a conversation becomes";
+const REMEDY: &str = "take another template, or another file of this model";
 
 /// The conversation, and whose words count as typed.
 pub(super) enum Conversation<'m> {
