@@ -116,6 +116,9 @@ pub async fn load<E: Executor>(
 
     let mut tell = teller(progress);
     let model = ChatModel::load_checked(executor, &given, &header, checked, &mut tell, cancel).await?;
+    // A model without a template is drawn as what it is; another's template wants a word.
+    let family = model.template_notice().filter(|_| model.has_template());
+    let notices = model.notices().iter().chain(&family);
     let info = js::object(&[
         ("name", name.into()),
         ("weights", weights.into()),
@@ -124,7 +127,7 @@ pub async fn load<E: Executor>(
         ("context", (model.config().context_length as f64).into()),
         ("chat", model.has_template().into()),
         ("instructions", model.takes_instructions().into()),
-        ("notices", js_sys::Array::from_iter(model.notices().iter().map(js::failure)).into()),
+        ("notices", js_sys::Array::from_iter(notices.map(js::failure)).into()),
     ]);
     Ok((model, info))
 }
