@@ -313,7 +313,7 @@ impl Eval {
             iterable = self.tested(def, scope, &iterable)?;
         }
         let recursive = def.recursive.then(|| (def.clone(), scope.clone()));
-        let current = Value::object(Object::Loop(Loop::new(self, iterable, depth0, recursive)?));
+        let current = Value::object(Object::Loop(Box::new(Loop::new(self, iterable, depth0, recursive)?)));
         let Value::Object(object) = &current else { return Ok(Flow::On) };
         let Object::Loop(this) = &**object else { return Ok(Flow::On) };
         // Jinja2 notes that the body ran at its end: `continue` and `break` skip the note.

@@ -119,7 +119,7 @@ pub(crate) fn unescape(inside: &[char]) -> Result<String> {
                 let code = other as u32;
                 out += &match code {
                     ..0x100 => format!("\\x{code:02x}"),
-                    ..0x1_0000 => format!("\\u{code:04x}"),
+                    0x100..0x1_0000 => format!("\\u{code:04x}"),
                     _ => format!("\\U{code:08x}"),
                 };
             }

@@ -33,7 +33,7 @@ pub enum Object {
     View(View, Rc<Dict>),
     Namespace(RefCell<Dict>),
     Iter(Iter),
-    Loop(Loop),
+    Loop(Box<Loop>),
     Macro(Macro),
     Cycler {
         items: Rc<Items>,
