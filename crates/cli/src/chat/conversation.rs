@@ -16,7 +16,10 @@ pub async fn hold<E: Executor>(talk: &mut Talk<'_, E>) -> Result<()> {
         output::ask("> ");
         let line = match input::line() {
             Ok(Some(line)) => line,
-            Ok(None) => return Ok(output::hint("")),
+            Ok(None) => {
+                output::hint("");
+                return Ok(());
+            }
             Err(error) if error.code == "input.utf8" => {
                 output::complain(&error.to_string());
                 continue;
