@@ -110,7 +110,7 @@ fn the_context_fills_to_its_last_position_and_says_so() {
     // Four of them ran; the fifth was drawn from the last position.
     assert_eq!((answer.finish, answer.tokens.len()), (Finish::ContextFull, 5));
     let error = generate(&mut session, &[5], &options(1)).unwrap_err();
-    assert!(error.code == "chat.too_long" && error.cause.contains("0 of 24"), "{error}");
+    assert!(error.code == "chat.too_long" && error.cause.contains("0 of the context's 24"), "{error}");
     // A refusal changes nothing.
     assert_eq!(session.context().len(), 25);
     session.reset();

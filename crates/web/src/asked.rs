@@ -112,12 +112,14 @@ pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
                 Asked::File(blob) => {
                     let blob = BlobSource::new(blob);
                     let name = blob.name();
-                    Ok((Given { source: Source::Blob(blob), name }, None))
+                    Ok((Given { source: Source::Blob(blob), name, listed_as: None }, None))
                 }
-                Asked::Fetch(target) | Asked::Listed(target, _) => {
+                Asked::Fetch(ref target) | Asked::Listed(ref target, _) => {
                     let heard: &Function = heard.as_ref().unchecked_ref();
-                    let obtained = obtain(library, &target, &mut look, cancel, heard).await?;
-                    Ok((Given { source: obtained.source, name: Some(target.name) }, obtained.notice))
+                    let obtained = obtain(library, target, &mut look, cancel, heard).await?;
+                    let name = Some(target.name.clone());
+                    let listed_as = name.clone().filter(|_| matches!(asked, Asked::Listed(..)));
+                    Ok((Given { source: obtained.source, name, listed_as }, obtained.notice))
                 }
             }
         }));

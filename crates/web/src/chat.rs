@@ -112,7 +112,8 @@ pub async fn load<E: Executor>(
     }
     let weights = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(String::new(), |(name, _)| name);
     let named = header.metadata.get("general.name").and_then(Value::as_str).map(str::to_owned);
-    let name = named.or(given.name()).unwrap_or_else(|| "A model without a name".into());
+    // Files call themselves by what their converters knew; the list's name is written for people.
+    let name = given.listed_as.clone().or(named).or(given.name()).unwrap_or_else(|| "A model without a name".into());
 
     let mut tell = teller(progress);
     let model = ChatModel::load_checked(executor, &given, &header, checked, &mut tell, cancel).await?;

@@ -22,6 +22,8 @@ pub struct Given {
     pub source: Source,
     /// What a person calls it, where anybody does.
     pub name: Option<String>,
+    /// What the list of models calls it.
+    pub listed_as: Option<String>,
 }
 
 impl ByteSource for Given {

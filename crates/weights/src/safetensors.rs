@@ -230,10 +230,10 @@ fn truncated(cause: String) -> Error {
     Error::new("safetensors.truncated", cause, GET_AGAIN)
 }
 
-/// The JSON object. Of two entries of one name the last.
+/// The JSON object. Of two entries of one name the last. In the order of their names, so that a file has one error.
 struct Header {
     metadata: BTreeMap<String, String>,
-    entries: HashMap<String, Entry>,
+    entries: BTreeMap<String, Entry>,
 }
 
 /// Fields this version does not know are passed over, as the reference does.
@@ -259,7 +259,7 @@ impl<'de> Deserialize<'de> for Header {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
                 let mut metadata = None;
-                let mut entries = HashMap::new();
+                let mut entries = BTreeMap::new();
                 while let Some(name) = map.next_key::<String>()? {
                     let whose = |e: A::Error| A::Error::custom(format!("{:?}: {e}", shorten(&name)));
                     if name != METADATA {

@@ -164,7 +164,7 @@ pub const TABLE: &[(&str, Seen)] = &[
             &["chat", "--model", "{tiny}", "--raw", "--prompt", "a", "--max-tokens", "3", "--device", "cpu"],
         ),
     ),
-    ("chat.messages", Elsewhere("crates/demos/tests/prompts.rs")),
+    ("chat.messages", Elsewhere("crates/cli/tests/template.rs")),
     (
         "chat.min_p",
         Here(
@@ -239,6 +239,10 @@ pub const TABLE: &[(&str, Seen)] = &[
             &["chat", "--model", "{refuses}", "--system", "b", "--prompt", "a", "--device", "cpu"],
             &["chat", "--model", "{refuses}", "--prompt", "a", "--device", "cpu"],
         ),
+    ),
+    (
+        "chat.template_file",
+        Here(&["chat", "--model", "{tiny}", "--prompt", "a", "--template", "nowhere.jinja", "--device", "cpu"], &[]),
     ),
     ("chat.token", Elsewhere(API)),
     (

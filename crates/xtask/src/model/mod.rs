@@ -113,7 +113,7 @@ pub fn main(name: &str) -> Result<()> {
     println!("\n{path}\n  {}", model.origin);
     println!("  {}: www/models/{}", model.text("/licence/name")?, model.text("/licence/url")?);
     println!("  In the page, first in the list of models: cargo xtask serve");
-    println!("  In a terminal: cargo lantern chat --model {path} --prompt \"What is the capital of France?\"");
+    println!("  In a terminal: cargo lantern chat --model {path} --prompt \"Why is the sky blue?\"");
     println!("  In a page of your own: <lantern-chat model=\"{}\"></lantern-chat>", model.text("/id")?);
     Ok(())
 }
