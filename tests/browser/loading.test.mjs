@@ -240,6 +240,10 @@ test("a site's own models come first and by name, and no other host is asked for
   assert.equal((await open(tab, 'smollm2-360m-instruct')).failure?.code, 'catalogue.site');
   server.put('/models/site.json', { body: MODEL, status: 503 });
   assert.equal((await open(tab, 'smollm2-360m-instruct')).failure?.code, 'download.failed');
+
+  // A site without a list has no models of its own.
+  server.put('/models/site.json', { body: MODEL, status: 404 });
+  assert.equal((await open(tab, 'no-such-model')).failure?.code, 'catalogue.unknown');
   await close();
 });
 
