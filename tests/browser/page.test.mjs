@@ -58,7 +58,9 @@ test('the chat page is painted and can be typed into before the engine arrives',
   const input = here.page.locator('lantern-chat [part=input]');
   await input.fill('A lamp in the window');
   assert.equal(await input.inputValue(), 'A lamp in the window');
-  assert.equal(here.requests.filter(({ url }) => url.endsWith('.gguf')).length, 1, 'the model is asked for while the engine is on its way, once');
+  const models = () => here.requests.filter(({ url }) => url.endsWith('.gguf')).length;
+  for (let tries = 0; models() === 0 && tries < 100; tries++) await here.page.waitForTimeout(50);
+  assert.equal(models(), 1, 'the model is asked for while the engine is on its way, once');
   await here.close();
 });
 
