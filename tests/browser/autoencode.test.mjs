@@ -366,7 +366,7 @@ test('a GPU crash costs a run, not the work', slow, async (t) => {
 /** As a trap in WebAssembly does: an error nobody catches, once, in the middle of a run. */
 async function trapOnce(page) {
   let first = true;
-  await page.route('**/lantern/worker.js', async (route) => {
+  await page.route('**/lantern/core/worker.js', async (route) => {
     const response = await route.fetch();
     const trap = `
       const post = self.postMessage.bind(self);

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { EMBEDDED, OPENINGS, QUESTIONS } from '../../www/lantern/embedded.js';
+import { EMBEDDED, OPENINGS, QUESTIONS } from '../../www/lantern/chat/embedded.js';
 import { F16, randomLlama } from './gguf.mjs';
 import { MODEL_FILE, ask, hostPage, launch, options, state, visit } from './harness.mjs';
 import { modelServer } from './model-server.mjs';

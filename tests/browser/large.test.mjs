@@ -39,7 +39,7 @@ test('a file of TinyLlama-1.1B’s shape in Q4_0 loads and answers; the heap sta
 
 /** Makes every adapter seem to bind at most so much at once, and to have buffers of twice that. */
 function capped(bytes) {
-  return (page) => page.route('**/lantern/worker.js', async (route) => {
+  return (page) => page.route('**/lantern/core/worker.js', async (route) => {
     const response = await route.fetch();
     const cap = `{
       const { get } = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, 'limits');

@@ -47,7 +47,7 @@ async function page(attributes = '', { worker = '', context, also = [] } = {}) {
       await hostPage(`<main><lantern-chat loading="click" device="cpu" temperature="0" max-tokens="8" ${attributes}></lantern-chat></main>
         <script type="module" src="/lantern/chat.js"></script>`)(whole);
       if (worker) {
-        await whole.route('**/lantern/worker.js', async (route) => {
+        await whole.route('**/lantern/core/worker.js', async (route) => {
           const response = await route.fetch();
           await route.fulfill({ response, body: `${worker}\n${await response.text()}` });
         });

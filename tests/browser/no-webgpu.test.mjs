@@ -11,7 +11,7 @@ after(() => chromium?.close());
 /** As an older browser: the API is not there, on the page or in the Worker. */
 async function withoutApi(page) {
   await page.addInitScript(() => delete Navigator.prototype.gpu);
-  await page.route('**/lantern/worker.js', async (route) => {
+  await page.route('**/lantern/core/worker.js', async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, body: `delete WorkerNavigator.prototype.gpu;\n${await response.text()}` });
   });

@@ -30,7 +30,7 @@ test('a picture comes in as sRGB, whatever its numbers mean', options, async (t)
   const { page, close } = await visit(chromium, '/host-page', { prepare: hostPage('') });
   for (const { file, fields, tolerance, note } of CASES) {
     const { rgba, notes } = await page.evaluate(async (bytes) => {
-      const { contextOf, drawPicture, readPicture } = await import('/lantern/picture.js');
+      const { contextOf, drawPicture, readPicture } = await import('/lantern/core/picture.js');
       const { bitmap, notes } = await readPicture(new Blob([new Uint8Array(bytes)]));
       const canvas = document.createElement('canvas');
       drawPicture(bitmap, bitmap, canvas);
@@ -49,7 +49,7 @@ test('a picture comes in as sRGB, whatever its numbers mean', options, async (t)
 test('a picture that is written says that it is sRGB, and comes back the same', options, async () => {
   const { page, close } = await visit(chromium, '/host-page', { prepare: hostPage('') });
   const { bytes, back } = await page.evaluate(async () => {
-    const { contextOf, drawPicture, pngOf, readPicture } = await import('/lantern/picture.js');
+    const { contextOf, drawPicture, pngOf, readPicture } = await import('/lantern/core/picture.js');
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [2, 1];
     const context = contextOf(canvas);

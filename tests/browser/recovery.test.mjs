@@ -39,7 +39,7 @@ for (const [sampling, attributes] of Object.entries({ greedy: { temperature: '0'
 
 /** As a trap in WebAssembly does: an error nobody catches, after every eighth token. */
 async function trapOften(page) {
-  await page.route('**/lantern/worker.js', async (route) => {
+  await page.route('**/lantern/core/worker.js', async (route) => {
     const response = await route.fetch();
     const trap = `
       let tokens = 0;

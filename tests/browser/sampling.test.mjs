@@ -14,8 +14,8 @@ for (const [device, tier] of [['gpu', 'software'], ['cpu', '']]) {
     const { page, close } = await visit(chromium, 'host-page', { prepare: hostPage('') });
     await page.evaluate(
       async ({ device, tier }) => {
-        const { Engine } = await import('/lantern/engine.js');
-        const { ChatSession } = await import('/lantern/chat-session.js');
+        const { Engine } = await import('/lantern/core/engine.js');
+        const { ChatSession } = await import('/lantern/chat/session.js');
         const sources = [{ url: new URL('/models/lantern-chat.q8_0.gguf', location.href).href }];
         const session = await new Engine().open(ChatSession, { sources, device, tier });
         session.story = true;

@@ -1,7 +1,7 @@
 // @ts-check
 // Registers <lantern-autoencode>.
 
-import { LanternAutoencode } from './autoencode-element.js';
+import { LanternAutoencode } from './autoencode/element.js';
 
 if (globalThis.customElements && !customElements.get('lantern-autoencode')) customElements.define('lantern-autoencode', LanternAutoencode);
 

@@ -1,6 +1,6 @@
 // @ts-check
 // The classes, registering nothing: for those who want another tag name.
 
-export { LanternAutoencode } from './autoencode-element.js';
-export { LanternChat } from './chat-element.js';
-export { sharedEngine } from './engine.js';
+export { LanternAutoencode } from './autoencode/element.js';
+export { LanternChat } from './chat/element.js';
+export { sharedEngine } from './core/engine.js';

@@ -37,7 +37,7 @@ impl Asked {
     }
 }
 
-/// `sources`: `ModelSource[]` of `www/lantern/protocol.js`.
+/// `sources`: `ModelSource[]` of `www/lantern/core/protocol.js`.
 ///
 /// # Errors
 /// `web.request`, `catalogue.unknown`, `download.address`; as [`site::entries`].

@@ -55,7 +55,7 @@ pub async fn load<E: Executor>(
     Ok((model, info))
 }
 
-/// `request`: see `EncodeRequest` in `www/lantern/protocol.js`. Gives `Encoded`.
+/// `request`: see `EncodeRequest` in `www/lantern/core/protocol.js`. Gives `Encoded`.
 pub async fn encode<E: Executor>(
     session: &mut AutoencoderSession<E>,
     request: &JsValue,
@@ -75,7 +75,7 @@ pub async fn encode<E: Executor>(
     ]))
 }
 
-/// `request`: see `DecodeRequest` in `www/lantern/protocol.js`. Gives `Decoded`.
+/// `request`: see `DecodeRequest` in `www/lantern/core/protocol.js`. Gives `Decoded`.
 pub async fn decode<E: Executor>(
     session: &mut AutoencoderSession<E>,
     request: &JsValue,

@@ -42,7 +42,7 @@ impl<P: Part, E: Executor> Look<P> for Header<'_, E> {
     }
 }
 
-/// What kind of model it is, told to the page once, as soon as anything says so: see `Known` in `www/lantern/protocol.js`.
+/// What kind of model it is, told to the page once, as soon as anything says so: see `Known` in `www/lantern/core/protocol.js`.
 pub struct Known {
     hears: Function,
     told: Cell<bool>,

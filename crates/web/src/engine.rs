@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Fetches a model's files where they are not here, and reads them onto the device: `chat` one GGUF, `autoencode` one or two
-    /// safetensors. `sources`: see `ModelSource` in `www/lantern/protocol.js`. Gives `{model, info, notice}`; `progress` hears
+    /// safetensors. `sources`: see `ModelSource` in `www/lantern/core/protocol.js`. Gives `{model, info, notice}`; `progress` hears
     /// `Progress`, and `known`, of a chat's model, `Known`.
     pub async fn load_model(
         &self,
@@ -87,7 +87,7 @@ impl Engine {
         told(loaded.await)
     }
 
-    /// The catalogue and what is stored here, as this device sees it: see `ModelList` in `www/lantern/protocol.js`.
+    /// The catalogue and what is stored here, as this device sees it: see `ModelList` in `www/lantern/core/protocol.js`.
     pub async fn list_models(&self, library: Library, base: String) -> Answer {
         let (processor, limits) = match &self.hosts {
             Hosts::Cpu(host) => (Processor::Cpu, host.limits),
@@ -111,7 +111,7 @@ impl Engine {
         on!(&self.hosts, host => host.close_session(session));
     }
 
-    /// `request`: see `GenerateRequest` in `www/lantern/protocol.js`. `on_prompt(ids)` comes once, then `on_token(id, text)`.
+    /// `request`: see `GenerateRequest` in `www/lantern/core/protocol.js`. `on_prompt(ids)` comes once, then `on_token(id, text)`.
     pub async fn generate(
         &self,
         session: u32,
@@ -124,13 +124,13 @@ impl Engine {
         told(on!(&hosts, host => host.generate(session, &request, &cancel, &on_prompt, &on_token).await))
     }
 
-    /// `request`: see `EncodeRequest` in `www/lantern/protocol.js`. Gives `Encoded`.
+    /// `request`: see `EncodeRequest` in `www/lantern/core/protocol.js`. Gives `Encoded`.
     pub async fn encode(&self, session: u32, request: JsValue, stop: &StopFlag, progress: Function) -> Answer {
         let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
         told(on!(&hosts, host => host.encode(session, &request, &cancel, &progress).await))
     }
 
-    /// `request`: see `DecodeRequest` in `www/lantern/protocol.js`. Gives `Decoded`.
+    /// `request`: see `DecodeRequest` in `www/lantern/core/protocol.js`. Gives `Decoded`.
     pub async fn decode(&self, session: u32, request: JsValue, stop: &StopFlag, progress: Function) -> Answer {
         let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
         told(on!(&hosts, host => host.decode(session, &request, &cancel, &progress).await))

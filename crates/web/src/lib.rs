@@ -1,4 +1,4 @@
-//! The wasm edge: what the page's one Worker (`www/lantern/worker.js`) calls. The only crate that names web-sys.
+//! The wasm edge: what the page's one Worker (`www/lantern/core/worker.js`) calls. The only crate that names web-sys.
 //!
 //! What must stay true: nothing here panics, and an error leaves as `{code, cause, remedy}`; exported methods take `&self`
 //! and hold no borrow across an await, because several of the page's elements are served at once; a model's bytes pass

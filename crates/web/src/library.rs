@@ -18,7 +18,7 @@ const TELL_MS: f64 = 40.0;
 
 #[wasm_bindgen]
 extern "C" {
-    /// `www/lantern/library.js`: of one request, and stopped with it.
+    /// `www/lantern/core/library.js`: of one request, and stopped with it.
     pub type Library;
     #[wasm_bindgen(method, catch)]
     async fn shelf(this: &Library, kind: &str) -> Result<JsValue, JsValue>;
@@ -148,7 +148,7 @@ pub async fn kept(shelf: &JsShelf) -> Result<Vec<Kept>> {
         .collect()
 }
 
-/// Tells the page what becomes of a model's bytes. `how`: see `Progress` in `www/lantern/protocol.js`.
+/// Tells the page what becomes of a model's bytes. `how`: see `Progress` in `www/lantern/core/protocol.js`.
 pub fn told(progress: &Function, done: u64, total: Option<u64>, how: &str) {
     let total = total.unwrap_or(0) as f64;
     let told = js::object(&[

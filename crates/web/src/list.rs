@@ -11,7 +11,7 @@ use crate::js;
 use crate::library::{Kept, Library, kept, open_shelf};
 use crate::site;
 
-/// Gives `ModelList` of `www/lantern/protocol.js`. `base`: the folder of the page's own models.
+/// Gives `ModelList` of `www/lantern/core/protocol.js`. `base`: the folder of the page's own models.
 pub async fn models(library: &Library, base: &str, processor: Processor, limits: Limits) -> Result<JsValue> {
     let shelf = open_shelf(library).await?;
     let mut here = kept(&shelf.shelf).await?;

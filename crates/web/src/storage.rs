@@ -1,4 +1,4 @@
-//! A part of a file as `www/lantern/storage.js` keeps it, and a file that is whole, as the loader reads it.
+//! A part of a file as `www/lantern/core/storage.js` keeps it, and a file that is whole, as the loader reads it.
 
 use std::cell::{Cell, RefCell};
 

@@ -9,7 +9,7 @@ export const EMBEDDED = {
   about: 'Made for this page: 14 million weights that make small talk, know a little, and tell little stories.',
   /** What a visitor fetches for it, the engine included. */
   cost: 'about 16\u00a0MB',
-  /** @type {import('./protocol.js').Known} */
+  /** @type {import('../core/protocol.js').Known} */
   known: { chat: true, instructions: false },
 };
 

@@ -2,13 +2,13 @@
 // An autoencoder at work for one element. Nothing is remembered here: pictures and latents lie in the page, and every attempt
 // sends them anew, so a lost Worker costs the broken run and nothing else.
 
-import { Session } from './session.js';
+import { Session } from '../core/session.js';
 
-/** @import { AutoencoderInfo, Decoded, Encoded } from './protocol.js' */
-/** @import { ReadyHooks } from './session.js' */
+/** @import { AutoencoderInfo, Decoded, Encoded } from '../core/protocol.js' */
+/** @import { ReadyHooks } from '../core/session.js' */
 
 export class AutoencodeSession extends Session {
-  /** @type {import('./protocol.js').Demo} */ static demo = 'autoencode';
+  /** @type {import('../core/protocol.js').Demo} */ static demo = 'autoencode';
 
   /** How often the work went on in a new Worker. */
   recoveries = 0;

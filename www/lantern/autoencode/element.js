@@ -1,26 +1,26 @@
 // @ts-check
 // <lantern-autoencode>: a picture through an autoencoder, and its latents in the visitor's hands. Knows what has to be done
-// next and what is out of date; autoencode-view.js draws it, the Worker computes.
+// next and what is out of date; view.js draws it, the Worker computes.
 //
 // Attributes: model (addresses of safetensors files, with spaces between; without it the visitor brings them),
 //   loading=lazy|eager|click, device=auto|cpu|gpu, tier, side (auto|256|384|512|768|original: the longest side, in pixels),
 //   asset-base.
 // Events: lantern-state {state, previous}, lantern-progress {stage, done, total}, lantern-result (Result below),
 //   lantern-error {code, cause, remedy}.
-// Slots: poster, fallback, error. Parts: see autoencode-view.js. Custom properties: see tokens.css and autoencode.css.
+// Slots: poster, fallback, error. Parts: see view.js. Custom properties: see tokens.css and autoencode.css.
 
-import { announce } from './announcer.js';
-import { AutoencodeSession } from './autoencode-session.js';
-import { AutoencodeView, PLANES, SIDES } from './autoencode-view.js';
-import { LanternElement } from './element.js';
-import { lanternScene } from './lantern-scene.js';
-import { sentence } from './parts.js';
-import { fit, pngOf, readPicture } from './picture.js';
-import { CANCELLED, cancelled, toFailure } from './protocol.js';
+import { announce } from '../core/announcer.js';
+import { AutoencodeSession } from './session.js';
+import { AutoencodeView, PLANES, SIDES } from './view.js';
+import { LanternElement } from '../core/element.js';
+import { lanternScene } from './scene.js';
+import { sentence } from '../core/parts.js';
+import { fit, pngOf, readPicture } from '../core/picture.js';
+import { CANCELLED, cancelled, toFailure } from '../core/protocol.js';
 
-/** @import { DeviceChoice, Encoded, Failure, ModelSource, Progress } from './protocol.js' */
-/** @import { Picture } from './picture.js' */
-/** @import { Recovery } from './session.js' */
+/** @import { DeviceChoice, Encoded, Failure, ModelSource, Progress } from '../core/protocol.js' */
+/** @import { Picture } from '../core/picture.js' */
+/** @import { Recovery } from '../core/session.js' */
 
 /** @typedef {object} Result
  * @property {number} width of the picture that was encoded
@@ -88,7 +88,7 @@ export class LanternAutoencode extends LanternElement {
     return [...this.#gains];
   }
 
-  /** @param {import('./element.js').State} state */
+  /** @param {import('../core/element.js').State} state */
   setState(state) {
     this.#view?.setState(state);
     super.setState(state);
@@ -107,7 +107,7 @@ export class LanternAutoencode extends LanternElement {
       save: () => void this.#save(),
     });
     this.#view = view;
-    this.dress('./autoencode.css', view.frame);
+    this.dress(new URL('./autoencode.css', import.meta.url), view.frame);
     view.setState('idle');
     this.addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && this.#stop) {

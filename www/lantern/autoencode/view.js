@@ -1,16 +1,16 @@
 // @ts-check
-// What <lantern-autoencode> looks like: what goes in, the four planes, what comes back. Draws what autoencode-element.js tells
+// What <lantern-autoencode> looks like: what goes in, the four planes, what comes back. Draws what element.js tells
 // it and decides nothing.
 
-import { h } from './dom.js';
-import * as format from './format.js';
-import { FailurePanel, Notice, Wait, droppable, instrument, showDevice, slider } from './parts.js';
-import { drawPicture } from './picture.js';
+import { h } from '../core/dom.js';
+import * as format from '../core/format.js';
+import { FailurePanel, Notice, Wait, droppable, instrument, showDevice, slider } from '../core/parts.js';
+import { drawPicture } from '../core/picture.js';
 import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 
-/** @import { AutoencoderInfo, Decoded, DeviceInfo, Encoded, Failure } from './protocol.js' */
-/** @import { State } from './element.js' */
-/** @import { Picture } from './picture.js' */
+/** @import { AutoencoderInfo, Decoded, DeviceInfo, Encoded, Failure } from '../core/protocol.js' */
+/** @import { State } from '../core/element.js' */
+/** @import { Picture } from '../core/picture.js' */
 
 /** @typedef {object} Actions
  * @property {(files: File[]) => void} take files of any kind: pictures, and a model's
@@ -24,7 +24,7 @@ import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 export const PLANES = 4;
 export const SIDES = ['auto', '256', '384', '512', '768', 'original'];
 
-/** @type {Record<import('./protocol.js').Stage, string>} */
+/** @type {Record<import('../core/protocol.js').Stage, string>} */
 const WAITS = {
   code: 'Fetching the engine',
   weights: 'Fetching the model',

@@ -83,7 +83,7 @@ export class Engine {
       modelKey: options.sources.map(keyOf).sort().join(' '),
       device: options.device ?? 'auto',
       tier: options.tier ?? '',
-      assetBase: options.assetBase ?? new URL('../wasm/', import.meta.url).href,
+      assetBase: options.assetBase ?? new URL('../../wasm/', import.meta.url).href,
     });
     this.#sessions.add(session);
     clearTimeout(this.#idle);

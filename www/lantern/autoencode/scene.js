@@ -2,7 +2,7 @@
 // A picture of our own to try the demo with: a lantern on a sill at dusk, with what an autoencoder finds easy (sky, glow) and
 // what it finds hard (stars, shingles, grain, a little writing). Every number is fixed: it is the same picture for everyone.
 
-import { contextOf } from './picture.js';
+import { contextOf } from '../core/picture.js';
 
 /** Draws the scene, square. @param {number} side in pixels @returns {HTMLCanvasElement} */
 export function lanternScene(side = 768) {

@@ -1,26 +1,26 @@
 // @ts-check
-// <lantern-chat>: a language model on this page. Knows when to load, what is asked and what is stopped; chat-view.js draws
-// it, chat-session.js keeps the text safe, the Worker computes.
+// <lantern-chat>: a language model on this page. Knows when to load, what is asked and what is stopped; view.js draws
+// it, session.js keeps the text safe, the Worker computes.
 //
 // Attributes: model (a GGUF's address or a name in the catalogue; the embedded one without it), loading=lazy|eager|click, poster, autostart,
 //   device=auto|cpu|gpu, tier, mode=conversation|story, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty,
 //   stop (a text a line), overflow=stop|slide, instructions, asset-base, weights-base.
 // Events: lantern-state {state, previous}, lantern-progress {stage, done, total, how}, lantern-token {text, id, step},
 //   lantern-result (Result below), lantern-error {code, cause, remedy}.
-// Slots: poster, fallback, error. Parts: see chat-view.js. Custom properties: see tokens.css.
+// Slots: poster, fallback, error. Parts: see view.js. Custom properties: see tokens.css.
 
-import { announce } from './announcer.js';
-import { ChatSession } from './chat-session.js';
-import { Drawing } from './chat-drawing.js';
-import { ChatView } from './chat-view.js';
-import { LanternElement } from './element.js';
+import { announce } from '../core/announcer.js';
+import { ChatSession } from './session.js';
+import { Options } from './options.js';
+import { ChatView } from './view.js';
+import { LanternElement } from '../core/element.js';
 import { EMBEDDED, OPENINGS } from './embedded.js';
-import * as format from './format.js';
-import { sentence } from './parts.js';
-import { CANCELLED, cancelled, toFailure } from './protocol.js';
+import * as format from '../core/format.js';
+import { sentence } from '../core/parts.js';
+import { CANCELLED, cancelled, toFailure } from '../core/protocol.js';
 
-/** @import { DeviceChoice, Failure, Finish, ModelInfo, ModelSource, Progress } from './protocol.js' */
-/** @import { Recovery } from './session.js' */
+/** @import { DeviceChoice, Failure, Finish, ModelInfo, ModelSource, Progress } from '../core/protocol.js' */
+/** @import { Recovery } from '../core/session.js' */
 
 /** @typedef {object} Result
  * @property {string} text
@@ -44,7 +44,7 @@ const NAME = /^[a-z0-9][a-z0-9.-]*$/;
 const REOPENING = ['model', 'device', 'tier', 'asset-base', 'weights-base'];
 
 export class LanternChat extends LanternElement {
-  static observedAttributes = [...REOPENING, 'poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes];
+  static observedAttributes = [...REOPENING, 'poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Options.attributes];
 
   /** @type {ChatView | undefined} */ #view;
   /** @type {ChatSession | null} */ #session = null;
@@ -58,7 +58,7 @@ export class LanternChat extends LanternElement {
   /** @type {(() => void) | null} */ #retry = null;
   /** @type {Failure | null} */ #recovered = null;
   /** @type {string | null} words whose answer failed */ #unanswered = null;
-  /** @type {import('./chat-view.js').Numbers} */ #numbers = {};
+  /** @type {import('./view.js').Numbers} */ #numbers = {};
 
   connectedCallback() {
     const view = this.#build();
@@ -87,7 +87,7 @@ export class LanternChat extends LanternElement {
     return this.#session?.model ?? null;
   }
 
-  /** @param {import('./element.js').State} state */
+  /** @param {import('../core/element.js').State} state */
   setState(state) {
     this.#view?.setState(state);
     super.setState(state);
@@ -109,9 +109,9 @@ export class LanternChat extends LanternElement {
       },
     });
     this.#view = view;
-    this.dress('./chat.css', view.frame);
+    this.dress(new URL('./chat.css', import.meta.url), view.frame);
     view.setState('idle');
-    for (const name of ['poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Drawing.attributes]) this.#control(name);
+    for (const name of ['poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Options.attributes]) this.#control(name);
     this.#announceModel();
     this.addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && this.#stop && !view.models.root.open) {
@@ -141,7 +141,7 @@ export class LanternChat extends LanternElement {
     } else if (name === 'mode') view.wish(value === 'story' ? 'story' : 'conversation');
     else if (name === 'seed') view.seed.value = value ?? '';
     else if (name === 'temperature') view.temperature.value = Number(value ?? 0.7);
-    else if (Drawing.attributes.includes(name)) view.drawing.follow(name, value);
+    else if (Options.attributes.includes(name)) view.options.follow(name, value);
     else {
       view.maxTokens.input.max = String(Math.max(512, Number(value)));
       view.maxTokens.value = Number(value ?? 320);
@@ -269,7 +269,7 @@ export class LanternChat extends LanternElement {
   async #answer(view, session, text, asked) {
     const stop = (this.#stop = new AbortController());
     const seed = this.#seed();
-    session.instructions = view.drawing.instructions;
+    session.instructions = view.options.instructions;
     session.story = view.kind === 'story';
     let first = 0;
     let latest = 0;
@@ -284,7 +284,7 @@ export class LanternChat extends LanternElement {
     try {
       const answer = await session.generate(
         text,
-        { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value, ...view.drawing.options },
+        { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value, ...view.options.chosen },
         {
           signal: stop.signal,
           onProgress: (progress) => this.#progress(progress),
@@ -461,7 +461,7 @@ export class LanternChat extends LanternElement {
     this.tell('lantern-error', failure);
   }
 
-  /** @param {import('./chat-view.js').Numbers} numbers */
+  /** @param {import('./view.js').Numbers} numbers */
   #show(numbers) {
     this.#numbers = { ...this.#numbers, ...numbers };
     this.#view?.numbers(this.#numbers, this.model);

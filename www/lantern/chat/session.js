@@ -2,11 +2,11 @@
 // One text in the making, and its journal: token ids and the sampler's place, which is everything that is needed to take the
 // text up again in a new Worker. session.js says when that is.
 
-import { CANCELLED, isFailure } from './protocol.js';
-import { Session } from './session.js';
+import { CANCELLED, isFailure } from '../core/protocol.js';
+import { Session } from '../core/session.js';
 
-/** @import { Finish, FromWorker, GenerateRequest, Generated, ModelInfo, Progress, Prompt, Turn } from './protocol.js' */
-/** @import { ReadyHooks } from './session.js' */
+/** @import { Finish, FromWorker, GenerateRequest, Generated, ModelInfo, Progress, Prompt, Turn } from '../core/protocol.js' */
+/** @import { ReadyHooks } from '../core/session.js' */
 
 /** How tokens are drawn, and until when.
  * @typedef {Omit<GenerateRequest, 'session' | 'prompt' | 'firstStep'>} Sampling */
@@ -23,7 +23,7 @@ import { Session } from './session.js';
  * @property {Generated | null} measured the engine's numbers, of the last Worker; none when stopped */
 
 export class ChatSession extends Session {
-  /** @type {import('./protocol.js').Demo} */ static demo = 'chat';
+  /** @type {import('../core/protocol.js').Demo} */ static demo = 'chat';
 
   /** @type {number[]} */ #ids = [];
   /** Of these, how many are never forgotten. @type {number | undefined} */ #first;

@@ -33,12 +33,12 @@ export class LanternElement extends Base {
 
   /** Where the WebAssembly is. */
   get assetBase() {
-    return this.#folder('asset-base', '../wasm/');
+    return this.#folder('asset-base', '../../wasm/');
   }
 
   /** Where the embedded models are. */
   get weightsBase() {
-    return this.#folder('weights-base', '../models/');
+    return this.#folder('weights-base', '../../models/');
   }
 
   /** @param {string} attribute @param {string} beside this module */
@@ -49,14 +49,15 @@ export class LanternElement extends Base {
   }
 
   /** Fills the shadow tree once. Nothing but the poster shows until the styles are there.
-   * @param {string} stylesheet beside this module @param {HTMLElement} frame holds the poster's slot */
+   * @param {URL} stylesheet the demo's own @param {HTMLElement} frame holds the poster's slot */
   dress(stylesheet, frame) {
     if (this.#dressed) return;
     this.#dressed = true;
     this.#internals = this.attachInternals();
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
-    const links = ['./tokens.css', './parts.css', stylesheet].map((path) => {
-      const link = h('link', { rel: 'stylesheet', href: new URL(path, import.meta.url).href });
+    const shared = ['./tokens.css', './parts.css'].map((path) => new URL(path, import.meta.url));
+    const links = [...shared, stylesheet].map(({ href }) => {
+      const link = h('link', { rel: 'stylesheet', href });
       return /** @type {const} */ ([link, new Promise((resolve) => ['load', 'error'].forEach((e) => link.addEventListener(e, resolve)))]);
     });
     // The first slot of a name takes the content: this one until the frame may be seen, the frame's own after that.

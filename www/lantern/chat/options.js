@@ -2,17 +2,17 @@
 // The finer controls of <lantern-chat>, folded away until they are asked for: which of the next tokens may be drawn, where an
 // answer ends, what is forgotten when the model's memory is full, and what a model that converses is told beforehand.
 
-import { h } from './dom.js';
-import { field, slider } from './parts.js';
+import { h } from '../core/dom.js';
+import { field, slider } from '../core/parts.js';
 
-/** @import { GenerateRequest, Known } from './protocol.js' */
+/** @import { GenerateRequest, Known } from '../core/protocol.js' */
 
 /** Attributes of the element that these controls follow, and what they are without. */
 const DEFAULTS = { 'top-k': 40, 'top-p': 1, 'min-p': 0, 'repeat-penalty': 1 };
 
 const percent = (/** @type {number} */ share) => `${Math.round(100 * share)} %`;
 
-export class Drawing {
+export class Options {
   static attributes = [...Object.keys(DEFAULTS), 'stop', 'overflow', 'instructions'];
 
   #sliders = {
@@ -42,7 +42,7 @@ export class Drawing {
       h('div', { class: 'field' }, h('label', { for: 'overflow', textContent: 'When its memory is full' }), this.#overflow)));
 
   constructor() {
-    for (const name of Drawing.attributes) this.follow(name, null);
+    for (const name of Options.attributes) this.follow(name, null);
   }
 
   /** An attribute of the element changed. @param {string} name @param {string | null} value */
@@ -69,7 +69,7 @@ export class Drawing {
   }
 
   /** @returns {Pick<GenerateRequest, 'topK' | 'topP' | 'minP' | 'repeatPenalty' | 'stop' | 'overflow'>} */
-  get options() {
+  get chosen() {
     return {
       topK: this.#sliders['top-k'].value,
       topP: this.#sliders['top-p'].value,

@@ -1,14 +1,14 @@
 // @ts-check
 // The models one can choose from: what each is good for, what it costs to fetch and to run here, what of it is on this device, and
-// how to be rid of it. Draws what chat-element.js gets from the engine, and decides nothing.
+// how to be rid of it. Draws what element.js gets from the engine, and decides nothing.
 
-import { announce } from './announcer.js';
-import { h, icon, ICONS } from './dom.js';
-import * as format from './format.js';
-import { sentence, warning } from './parts.js';
-import { CANCELLED, toFailure } from './protocol.js';
+import { announce } from '../core/announcer.js';
+import { h, icon, ICONS } from '../core/dom.js';
+import * as format from '../core/format.js';
+import { sentence, warning } from '../core/parts.js';
+import { CANCELLED, toFailure } from '../core/protocol.js';
 
-/** @import { Failure, ListedModel, ModelList } from './protocol.js' */
+/** @import { Failure, ListedModel, ModelList } from '../core/protocol.js' */
 
 /** @typedef {object} ModelActions
  * @property {(signal: AbortSignal) => Promise<ModelList>} list

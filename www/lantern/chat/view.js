@@ -1,16 +1,16 @@
 // @ts-check
-// What <lantern-chat> looks like: builds its frame, and draws what chat-element.js tells it. Decides nothing.
+// What <lantern-chat> looks like: builds its frame, and draws what element.js tells it. Decides nothing.
 
-import { Drawing } from './chat-drawing.js';
-import { ModelsPanel } from './chat-models.js';
-import { h, icon, ICONS } from './dom.js';
+import { Options } from './options.js';
+import { ModelsPanel } from './models.js';
+import { h, icon, ICONS } from '../core/dom.js';
 import { OPENINGS, QUESTIONS } from './embedded.js';
-import * as format from './format.js';
-import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, showMemory, slider } from './parts.js';
+import * as format from '../core/format.js';
+import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, showMemory, slider } from '../core/parts.js';
 
-/** @import { DeviceInfo, Failure, Known, ModelInfo, Progress, Stats } from './protocol.js' */
-/** @import { ModelActions } from './chat-models.js' */
-/** @import { State } from './element.js' */
+/** @import { DeviceInfo, Failure, Known, ModelInfo, Progress, Stats } from '../core/protocol.js' */
+/** @import { ModelActions } from './models.js' */
+/** @import { State } from '../core/element.js' */
 
 /** @typedef {object} Actions
  * @property {(text: string) => void} submit
@@ -38,7 +38,7 @@ const WORDS = {
   unknown: { name: 'Text', again: 'Start anew', send: 'Send', field: 'Your words', begin: 'Write something…' },
 };
 
-/** @type {Record<import('./protocol.js').Stage, string>} */
+/** @type {Record<import('../core/protocol.js').Stage, string>} */
 const WAITS = {
   code: 'Fetching the engine',
   weights: 'Fetching the model',
@@ -48,7 +48,7 @@ const WAITS = {
 };
 
 /** How the model's bytes come, where there is more to say than that they do.
- * @type {Partial<Record<import('./protocol.js').How, string>>} */
+ * @type {Partial<Record<import('../core/protocol.js').How, string>>} */
 const HOWS = {
   resumed: 'Fetching the rest of the model',
   changed: 'The file on the server is a new one; fetching it from the start',
@@ -115,7 +115,7 @@ export class ChatView {
     this.temperature = slider('temperature', 0, 1.5, 0.01, (value) => (value === 0 ? 'none' : value.toFixed(2)));
     this.maxTokens = slider('max-tokens', 1, 512, 1, (value) => `${value} tokens at most`);
     this.seed = h('input', { type: 'text', inputMode: 'numeric', id: 'seed', part: 'seed', placeholder: 'new each time', autocomplete: 'off', pattern: '[0-9]*' });
-    this.drawing = new Drawing();
+    this.options = new Options();
     this.again = h('button', { type: 'button', class: 'button', part: 'reset', on: { click: () => this.#startAnew() } });
     this.controls = h('section', { class: 'controls', part: 'controls', 'aria-label': 'Controls' },
       h('div', { class: 'field' },
@@ -128,7 +128,7 @@ export class ChatView {
       field('Surprise', this.temperature), field('Length', this.maxTokens),
       h('div', { class: 'field' }, h('label', { for: 'seed', textContent: 'Seed' }), this.seed,
         h('p', { class: 'facts', textContent: 'The same seed and words give the same text.' })),
-      this.drawing.root, this.again,
+      this.options.root, this.again,
     );
 
     this.speed = instrument('Speed');
@@ -203,7 +203,7 @@ export class ChatView {
       this.#begunAs = known.chat ? this.#wish : 'story';
       this.#makeRoom();
     }
-    this.drawing.know(known);
+    this.options.know(known);
     this.#words();
   }
 

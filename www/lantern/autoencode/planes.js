@@ -2,7 +2,7 @@
 // Latents as pictures: one canvas for each plane, a colour for each number. Zero is the colour of the page, so what is off
 // disappears; below it is blue, above it amber, both the darker (on paper) or lighter (at night) the further they are.
 
-import { contextOf } from './picture.js';
+import { contextOf } from '../core/picture.js';
 
 const STEPS = 255;
 
