@@ -31,6 +31,7 @@ fn everything(report: &mut Report) {
     report.gate("format", format);
     report.gate("clippy, native", clippy_native);
     report.gate("clippy, wasm32", clippy_wasm);
+    report.gate("types of the page's JavaScript", types);
     report.gate("third-party notices", notices::check);
     match deny {
         Some(deny) => {
@@ -73,6 +74,17 @@ fn clippy_wasm() -> Result<()> {
 
 fn licences(deny: &PathBuf) -> Result<()> {
     run(Command::new(deny).current_dir(root()).args(["--workspace", "check", "licenses", "bans", "sources"]))
+}
+
+/// The page and its Worker see different globals, so each is a program of its own.
+fn types() -> Result<()> {
+    let tests = root().join("tests");
+    for program in ["page", "worker"] {
+        let mut tsc = Command::new("node");
+        tsc.arg("node_modules/typescript/bin/tsc").args(["--pretty", "false", "--project"]);
+        run(tsc.arg(format!("types/{program}.json")).current_dir(&tests))?;
+    }
+    Ok(())
 }
 
 /// The advisory database is a git repository: fetched when it can be, used as it lies in cargo's home otherwise.

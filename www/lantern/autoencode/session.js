@@ -4,7 +4,7 @@
 
 import { Session } from '../core/session.js';
 
-/** @import { AutoencoderInfo, Decoded, Encoded } from '../core/protocol.js' */
+/** @import { AutoencoderInfo, Decoded, Encoded, Replies, ToWorker, Unsent } from '../core/protocol.js' */
 /** @import { ReadyHooks } from '../core/session.js' */
 
 export class AutoencodeSession extends Session {
@@ -36,7 +36,8 @@ export class AutoencodeSession extends Session {
     });
   }
 
-  /** @param {ReadyHooks} hooks @param {(session: number) => {message: any, transfer: Transferable[]}} request */
+  /** @template {Unsent<ToWorker & {type: 'encode' | 'decode'}>} M @param {ReadyHooks} hooks
+   * @param {(session: number) => {message: M, transfer: Transferable[]}} request @returns {Promise<Replies[M['type']]>} */
   #run(hooks, request) {
     return this.lasting(hooks, ({ session }) => {
       const { message, transfer } = request(session);

@@ -37,7 +37,7 @@ export class ModelsPanel {
   constructor(actions) {
     this.#actions = actions;
     const close = h('button', { type: 'button', class: 'quiet', part: 'models-close', textContent: 'Close', on: { click: () => this.root.close() } });
-    const fetching = h('form', { class: 'address', on: { submit: (/** @type {Event} */ event) => this.#submit(event) } },
+    const fetching = h('form', { class: 'address', on: { submit: (/** @type {SubmitEvent} */ event) => this.#submit(event) } },
       h('label', { for: 'address', textContent: 'From another address' }),
       h('div', { class: 'row' }, this.#address, h('button', { type: 'submit', class: 'button', textContent: 'Fetch' })),
       this.#note);
@@ -109,7 +109,7 @@ export class ModelsPanel {
         used ? h('p', { class: 'used', textContent: this.ready ? 'In use' : 'On its way' }) : this.#choice(model, name),
         model.stored > 0 && (this.ready || !used) && h('button', {
           type: 'button', class: 'quiet', textContent: 'Remove', 'aria-label': `Remove ${model.name} from this device`,
-          on: { click: (/** @type {Event} */ event) => void this.#remove(model, /** @type {HTMLButtonElement} */ (event.currentTarget)) },
+          on: { click: (event) => void this.#remove(model, /** @type {HTMLButtonElement} */ (event.currentTarget)) },
         })));
   }
 

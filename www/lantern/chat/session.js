@@ -93,14 +93,12 @@ export class ChatSession extends Session {
             hooks.onProgress?.(message.progress);
           }
         };
-        answer.measured = /** @type {Generated} */ (
-          await this.engine.request(
-            {
-              ...sampling, type: 'generate', session, prompt,
-              maxTokens: sampling.maxTokens - answer.tokens.length, firstStep: answer.tokens.length,
-            },
-            { signal: hooks.signal, onMessage, onSettled: (settled) => (this.quiet = settled) },
-          )
+        answer.measured = await this.engine.request(
+          {
+            ...sampling, type: 'generate', session, prompt,
+            maxTokens: sampling.maxTokens - answer.tokens.length, firstStep: answer.tokens.length,
+          },
+          { signal: hooks.signal, onMessage, onSettled: (settled) => (this.quiet = settled) },
         );
         answer.finish = answer.measured.finish;
         this.forgotten = answer.measured.dropped;

@@ -96,11 +96,11 @@ export class ChatView {
 
     this.input = h('textarea', {
       part: 'input', rows: 1, autocomplete: 'off', 'aria-describedby': 'keys',
-      on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event), input: () => this.#buttons() },
+      on: { keydown: (event) => this.#key(event), input: () => this.#buttons() },
     });
     this.send = h('button', { type: 'submit', class: 'button primary', part: 'send' });
     this.halt = h('button', { type: 'button', class: 'button', part: 'stop', hidden: true, on: { click: actions.stop } }, icon(ICONS.stop), 'Stop');
-    this.composer = h('form', { class: 'composer', part: 'composer', on: { submit: (/** @type {Event} */ event) => this.#submit(event) } },
+    this.composer = h('form', { class: 'composer', part: 'composer', on: { submit: (/** @type {SubmitEvent} */ event) => this.#submit(event) } },
       this.input, this.send, this.halt);
     this.choices = { conversation: choice('Ask', 'conversation'), story: choice('Begin a story', 'story') };
     this.kinds = h('fieldset', { class: 'kinds', part: 'kinds', on: { change: () => this.#chose() } },

@@ -2,22 +2,29 @@
 // Elements from plain calls: no HTML strings anywhere, so nothing a model writes can become markup and a page's
 // Trusted Types policy has nothing to refuse.
 
+const ATTRIBUTES = ['role', 'part', 'slot', 'for', 'class', 'list'];
+
 /** @typedef {Node | string | null | undefined | false} Child */
 
-/** `on` holds listeners; names with a dash and `role`, `part`, `slot`, `for`, `class` are attributes, the rest properties.
+/** Set as attributes: these, and names with a dash.
+ * @typedef {{role?: string, part?: string, slot?: string, for?: string, class?: string, list?: string, [name: `${string}-${string}`]: string}} Attributes */
+
+/** @typedef {{[T in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[T]) => void}} Listeners */
+
+/** `on` holds listeners; what is no attribute is a property.
  * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag @param {Record<string, any>} [props] @param {...Child} children
+ * @typedef {Omit<Partial<HTMLElementTagNameMap[K]>, keyof Attributes> & Attributes & {on?: Listeners}} Props */
+
+/** @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag @param {Props<K>} [props] @param {...Child} children
  * @returns {HTMLElementTagNameMap[K]} */
-export function h(tag, props = {}, ...children) {
+export function h(tag, props, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name === 'on') {
-      for (const [type, listener] of Object.entries(value)) element.addEventListener(type, listener);
-    } else if (name.includes('-') || ['role', 'part', 'slot', 'for', 'class'].includes(name)) {
-      element.setAttribute(name, value);
-    } else {
-      /** @type {any} */ (element)[name] = value;
-    }
+  const { on = {}, ...rest } = /** @type {{on?: Listeners}} */ (props ?? {});
+  for (const [type, listener] of Object.entries(on)) element.addEventListener(type, /** @type {EventListener} */ (listener));
+  for (const [name, value] of Object.entries(rest)) {
+    if (name.includes('-') || ATTRIBUTES.includes(name)) element.setAttribute(name, String(value));
+    else Object.assign(element, { [name]: value });
   }
   element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return element;

@@ -11,7 +11,7 @@ const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class 
 
 /** Whether the visitor saves data, or is on a phone's line. Few browsers tell. */
 function metered() {
-  const { connection } = /** @type {any} */ (navigator);
+  const { connection } = /** @type {{connection?: {saveData?: boolean, type?: string}}} */ (navigator);
   return connection?.saveData === true || connection?.type === 'cellular';
 }
 

@@ -4,7 +4,7 @@
 
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
 
-/** @import { DeviceChoice, Failure, FromWorker, ModelList, ModelSource, Stats, ToWorker } from './protocol.js' */
+/** @import { DeviceChoice, Failure, FromWorker, ModelList, ModelSource, Replies, Stats, Unsent } from './protocol.js' */
 /** @import { ReadyHooks, Session, SessionSpec } from './session.js' */
 
 /** @typedef {object} OpenOptions
@@ -14,18 +14,18 @@ import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
  * @property {string} [assetBase] folder that holds lantern_web.js, ending in a slash */
 
 /** @typedef {object} Pending
- * @property {(value: any) => void} resolve
+ * @property {(value: unknown) => void} resolve
  * @property {(failure: Failure) => void} reject
  * @property {(message: FromWorker) => void} [onMessage]
- * @property {((value: any) => void) | undefined} onLate what to do with a reply nobody waits for any more
+ * @property {((value: unknown) => void) | undefined} onLate what to do with a reply nobody waits for any more
  * @property {boolean} muted
  * @property {() => void} settle */
 
-/** @typedef {object} RequestOptions
+/** @template {Unsent} M @typedef {object} RequestOptions
  * @property {AbortSignal} [signal]
  * @property {Transferable[]} [transfer] what goes over without a copy
  * @property {(message: FromWorker) => void} [onMessage]
- * @property {(value: any) => void} [onLate]
+ * @property {(value: Replies[M['type']]) => void} [onLate]
  * @property {(settled: Promise<void>) => void} [onSettled] */
 
 // Long enough to move an element or flip between two pages of a site's router, short enough to hand the memory back.
@@ -141,8 +141,8 @@ export class Engine {
 
   /** Sends a request and waits for its reply. With a signal, an abort rejects at once and mutes the request: nothing of it
    * reaches the page any more, while the Worker hears of it at its next pause.
-   * @template {Omit<ToWorker, 'id'>} M
-   * @param {M} message @param {RequestOptions} [options] @returns {Promise<any>} */
+   * @template {Unsent} M
+   * @param {M} message @param {RequestOptions<M>} [options] @returns {Promise<Replies[M['type']]>} */
   request(message, options = {}) {
     const { signal, transfer = [], onMessage, onLate, onSettled } = options;
     if (signal?.aborted) return Promise.reject(cancelled());
@@ -164,7 +164,11 @@ export class Engine {
         signal?.removeEventListener('abort', abort);
         settle();
       };
-      this.#pending.set(id, { resolve, reject, onMessage, onLate, muted: false, settle: finished });
+      // The id says which request a reply belongs to, and so of what type it is.
+      const as = (/** @type {unknown} */ value) => /** @type {Replies[M['type']]} */ (value);
+      this.#pending.set(id, {
+        resolve: (value) => resolve(as(value)), reject, onMessage, onLate: onLate && ((value) => onLate(as(value))), muted: false, settle: finished,
+      });
       worker.postMessage({ ...message, id }, transfer);
     });
   }

@@ -31,7 +31,7 @@ export class Library {
 
   /** GB of memory, as far as the browser says: rounded, and 8 at most in most. */
   memory() {
-    return /** @type {any} */ (navigator).deviceMemory ?? 0;
+    return /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory ?? 0;
   }
 
   now() {

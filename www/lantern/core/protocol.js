@@ -136,12 +136,19 @@
  *   | {type: 'cancel', target: number}
  * ) & {id: number}} ToWorker */
 
+/** A request before it has its number.
+ * @template {ToWorker} [T=ToWorker] @typedef {T extends ToWorker ? Omit<T, 'id'> : never} Unsent */
+
+/** What `done` brings, for each request.
+ * @typedef {{open: Opened, generate: Generated, encode: Encoded, decode: Decoded, close: void, models: ModelList, remove: void,
+ * stats: Stats, cancel: never}} Replies */
+
 /** @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
  *   | {type: 'known', id: number, known: Known}
  *   | {type: 'prompt', id: number, ids: number[], first: number}
  *   | {type: 'token', id: number, token: number, text: string}
- *   | {type: 'done', id: number, value: any}
+ *   | {type: 'done', id: number, value: unknown}
  *   | {type: 'error', id: number, failure: Failure}
  *   | {type: 'fatal', failure: Failure}
  * )} FromWorker */

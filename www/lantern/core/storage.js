@@ -101,6 +101,9 @@ class FileShelf {
   }
 }
 
+/** What some browsers know beyond the standard's one writer.
+ * @typedef {{createSyncAccessHandle(options: {mode: 'read-only'}): Promise<FileSystemSyncAccessHandle>}} SharedReading */
+
 class FilePart {
   #data;
   #journal;
@@ -115,7 +118,7 @@ class FilePart {
    * @param {FileSystemFileHandle} file */
   static async toRead(file) {
     try {
-      return new FilePart(await /** @type {any} */ (file).createSyncAccessHandle({ mode: 'read-only' }), null);
+      return new FilePart(await /** @type {SharedReading} */ (file).createSyncAccessHandle({ mode: 'read-only' }), null);
     } catch {
       return file.getFile();
     }
@@ -125,7 +128,7 @@ class FilePart {
     return this.#data.getSize();
   }
 
-  /** @param {number} at @param {Uint8Array} bytes */
+  /** @param {number} at @param {Uint8Array<ArrayBuffer>} bytes */
   async write(at, bytes) {
     const written = this.#data.write(bytes, { at });
     this.#data.flush();
@@ -146,7 +149,7 @@ class FilePart {
     journal.flush();
   }
 
-  /** Straight into WebAssembly's memory. @param {number} at @param {Uint8Array} into @returns {number} bytes read */
+  /** Straight into WebAssembly's memory. @param {number} at @param {Uint8Array<ArrayBuffer>} into @returns {number} bytes read */
   readInto(at, into) {
     return this.#data.read(into, { at });
   }
@@ -236,7 +239,7 @@ class CachePart {
     return last ? last.at + last.bytes : 0;
   }
 
-  /** @param {number} at @param {Uint8Array} bytes */
+  /** @param {number} at @param {Uint8Array<ArrayBuffer>} bytes */
   async write(at, bytes) {
     const piece = new Response(bytes, { headers: { 'content-length': String(bytes.length) } });
     this.pieces.push({ at, bytes: bytes.length });
@@ -297,7 +300,7 @@ class MemoryPart {
     return this.#blob.size;
   }
 
-  /** @param {number} at @param {Uint8Array} bytes */
+  /** @param {number} at @param {Uint8Array<ArrayBuffer>} bytes */
   async write(at, bytes) {
     this.#blob = new Blob([this.#blob.slice(0, at), bytes]);
   }
