@@ -127,14 +127,14 @@ export function hostPage(markup) {
 export async function state(page, ...states) {
   await page.waitForFunction(
     (wanted) => {
-      const demo = document.querySelector('lantern-chat, lantern-autoencode');
+      const demo = [...document.querySelectorAll('*')].find(({ localName }) => localName.startsWith('lantern-'));
       return demo && (wanted.includes(demo.state) || demo.state === 'failed');
     },
     states,
     { polling: 50 },
   );
   const reached = await page.evaluate(() => {
-    const demo = document.querySelector('lantern-chat, lantern-autoencode');
+    const demo = [...document.querySelectorAll('*')].find(({ localName }) => localName.startsWith('lantern-'));
     return { state: demo.state, failure: demo.shadowRoot.querySelector('[part=error]')?.innerText };
   });
   if (!states.includes(reached.state)) assert.fail(`the element is ${reached.state}: ${reached.failure}`);

@@ -10,17 +10,16 @@
 // Slots: poster, fallback, error. Parts: see view.js. Custom properties: see tokens.css and autoencode.css.
 
 import { announce } from '../core/announcer.js';
+import { DemoElement } from '../core/demo-element.js';
+import { fit, pngOf, readPicture } from '../core/picture.js';
+import { cancelled, toFailure } from '../core/protocol.js';
+import { lanternScene } from './scene.js';
 import { AutoencodeSession } from './session.js';
 import { AutoencodeView, PLANES, SIDES } from './view.js';
-import { LanternElement } from '../core/element.js';
-import { lanternScene } from './scene.js';
-import { sentence } from '../core/parts.js';
-import { fit, pngOf, readPicture } from '../core/picture.js';
-import { CANCELLED, cancelled, toFailure } from '../core/protocol.js';
 
-/** @import { DeviceChoice, Encoded, Failure, ModelSource, Progress } from '../core/protocol.js' */
+/** @import { Retry } from '../core/demo-element.js' */
 /** @import { Picture } from '../core/picture.js' */
-/** @import { Recovery } from '../core/session.js' */
+/** @import { Encoded, Failure, ModelSource, Progress } from '../core/protocol.js' */
 
 /** @typedef {object} Result
  * @property {number} width of the picture that was encoded
@@ -35,20 +34,17 @@ import { CANCELLED, cancelled, toFailure } from '../core/protocol.js';
  * @property {string} tier
  * @property {number} recoveries */
 
-const SLOW_MS = 500;
 // Where the system knows no type for a file, its name has to do.
 const PICTURES = /\.(png|jpe?g|webp|gif|avif|heic|heif|bmp|tiff?|svg)$/i;
-const REOPENING = ['model', 'device', 'tier', 'asset-base'];
 // A fast GPU is through with 512 pixels in a blink; a processor, or one that plays a GPU, would take half a minute.
 const SIDE_FAST = 512;
 const SIDE_SLOW = 256;
 
-export class LanternAutoencode extends LanternElement {
-  static observedAttributes = [...REOPENING, 'side'];
+/** @extends {DemoElement<AutoencodeSession, AutoencodeView>} */
+export class LanternAutoencode extends DemoElement {
+  static observedAttributes = [...DemoElement.reopening, 'side'];
 
-  /** @type {AutoencodeView | undefined} */ #view;
   /** @type {File[]} */ #files = [];
-  /** @type {AutoencodeSession | null} */ #session = null;
   /** @type {Picture | null} */ #picture = null;
   #own = true;
   #gains = Array(PLANES).fill(1);
@@ -56,31 +52,35 @@ export class LanternAutoencode extends LanternElement {
    * @type {{encoded: Encoded, encodeMs: number, picture: {width: number, height: number}} | null} */
   #there = null;
   /** @type {{psnrDb: number, decodeMs: number} | null} */ #back = null;
-  /** @type {AbortController | null} */ #stop = null;
-  /** @type {Promise<unknown>} */ #turn = Promise.resolve();
-  #since = 0;
-  /** @type {Progress} */ #latest = { stage: 'code', done: 0, total: 0 };
+  /** Milliseconds a pixel, there and back. @type {number | null} */ #measured = null;
   #paste = (/** @type {ClipboardEvent} */ event) => this.#pasted(event);
-  #scheme = () => this.#view?.recolour(this.#gains);
+  #scheme = () => this.view.recolour(this.#gains);
+
+  constructor() {
+    super(AutoencodeSession, new URL('./autoencode.css', import.meta.url));
+  }
 
   connectedCallback() {
-    const view = this.#build();
+    const { view } = this;
     if (!this.canRun) return;
     document.addEventListener('paste', this.#paste);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', this.#scheme);
-    if (!this.#picture) this.#take({ bitmap: lanternScene(), name: 'lantern', notes: [] }, view, true);
+    if (!this.#picture) this.#take({ bitmap: lanternScene(), name: 'lantern', notes: [] }, true);
     view.offer(this.hasAttribute('model'));
-    if (this.#sources().length > 0) this.startWhenWanted(() => void this.start().catch(() => {}));
+    if (this.sources().length > 0) this.startWhenWanted(() => void this.start().catch(() => {}));
   }
 
-  /** Whether this browser has what the engine needs at all; WebGPU is not needed. */
+  get needs() {
+    return 'WebAssembly, Workers and canvases';
+  }
+
   get canRun() {
-    return typeof WebAssembly === 'object' && typeof Worker === 'function' && typeof createImageBitmap === 'function';
+    return super.canRun && typeof createImageBitmap === 'function';
   }
 
   /** What the engine said of the files, once they are loaded. */
   get model() {
-    return this.#session?.model ?? null;
+    return this.session?.model ?? null;
   }
 
   /** What each plane is multiplied by. */
@@ -88,16 +88,9 @@ export class LanternAutoencode extends LanternElement {
     return [...this.#gains];
   }
 
-  /** @param {import('../core/element.js').State} state */
-  setState(state) {
-    this.#view?.setState(state);
-    super.setState(state);
-  }
-
-  #build() {
-    if (this.#view) return this.#view;
+  draw() {
     const quietly = (/** @type {Promise<unknown>} */ promise) => void promise.catch(() => {});
-    const view = new AutoencodeView({
+    return new AutoencodeView({
       take: (files) => quietly(this.#given(files)),
       scene: () => quietly(this.showLantern()),
       side: (side) => this.setAttribute('side', side),
@@ -106,56 +99,32 @@ export class LanternAutoencode extends LanternElement {
       stop: () => void this.stop(),
       save: () => void this.#save(),
     });
-    this.#view = view;
-    this.dress(new URL('./autoencode.css', import.meta.url), view.frame);
-    view.setState('idle');
-    this.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.#stop) {
-        event.preventDefault();
-        void this.stop();
-      }
-    });
-    if (!this.canRun) view.impossible('This demo needs WebAssembly, Workers and canvases, and this browser does not offer them to this page. Update it, or allow scripts here.');
-    return view;
   }
 
-  /** @param {string} name @param {string | null} before @param {string | null} value */
-  attributeChangedCallback(name, before, value) {
-    const view = this.#view;
-    if (before === value || !view) return;
-    if (REOPENING.includes(name)) {
-      view.offer(this.hasAttribute('model'));
-      this.#leave();
-      if (this.#sources().length === 0) return this.setState('idle');
-    } else {
-      this.#fresh(view);
-    }
-    if (this.state !== 'idle' || this.#session) void this.start().catch(() => {});
+  reopen() {
+    const begun = this.state !== 'idle' || this.session !== null;
+    this.view.offer(this.hasAttribute('model'));
+    void this.leave();
+    if (begun && this.sources().length > 0) void this.start().catch(() => {});
+  }
+
+  /** The side. */
+  follow() {
+    this.#fresh();
+    if (this.state !== 'idle' || this.session) void this.start().catch(() => {});
   }
 
   /** Loads the model and takes the picture through it, as far as the files go. Called while it does so, begins anew.
    * @returns {Promise<Result | null>} null when a model, or its encoder, is missing */
   start() {
-    this.#stop?.abort();
-    const stop = (this.#stop = new AbortController());
-    // Work that newer work takes the place of rejects at once, without waiting its turn.
-    const turn = this.#turn.then(() => this.#run(this.#build(), stop));
-    this.#turn = turn.catch(() => {});
-    return turn;
-  }
-
-  /** Stops what runs; what is on the page stays. Resolves when the element is at rest.
-   * @returns {Promise<void>} */
-  async stop() {
-    this.#stop?.abort();
-    await this.#turn;
+    return this.perform((signal) => this.#run(signal));
   }
 
   /** The planes as they were encoded.
    * @returns {Promise<Result | null>} */
   reset() {
     this.#gains.fill(1);
-    this.#gains.forEach((gain, at) => this.#view?.gain(at, gain));
+    this.#gains.forEach((gain, at) => this.view.gain(at, gain));
     return this.start();
   }
 
@@ -164,36 +133,35 @@ export class LanternAutoencode extends LanternElement {
   async open(files) {
     const { model } = this;
     const half = model !== null && !(model.encoder && model.decoder) && files.length === 1 ? this.#files : [];
-    this.#leave();
+    void this.leave();
     this.#files = [...half, ...files];
     try {
       return await this.start();
     } catch (thrown) {
       // A wrong second file does not cost the first.
-      if (!this.#session && half.length > 0) this.#files = half;
+      if (!this.session && half.length > 0) this.#files = half;
       throw thrown;
     }
   }
 
   /** Takes a picture. @param {Blob} file @returns {Promise<Result | null>} */
   async show(file) {
-    const view = this.#build();
     let picture;
     try {
       picture = await readPicture(file);
     } catch (thrown) {
       await this.stop();
-      this.#failed(toFailure(thrown), { label: 'Choose another picture…', act: () => view.pictures.click() });
+      this.fail(toFailure(thrown), { label: 'Choose another picture…', act: () => this.view.pictures.click() });
       throw thrown;
     }
-    this.#take(picture, view, false);
+    this.#take(picture, false);
     if (picture.notes.length > 0) announce(picture.notes.join(' '));
     return this.start();
   }
 
   /** The picture this page draws itself. @returns {Promise<Result | null>} */
   showLantern() {
-    this.#take({ bitmap: lanternScene(), name: 'lantern', notes: [] }, this.#build(), true);
+    this.#take({ bitmap: lanternScene(), name: 'lantern', notes: [] }, true);
     return this.start();
   }
 
@@ -204,8 +172,8 @@ export class LanternAutoencode extends LanternElement {
       return Promise.reject({ code: 'autoencode.plane', cause: `there is no plane ${plane}, or ${gain} is no number`, remedy: `Scale planes 0 to ${PLANES - 1} by −2 to 2` });
     }
     this.#gains[plane] = Math.min(2, Math.max(-2, gain));
-    this.#view?.gain(plane, this.#gains[plane]);
-    if (!this.#session && this.#sources().length === 0) return Promise.resolve(null);
+    this.view.gain(plane, this.#gains[plane]);
+    if (!this.session && this.sources().length === 0) return Promise.resolve(null);
     return this.start();
   }
 
@@ -235,19 +203,19 @@ export class LanternAutoencode extends LanternElement {
     void this.show(picture).catch(() => {});
   }
 
-  /** @param {Picture} picture @param {AutoencodeView} view @param {boolean} own */
-  #take(picture, view, own) {
+  /** @param {Picture} picture @param {boolean} own */
+  #take(picture, own) {
     if (this.#picture?.bitmap instanceof ImageBitmap) this.#picture.bitmap.close();
     this.#picture = picture;
     this.#own = own;
-    this.#fresh(view);
-    if (this.state === 'failed') this.setState(this.#session ? 'ready' : 'idle');
+    this.#fresh();
+    if (this.state === 'failed') this.setState(this.session ? 'ready' : 'idle');
   }
 
-  /** The picture at the size it is to be encoded in: what was made of another is out of date.
-   * @param {AutoencodeView} view */
-  #fresh(view) {
+  /** The picture at the size it is to be encoded in: what was made of another is out of date. */
+  #fresh() {
     if (!this.#picture) return;
+    const { view } = this;
     const size = fit(this.#picture.bitmap, this.#pixels(this.#side()));
     view.picture(this.#picture, size, this.#own);
     this.#there = null;
@@ -268,7 +236,7 @@ export class LanternAutoencode extends LanternElement {
   }
 
   #auto() {
-    const info = this.#session?.device;
+    const info = this.session?.device;
     if (!info) return null;
     return info.device === 'gpu' && info.tier !== 'software' ? SIDE_FAST : SIDE_SLOW;
   }
@@ -277,88 +245,44 @@ export class LanternAutoencode extends LanternElement {
   #sizes() {
     const { bitmap } = this.#picture ?? {};
     const measured = this.#measured;
-    this.#view?.sizes(this.#side(), this.#auto(), (side) => {
+    this.view.sizes(this.#side(), this.#auto(), (side) => {
       if (!measured || !bitmap) return null;
       const { width, height } = fit(bitmap, this.#pixels(side));
       return width * height * measured;
     });
   }
 
-  /** Milliseconds a pixel, there and back. @type {number | null} */ #measured = null;
-
   /** @returns {ModelSource[]} */
-  #sources() {
-    if (this.#files.length > 0) return this.#files.map((file) => ({ file }));
-    const given = this.getAttribute('model')?.split(/\s+/).filter(Boolean) ?? [];
-    return given.map((address) => ({ url: new URL(address, document.baseURI).href, own: true }));
+  sources() {
+    return this.#files.length > 0 ? this.#files.map((file) => ({ file })) : super.sources();
   }
 
-  /** @param {AutoencodeView} view @param {AbortController} stop @returns {Promise<Result | null>} */
-  async #run(view, stop) {
-    const { signal } = stop;
-    try {
-      if (signal.aborted) throw cancelled();
-      view.resume(null);
-      view.say('');
-      const session = await this.#opened(view, signal);
-      if (!session?.model?.encoder) {
-        this.setState(session ? 'ready' : 'idle');
-        if (session) announce('The decoder is here. The encoder is still missing');
-        return null;
-      }
-      return await this.#through(view, session, signal);
-    } catch (thrown) {
-      const failure = toFailure(thrown);
-      // One that was overtaken leaves the page to its successor.
-      if (this.#stop === stop) this.#failed(failure, this.#retryOf(failure));
-      throw failure;
-    } finally {
-      if (this.#stop === stop) this.#stop = null;
-    }
+  /** @param {AbortSignal} signal @returns {Promise<Result | null>} */
+  async #run(signal) {
+    if (signal.aborted) throw cancelled();
+    this.view.resume(null);
+    this.view.say('');
+    const session = this.session || this.sources().length > 0 ? await this.load(signal) : null;
+    if (session?.model?.encoder) return this.#through(session, signal);
+    this.setState(session ? 'ready' : 'idle');
+    if (session) announce('The decoder is here. The encoder is still missing');
+    return null;
   }
 
-  /** @param {AutoencodeView} view @param {AbortSignal} signal */
-  async #opened(view, signal) {
-    if (this.#session) return this.#session;
-    const sources = this.#sources();
-    if (sources.length === 0) return null;
-    this.setState('loading');
-    const session = await this.engine.open(
-      AutoencodeSession,
-      {
-        sources,
-        device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
-        tier: this.getAttribute('tier') ?? '',
-        assetBase: this.assetBase,
-      },
-      { signal, onProgress: (progress) => this.#progress(progress) },
-    );
-    if (signal.aborted) {
-      void session.close();
-      throw cancelled();
-    }
-    this.#session = session;
-    session.onrecovery = (recovery) => this.#recovery(recovery);
-    view.model(session.model, this.#files.map(({ name }) => name));
-    view.device(session.device, session.kept);
+  /** @param {AutoencodeSession} session */
+  opened({ model }) {
+    this.view.model(model, this.#files.map(({ name }) => name));
     this.#measured = null;
-    this.#fresh(view);
-    return session;
+    this.#fresh();
   }
 
-  /** @param {AutoencodeView} view @param {AutoencodeSession} session @param {AbortSignal} signal @returns {Promise<Result>} */
-  async #through(view, session, signal) {
+  /** @param {AutoencodeSession} session @param {AbortSignal} signal @returns {Promise<Result>} */
+  async #through(session, signal) {
+    const { view } = this;
     const lost = session.recoveries;
-    this.setState('running');
-    this.#since = performance.now();
-    this.#latest = { stage: 'run', done: 0, total: 0 };
-    const slow = setTimeout(() => {
-      this.#wait();
-      announce(this.#there ? 'Decoding' : 'Encoding');
-    }, SLOW_MS);
-    const hooks = { signal, onProgress: (/** @type {Progress} */ progress) => this.#progress(progress) };
+    const hooks = { signal, onProgress: (/** @type {Progress} */ progress) => this.progress(progress) };
     const pixels = () => view.pixels();
-    try {
+    const there = await this.running(async () => {
       if (!this.#there) {
         const { width, height } = view.original.canvas;
         const encoded = await session.encode(pixels, hooks);
@@ -368,19 +292,16 @@ export class LanternAutoencode extends LanternElement {
         view.result(this.#there, null);
       }
       if (session.model?.decoder) {
-        const { encoded } = this.#there;
-        const decoded = await session.decode(encoded, this.#gains, pixels, hooks);
+        const decoded = await session.decode(this.#there.encoded, this.#gains, pixels, hooks);
         this.#back = { psnrDb: decoded.psnrDb, decodeMs: decoded.ms };
         view.back(decoded);
         view.result(this.#there, this.#back);
       }
-    } finally {
-      clearTimeout(slow);
-    }
-    const { encoded, picture, encodeMs } = this.#there;
+      return this.#there;
+    });
+    const { encoded, picture, encodeMs } = there;
     if (this.#back) this.#measured = (encodeMs + this.#back.decodeMs) / (picture.width * picture.height);
     this.#sizes();
-    view.device(session.device, session.kept);
     this.setState('ready');
     /** @type {Result} */
     const result = {
@@ -393,58 +314,30 @@ export class LanternAutoencode extends LanternElement {
     return result;
   }
 
-  /** @param {Progress} progress */
-  #progress(progress) {
-    this.#latest = progress;
-    if (this.state !== 'running' || performance.now() - this.#since >= SLOW_MS) this.#wait();
-    this.tell('lantern-progress', progress);
+  get doing() {
+    return this.#there ? 'Decoding' : 'Encoding';
   }
 
-  /** What is over sooner leaves the page as it is. */
-  #wait() {
-    const { stage } = this.#latest;
-    if (this.#stop) this.#view?.wait.show(this.#latest, stage === 'run' ? (this.#there ? 'Decoding' : 'Encoding') : undefined);
+  get recovering() {
+    return { again: 'The picture and its planes are safe; taking them up again…', on: 'the work went on' };
   }
 
-  /** @param {Recovery} recovery */
-  #recovery({ phase, failure, device }) {
-    const what = failure.code === 'gpu.lost' ? 'The graphics driver restarted' : 'The engine restarted';
-    if (phase === 'lost') {
-      this.setState('recovering');
-      this.#view?.say(`${what}. The picture and its planes are safe; taking them up again…`);
-      announce(what);
-      return;
-    }
-    this.setState('running');
-    this.#view?.device(device);
-    this.#view?.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and the work went on.`);
-  }
-
-  /** Gives the session back, with its GPU memory. What starts meanwhile waits for it. */
-  #leave() {
-    const session = this.#session;
-    const view = this.#view;
-    this.#session = null;
+  left() {
     this.#there = null;
     this.#back = null;
-    this.#stop?.abort();
-    this.#turn = this.#turn.then(() => session?.close());
-    view?.model(null);
-    view?.device(null);
-    view?.planesOf(null, this.#gains);
-    view?.result(null, null);
+    this.view.model(null);
+    this.view.planesOf(null, this.#gains);
+    this.view.result(null, null);
   }
 
   ended() {
     document.removeEventListener('paste', this.#paste);
     matchMedia('(prefers-color-scheme: dark)').removeEventListener('change', this.#scheme);
-    this.#leave();
-    this.setState('idle');
+    super.ended();
   }
 
   async #save() {
-    const { canvas } = /** @type {AutoencodeView} */ (this.#view).decoded;
-    const blob = await pngOf(canvas);
+    const blob = await pngOf(this.view.decoded.canvas);
     if (!blob) return;
     const link = document.createElement('a');
     link.href = URL.createObjectURL(blob);
@@ -453,41 +346,27 @@ export class LanternAutoencode extends LanternElement {
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }
 
-  /** What a button under the failure could do about it. @param {Failure} failure */
-  #retryOf(failure) {
-    const again = { label: 'Try again', act: () => void this.start().catch(() => {}) };
-    if (!this.#session) {
+  /** @param {Failure} failure @returns {Retry | null} */
+  retry(failure) {
+    if (!this.session) {
       const ours = /^(safetensors|autoencoder|source|taesd|cpu\.ceiling)/.test(failure.code);
-      return ours ? { label: 'Choose other model files…', act: () => this.#view?.models.click() } : again;
+      return ours ? { label: 'Choose other model files…', act: () => this.view.models.click() } : super.retry(failure);
     }
-    const { width = 0, height = 0 } = this.#view?.original.canvas ?? {};
+    const { width, height } = this.view.original.canvas;
     const smaller = SIDES.map(Number).filter((side) => side < Math.max(width, height)).pop();
     if (failure.code === 'autoencoder.too_large' && smaller) {
       return { label: `Scale it down to ${smaller} pixels`, act: () => this.setAttribute('side', String(smaller)) };
     }
-    return again;
+    return super.retry(failure);
   }
 
-  /** @param {Failure} failure @param {{label: string, act: () => void}} retry */
-  #failed(failure, retry) {
-    const view = this.#view;
-    if (failure.code === CANCELLED) {
-      if (this.#session?.model?.encoder) view?.resume(this.#there ? 'Decode' : 'Encode');
-      view?.say('Stopped.');
-      return this.setState(this.#session ? 'ready' : 'idle');
-    }
-    this.setState('failed');
-    const { canvas } = /** @type {AutoencodeView} */ (view).original;
-    const details = [
-      `${failure.code}: ${failure.cause}; ${failure.remedy}`,
-      `model ${this.#files.map(({ name, size }) => `${name} (${size} bytes)`).join(', ') || this.getAttribute('model')}`,
-      `picture ${canvas.width} × ${canvas.height}`,
-      `device ${JSON.stringify(this.#session?.device ?? this.getAttribute('device') ?? 'auto')}`,
-      `page ${location.href}`,
-      navigator.userAgent,
-    ].join('\n');
-    view?.fail(failure, details, retry);
-    announce(`${sentence(failure.cause)} ${sentence(failure.remedy)}`);
-    this.tell('lantern-error', failure);
+  stopped() {
+    if (this.model?.encoder) this.view.resume(this.#there ? 'Decode' : 'Encode');
+    this.view.say('Stopped.');
+  }
+
+  details() {
+    const { width, height } = this.view.original.canvas;
+    return [...super.details(), `picture ${width} × ${height}`];
   }
 }

@@ -2,14 +2,15 @@
 // What <lantern-autoencode> looks like: what goes in, the four planes, what comes back. Draws what element.js tells
 // it and decides nothing.
 
+import { DemoView } from '../core/demo-view.js';
 import { h } from '../core/dom.js';
 import * as format from '../core/format.js';
-import { FailurePanel, Notice, Wait, droppable, instrument, showDevice, slider } from '../core/parts.js';
+import { droppable, instrument, slider } from '../core/parts.js';
 import { drawPicture } from '../core/picture.js';
 import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 
-/** @import { AutoencoderInfo, Decoded, DeviceInfo, Encoded, Failure } from '../core/protocol.js' */
-/** @import { State } from '../core/element.js' */
+/** @import { AutoencoderInfo, Decoded, Encoded, Failure } from '../core/protocol.js' */
+/** @import { Retry } from '../core/demo-element.js' */
 /** @import { Picture } from '../core/picture.js' */
 
 /** @typedef {object} Actions
@@ -24,27 +25,19 @@ import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 export const PLANES = 4;
 export const SIDES = ['auto', '256', '384', '512', '768', 'original'];
 
-/** @type {Record<import('../core/protocol.js').Stage, string>} */
-const WAITS = {
-  code: 'Fetching the engine',
-  weights: 'Fetching the model',
-  upload: 'Placing the weights',
-  compile: 'Preparing the kernels',
-  run: 'Running',
-};
-
 const FAMILIES = { taesd: 'TAESD', autoencoder_kl: "Stable Diffusion's autoencoder" };
 
 const TAESD = 'https://huggingface.co/madebyollin/taesd';
 const SD_VAE = 'https://huggingface.co/stabilityai/sd-vae-ft-mse';
 
-export class AutoencodeView {
+export class AutoencodeView extends DemoView {
   /** @type {Uint8ClampedArray | null} */ #colours = null;
   /** @type {Encoded | null} */ #encoded = null;
   #limit = 1;
 
   /** @param {Actions} actions */
   constructor(actions) {
+    super(actions);
     this.actions = actions;
 
     this.pictures = h('input', { type: 'file', accept: 'image/*', hidden: true, on: { change: () => this.#picked(this.pictures) } });
@@ -92,10 +85,6 @@ export class AutoencodeView {
       this.load = h('button', { type: 'button', class: 'button primary', part: 'load', textContent: 'Load the model', hidden: true, on: { click: actions.run } }),
       this.open = h('button', { type: 'button', class: 'button primary', part: 'open', textContent: 'Choose model files…', on: { click: () => this.models.click() } }));
 
-    this.note = h('p', { class: 'note', part: 'note' });
-    this.wait = new Wait(WAITS, actions.stop);
-    this.failure = new FailurePanel();
-
     this.modelFacts = h('p', { class: 'facts' });
     this.size = h('select', { id: 'side', part: 'side', on: { change: () => actions.side(this.size.value) } },
       ...SIDES.map((value) => h('option', { value })));
@@ -111,30 +100,19 @@ export class AutoencodeView {
     this.encoding = instrument('Encoding');
     this.decoding = instrument('Decoding');
     this.numbers = instrument('Latents');
-    this.memory = instrument('Memory at most');
-    this.where = instrument('Runs on');
-    this.notice = new Notice();
-    this.instruments = h('div', { class: 'instruments', part: 'instruments' }, this.notice.root,
-      h('dl', {}, ...[this.quality, this.encoding, this.decoding, this.numbers, this.memory, this.where].map(({ root }) => root)));
+    this.memory.label.textContent = 'Memory at most';
+    this.instruments = this.row(this.quality, this.encoding, this.decoding, this.numbers, this.memory, this.where);
 
-    this.frame = h('div', { class: 'frame', part: 'frame' },
+    this.frame.append(
       h('div', { class: 'stage' }, this.original.root, this.sizing, this.ask, this.latents, this.decoded.root, this.holding),
       h('div', { class: 'foot' }, this.failure.root, this.wait.root, this.note),
       this.instruments);
     droppable(this.frame, "Drop a picture, or a model's files", actions.take);
 
     this.model(null);
-    this.device(null);
     this.sizes('auto', null, () => null);
     this.result(null, null);
     for (const one of this.planes) one.slider.value = 1;
-  }
-
-  /** @param {State} state */
-  setState(state) {
-    this.frame.dataset.state = state;
-    if (state !== 'loading' && state !== 'running' && state !== 'recovering') this.wait.hide();
-    if (state !== 'failed') this.failure.hide();
   }
 
   /** The page names a model: nobody has to bring one. @param {boolean} named */
@@ -266,11 +244,8 @@ export class AutoencodeView {
     this.decoded.facts.textContent = back ? `${decibels(back.psnrDb)} against what goes in` : '\u00a0';
   }
 
-  /** @param {DeviceInfo | null} info @param {Failure | null} [kept] how the model's files are kept, if not for good */
-  device(info, kept = null) {
-    showDevice(this.where, info);
-    this.notice.show(info, [kept]);
-  }
+  /** What a picture takes at most says more than what is held just now. */
+  memoryUse() {}
 
   /** @param {string} chosen @param {number | null} auto the device's own, when it is known @param {(side: string) => number | null} estimate ms */
   sizes(chosen, auto, estimate) {
@@ -286,21 +261,10 @@ export class AutoencodeView {
       : 'Longer by the square of it. Never enlarged.';
   }
 
-  /** @param {string} text */
-  say(text) {
-    this.note.textContent = text;
-  }
-
-  /** @param {Failure} failure @param {string} details @param {{label: string, act: () => void}} retry */
+  /** @param {Failure} failure @param {string} details @param {Retry | null} retry */
   fail(failure, details, retry) {
-    this.note.textContent = '';
-    this.failure.show(failure, details, retry);
+    super.fail(failure, details, retry);
     this.failure.root.scrollIntoView({ block: 'nearest' });
-  }
-
-  /** The whole frame gives way to a sentence where nothing of it could work. @param {string} text */
-  impossible(text) {
-    this.frame.replaceChildren(h('div', { class: 'impossible' }, h('slot', { name: 'fallback' }, h('p', { class: 'about', textContent: text }))));
   }
 
   /** @param {HTMLInputElement} picker */

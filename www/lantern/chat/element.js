@@ -10,17 +10,15 @@
 // Slots: poster, fallback, error. Parts: see view.js. Custom properties: see tokens.css.
 
 import { announce } from '../core/announcer.js';
-import { ChatSession } from './session.js';
-import { Options } from './options.js';
-import { ChatView } from './view.js';
-import { LanternElement } from '../core/element.js';
-import { EMBEDDED, OPENINGS } from './embedded.js';
+import { DemoElement, nameOf } from '../core/demo-element.js';
 import * as format from '../core/format.js';
-import { sentence } from '../core/parts.js';
-import { CANCELLED, cancelled, toFailure } from '../core/protocol.js';
+import { EMBEDDED, OPENINGS } from './embedded.js';
+import { Options } from './options.js';
+import { ChatSession } from './session.js';
+import { ChatView } from './view.js';
 
-/** @import { DeviceChoice, Failure, Finish, ModelInfo, ModelSource, Progress } from '../core/protocol.js' */
-/** @import { Recovery } from '../core/session.js' */
+/** @import { Retry } from '../core/demo-element.js' */
+/** @import { Failure, Finish, Known, ModelInfo, ModelSource } from '../core/protocol.js' */
 
 /** @typedef {object} Result
  * @property {string} text
@@ -38,103 +36,60 @@ import { CANCELLED, cancelled, toFailure } from '../core/protocol.js';
  * @property {number} [dispatchesPerToken]
  * @property {number} [bytesPerToken] */
 
-const SLOW_MS = 500;
 // What names an entry of the catalogue, where an address would have a slash or an ending.
 const NAME = /^[a-z0-9][a-z0-9.-]*$/;
-const REOPENING = ['model', 'device', 'tier', 'asset-base', 'weights-base'];
 
-export class LanternChat extends LanternElement {
-  static observedAttributes = [...REOPENING, 'poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Options.attributes];
+/** @extends {DemoElement<ChatSession, ChatView>} */
+export class LanternChat extends DemoElement {
+  static observedAttributes = [...DemoElement.reopening, 'poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Options.attributes];
 
-  /** @type {ChatView | undefined} */ #view;
-  /** @type {ChatSession | null} */ #session = null;
-  /** @type {Promise<void> | null} */ #starting = null;
-  /** @type {Promise<unknown>} */ #answering = Promise.resolve();
-  /** @type {Promise<void>} */ #leaving = Promise.resolve();
-  /** @type {AbortController | null} */ #stop = null;
   #asking = false;
   /** What the visitor chose instead of the page's own. @type {ModelSource | null} */ #chosen = null;
   /** What people call it, before the file says so itself. @type {string | null} */ #called = null;
-  /** @type {(() => void) | null} */ #retry = null;
-  /** @type {Failure | null} */ #recovered = null;
+  /** What a button under a failure does. */ #again = () => {};
   /** @type {string | null} words whose answer failed */ #unanswered = null;
   /** @type {import('./view.js').Numbers} */ #numbers = {};
 
+  constructor() {
+    super(ChatSession, new URL('./chat.css', import.meta.url));
+  }
+
   connectedCallback() {
-    const view = this.#build();
-    if (this.loading === 'click') this.#offer();
+    const { view } = this;
+    this.#announceModel(this.model);
+    if (this.loading === 'click') view.offer(`Your first words fetch the engine and the model${this.#isOwn() ? `, ${EMBEDDED.cost}` : ''}.`);
     if (this.canRun) this.startWhenWanted(() => (this.hasAttribute('autostart') ? this.#begin() : this.start()).catch(() => {}));
   }
 
   /** A story that nobody asked for. */
   #begin() {
-    this.#view?.wish('story');
+    this.view.wish('story');
     return this.ask(OPENINGS[0]);
-  }
-
-  /** What the first words fetch. */
-  #offer() {
-    this.#view?.offer(`Your first words fetch the engine and the model${this.#isOwn() ? `, ${EMBEDDED.cost}` : ''}.`);
-  }
-
-  /** Whether this browser has what the engine needs at all; WebGPU is not needed. */
-  get canRun() {
-    return typeof WebAssembly === 'object' && typeof Worker === 'function';
   }
 
   /** The session's view of the model, once there is one. */
   get model() {
-    return this.#session?.model ?? null;
+    return this.session?.model ?? null;
   }
 
-  /** @param {import('../core/element.js').State} state */
-  setState(state) {
-    this.#view?.setState(state);
-    super.setState(state);
-  }
-
-  #build() {
-    if (this.#view) return this.#view;
-    const view = new ChatView({
+  draw() {
+    return new ChatView({
       submit: (text) => void this.ask(text).catch(() => {}),
       stop: () => void this.stop(),
       reset: () => void this.reset(),
-      retry: () => this.#retry?.(),
       openFile: (file) => void this.open(file).catch(() => {}),
       embedded: () => void this.open(null).catch(() => {}),
       models: {
-        list: (signal) => this.engine.models({ ...this.#where(), base: this.weightsBase }, signal),
+        list: (signal) => this.engine.models({ ...this.place, base: this.weightsBase }, signal),
         use: (model, name) => this.#use(model, name),
         remove: (key) => this.engine.removeModel(this.assetBase, key),
       },
     });
-    this.#view = view;
-    this.dress(new URL('./chat.css', import.meta.url), view.frame);
-    view.setState('idle');
-    for (const name of ['poster', 'mode', 'seed', 'temperature', 'max-tokens', ...Options.attributes]) this.#control(name);
-    this.#announceModel();
-    this.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.#stop && !view.models.root.open) {
-        event.preventDefault();
-        void this.stop();
-      }
-    });
-    if (!this.canRun) view.impossible('This demo needs WebAssembly and Workers, and this browser offers neither to this page. Update it, or allow scripts here.');
-    return view;
   }
 
-  /** @param {string} name @param {string | null} before @param {string | null} value */
-  attributeChangedCallback(name, before, value) {
-    if (before === value || !this.#view) return;
-    if (REOPENING.includes(name)) void this.#leave();
-    else this.#control(name);
-  }
-
-  /** @param {string} name */
-  #control(name) {
-    const view = this.#view;
-    const value = this.getAttribute(name);
-    if (!view) return;
+  /** @param {string} name @param {string | null} value */
+  follow(name, value) {
+    const { view } = this;
     if (name === 'poster') {
       view.image.hidden = !value;
       if (value) view.image.src = new URL(value, document.baseURI).href;
@@ -148,51 +103,32 @@ export class LanternChat extends LanternElement {
     }
   }
 
-  /** Loads the engine and the model. Called again it waits for the same load.
-   * @returns {Promise<void>} */
-  start() {
-    const view = this.#build();
-    if (this.#session) return Promise.resolve();
-    if (!this.#starting) {
-      const stop = (this.#stop = new AbortController());
-      this.#starting = this.#leaving.then(() => this.#load(view, stop)).finally(() => (this.#starting = null));
+  /** @param {AbortSignal} signal */
+  async load(signal) {
+    if (this.session) return this.session;
+    const { models } = this.view;
+    Object.assign(models, { used: nameOf(this.#source()), ready: false });
+    this.#announceModel();
+    this.#again = () => void this.start().catch(() => {});
+    try {
+      return await super.load(signal);
+    } catch (thrown) {
+      models.used = '';
+      throw thrown;
     }
-    return this.#starting;
   }
 
-  /** @param {ChatView} view @param {AbortController} stop */
-  async #load(view, stop) {
-    try {
-      if (stop.signal.aborted) throw cancelled();
-      this.setState('loading');
-      this.#progress({ stage: 'code', done: 0, total: 0 });
-      Object.assign(view.models, { used: nameOf(this.#source()), ready: false });
-      this.#announceModel();
-      const session = await this.engine.open(
-        ChatSession,
-        { sources: [this.#source()], ...this.#where() },
-        { signal: stop.signal, onProgress: (progress) => this.#progress(progress), onKnown: (known) => view.know(known) },
-      );
-      if (stop.signal.aborted) {
-        void session.close();
-        throw cancelled();
-      }
-      this.#session = session;
-      session.onrecovery = (recovery) => this.#recovery(recovery);
-      this.#announceModel(session.model);
-      view.device(session.device, [session.kept, ...session.model?.notices ?? []]);
-      view.models.ready = true;
-      this.#show({ held: 0 });
-      void this.#memory();
-      this.setState('ready');
-      announce(`${session.model?.name ?? 'The model'} is ready`);
-    } catch (thrown) {
-      view.models.used = '';
-      this.#failed(toFailure(thrown), () => void this.start().catch(() => {}));
-      throw thrown;
-    } finally {
-      if (this.#stop === stop) this.#stop = null;
-    }
+  /** @param {ChatSession} session */
+  opened({ model }) {
+    this.#announceModel(model);
+    this.view.models.ready = true;
+    this.#show({ held: 0 });
+    announce(`${model?.name ?? 'The model'} is ready`);
+  }
+
+  /** @param {Known} known */
+  known(known) {
+    this.view.know(known);
   }
 
   /** Which model it is, and of what kind: as the file says, or as far as anything says before. @param {ModelInfo | null} [model] */
@@ -200,8 +136,8 @@ export class LanternChat extends LanternElement {
     const own = this.#isOwn();
     const facts = model ? `${format.parameters(model.parameters)} in ${model.weights}, ${format.bytes(model.bytes)}` : own ? EMBEDDED.about : '';
     const called = this.#called ?? nameOf(this.#source()).split('/').at(-1) ?? '';
-    this.#view?.naming(own ? EMBEDDED.name : (model?.name ?? called), facts, { own, chosen: this.#chosen !== null });
-    this.#view?.know(model ?? (own ? EMBEDDED.known : null));
+    this.view.naming(own ? EMBEDDED.name : (model?.name ?? called), facts, { own, chosen: this.#chosen !== null });
+    this.view.know(model ?? (own ? EMBEDDED.known : null));
   }
 
   /** Whether it is the page's own model. */
@@ -210,13 +146,8 @@ export class LanternChat extends LanternElement {
     return 'model' in source && source.model === EMBEDDED.id;
   }
 
-  /** Where the engine runs, and from. */
-  #where() {
-    return {
-      device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
-      tier: this.getAttribute('tier') ?? '',
-      assetBase: this.assetBase,
-    };
+  sources() {
+    return [this.#source()];
   }
 
   /** @returns {ModelSource} */
@@ -232,122 +163,122 @@ export class LanternChat extends LanternElement {
    * Loads first when needed; rejects while another answer is written.
    * @param {string} text may be empty when a story is there to go on with @returns {Promise<Result>} */
   async ask(text) {
-    const view = this.#build();
     if (this.#asking) {
       throw { code: 'chat.busy', cause: 'An answer is still being written', remedy: 'Stop it first, or wait for its end' };
     }
     this.#asking = true;
     try {
-      return await this.#ask(view, text);
+      return await this.#ask(text);
     } finally {
       this.#asking = false;
     }
   }
 
-  /** @param {ChatView} view @param {string} text @returns {Promise<Result>} */
-  async #ask(view, text) {
+  /** @param {string} text @returns {Promise<Result>} */
+  async #ask(text) {
+    const { view } = this;
     const asked = performance.now();
     if (this.#unanswered !== null) view.unbegin();
     this.#unanswered = null;
     view.begin(text);
-    if (!this.#session) view.say('Answered as soon as the model is here.');
+    if (!this.session) view.say('Answered as soon as the model is here.');
     try {
       await this.start();
     } catch (thrown) {
       // Stopped or failed before a word was written: the visitor's words go back to where they can be sent again.
       view.giveBack(text);
-      this.#retry = () => void this.ask(view.takeInput()).catch(() => {});
+      this.#again = () => void this.ask(view.takeInput()).catch(() => {});
       throw thrown;
     }
     view.say('');
-    const answer = this.#answer(view, /** @type {ChatSession} */ (this.#session), text, asked);
-    this.#answering = answer.catch(() => {});
-    return answer;
+    return this.perform(async (signal) => {
+      try {
+        return await this.#answer(await this.load(signal), text, asked, signal);
+      } catch (thrown) {
+        this.#unanswered = text;
+        this.#again = () => void this.ask(text).catch(() => {});
+        throw thrown;
+      } finally {
+        view.settle();
+      }
+    });
   }
 
-  /** @param {ChatView} view @param {ChatSession} session @param {string} text @param {number} asked @returns {Promise<Result>} */
-  async #answer(view, session, text, asked) {
-    const stop = (this.#stop = new AbortController());
+  /** @param {ChatSession} session @param {string} text @param {number} asked @param {AbortSignal} signal @returns {Promise<Result>} */
+  async #answer(session, text, asked, signal) {
+    const { view } = this;
     const seed = this.#seed();
     session.instructions = view.options.instructions;
     session.story = view.kind === 'story';
     let first = 0;
     let latest = 0;
     let step = 0;
-    this.#recovered = null;
     this.#numbers = { seed, held: session.length };
-    this.setState('running');
-    announce('Writing');
-    // A first token that takes its time says so; one that does not leaves the page as it is.
-    const slow = setTimeout(() => view.wait.show({ stage: 'run', done: 0, total: 0 }), SLOW_MS);
-    this.#progress({ stage: 'run', done: 0, total: 0 });
-    try {
-      const answer = await session.generate(
+    const answer = await this.running(() => {
+      this.progress({ stage: 'run', done: 0, total: 0 });
+      return session.generate(
         text,
         { seed, temperature: view.temperature.value, maxTokens: view.maxTokens.value, ...view.options.chosen },
         {
-          signal: stop.signal,
-          onProgress: (progress) => this.#progress(progress),
+          signal,
+          onProgress: (progress) => this.progress(progress),
           onToken: (piece, id) => {
             latest = performance.now();
             first ||= latest;
             step += 1;
-            if (step === 1) {
-              clearTimeout(slow);
-              view.wait.hide();
-            }
-            if (this.state === 'recovering') this.setState('running');
+            this.showing();
             view.token(piece);
             this.tell('lantern-token', { text: piece, id, step });
             if (step % 8 === 1) this.#show({ held: session.length, ...rates(asked, first, latest, step) });
           },
         },
       );
-      const { measured } = answer;
-      const live = rates(asked, first, latest, step);
-      /** @type {Result} */
-      const result = {
-        text: answer.text, tokens: answer.tokens, finish: answer.finish, promptTokens: answer.promptTokens, seed,
-        recoveries: answer.recoveries,
-        device: session.device?.device ?? 'cpu', tier: session.device?.tier ?? '',
-        firstTokenMs: live.firstTokenMs ?? 0, tokensPerSecond: live.tokensPerSecond ?? 0,
-        prefillMs: measured?.prefillMs, decodeMs: measured?.decodeMs,
-        dispatchesPerToken: measured?.dispatchesPerToken, bytesPerToken: measured?.bytesPerToken,
-      };
-      this.#show({ held: session.length, bytesPerToken: measured?.bytesPerToken, ...live });
-      this.#finished(answer.finish, view.maxTokens.value);
-      this.setState('ready');
-      announce(answer.finish === 'cancelled' ? 'Stopped' : answer.text);
-      void this.#memory();
-      this.tell('lantern-result', result);
-      return result;
-    } catch (thrown) {
-      this.#unanswered = text;
-      this.#failed(toFailure(thrown), () => void this.ask(text).catch(() => {}));
-      throw thrown;
-    } finally {
-      clearTimeout(slow);
-      view.settle();
-      if (this.#stop === stop) this.#stop = null;
-    }
+    });
+    const { measured } = answer;
+    const live = rates(asked, first, latest, step);
+    /** @type {Result} */
+    const result = {
+      text: answer.text, tokens: answer.tokens, finish: answer.finish, promptTokens: answer.promptTokens, seed,
+      recoveries: answer.recoveries,
+      device: session.device?.device ?? 'cpu', tier: session.device?.tier ?? '',
+      firstTokenMs: live.firstTokenMs ?? 0, tokensPerSecond: live.tokensPerSecond ?? 0,
+      prefillMs: measured?.prefillMs, decodeMs: measured?.decodeMs,
+      dispatchesPerToken: measured?.dispatchesPerToken, bytesPerToken: measured?.bytesPerToken,
+    };
+    this.#show({ held: session.length, bytesPerToken: measured?.bytesPerToken, ...live });
+    this.#finished(session, answer.finish, view.maxTokens.value);
+    this.setState('ready');
+    announce(answer.finish === 'cancelled' ? 'Stopped' : answer.text);
+    this.tell('lantern-result', result);
+    return result;
   }
 
-  /** Stops a load or an answer. From the call on no token reaches the page; resolves when the element is at rest.
-   * @returns {Promise<void>} */
-  async stop() {
-    this.#stop?.abort();
-    await Promise.allSettled([this.#starting, this.#answering]);
+  get doing() {
+    return 'Writing';
+  }
+
+  get recovering() {
+    return { again: 'Picking the text up again…', on: 'the text went on' };
+  }
+
+  /** @returns {Retry} */
+  retry() {
+    return { label: 'Try again', act: () => this.#again() };
+  }
+
+  stopped() {
+    if (!this.session) this.view.offer('Loading was stopped. Your next words go on with it; what is here already is kept.');
   }
 
   /** An empty page; the model stays loaded.
    * @returns {Promise<void>} */
   async reset() {
     await this.stop();
-    this.#session?.reset();
+    this.session?.reset();
     this.#unanswered = null;
-    this.#view?.clear();
+    this.view.clear();
     this.#show({ held: 0 });
-    if (this.state === 'failed') this.setState(this.#session ? 'ready' : 'idle');
+    if (this.state === 'failed') this.setState(this.session ? 'ready' : 'idle');
   }
 
   /** Takes a GGUF from the visitor's disk, one of the catalogue by its name, one from an address, or with null the page's own
@@ -355,14 +286,14 @@ export class LanternChat extends LanternElement {
    * @param {File | string | null} model @returns {Promise<void>} */
   async open(model) {
     this.#called = null;
-    await this.#leave();
+    await this.leave();
     if (typeof model !== 'string') this.#chosen = model && { file: model };
     else if (isName(model)) this.#chosen = { model, base: this.weightsBase };
     else {
       const url = new URL(model, document.baseURI);
       this.#chosen = { url: url.href, own: url.origin === location.origin };
     }
-    return this.start();
+    await this.start();
   }
 
   /** A choice in the panel. @param {string} model @param {string} name */
@@ -374,102 +305,39 @@ export class LanternChat extends LanternElement {
     this.#called = name;
   }
 
-  /** Gives the session back, with its GPU memory. What starts meanwhile waits for it. */
-  #leave() {
-    const session = this.#session;
-    this.#session = null;
-    const stopped = this.stop();
-    this.#leaving = Promise.all([this.#leaving, stopped]).then(() => {
-      this.#unanswered = null;
-      this.#numbers = {};
-      this.#view?.clear();
-      this.#view?.numbers({}, null);
-      this.#announceModel();
-      this.#view?.device(null);
-      if (this.#view) this.#view.models.used = '';
-      this.#view?.memoryUse(null);
-      this.setState('idle');
-      return session?.close();
-    });
-    return this.#leaving;
-  }
-
-  ended() {
-    void this.#leave();
+  left() {
+    const { view } = this;
+    this.#unanswered = null;
+    this.#numbers = {};
+    view.clear();
+    view.numbers({}, null);
+    view.models.used = '';
+    this.#announceModel();
   }
 
   #seed() {
-    const given = this.#view?.seed.value.trim();
+    const given = this.view.seed.value.trim();
     // 32 bits: a seed one can read aloud, and exact as a JavaScript number.
     return given && /^\d+$/.test(given) ? Number(given) : crypto.getRandomValues(new Uint32Array(1))[0];
   }
 
-  /** @param {Progress} progress */
-  #progress(progress) {
-    if (this.state === 'loading' || this.state === 'recovering') this.#view?.waiting(progress);
-    this.tell('lantern-progress', progress);
-  }
-
-  /** @param {Recovery} recovery */
-  #recovery({ phase, failure, device }) {
-    const view = this.#view;
-    const what = failure.code === 'gpu.lost' ? 'The graphics driver restarted' : 'The engine restarted';
-    if (phase === 'lost') {
-      this.#recovered = failure;
-      this.setState('recovering');
-      view?.say(`${what}. Picking the text up again…`);
-      announce(what);
-      return;
-    }
-    view?.device(device, [this.#session?.kept, ...this.#session?.model?.notices ?? []]);
-    view?.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and the text went on.`);
-  }
-
-  /** @param {Finish} finish @param {number} limit */
-  #finished(finish, limit) {
-    const context = this.#session?.model?.context.toLocaleString('en');
+  /** @param {ChatSession} session @param {Finish} finish @param {number} limit */
+  #finished({ model, forgotten }, finish, limit) {
     const words = {
-      end: this.#view?.kind === 'story' ? 'The story ends here.' : '',
+      end: this.view.kind === 'story' ? 'The story ends here.' : '',
       'stop-string': '',
       'max-tokens': `Paused after ${limit} tokens; continue when you like.`,
-      'context-full': `The model can hold ${context} tokens, and they are used up. Start anew, or let it forget the oldest.`,
+      'context-full': `The model can hold ${model?.context.toLocaleString('en')} tokens, and they are used up. Start anew, or let it forget the oldest.`,
       cancelled: 'Stopped.',
     }[finish];
-    const forgotten = this.#session?.forgotten ?? 0;
     const forgot = forgotten > 0 && `The oldest ${forgotten.toLocaleString('en')} tokens are forgotten.`;
-    if (!this.#recovered) this.#view?.say([words, forgot].filter(Boolean).join(' '));
-  }
-
-  /** @param {Failure} failure @param {() => void} retry */
-  #failed(failure, retry) {
-    if (failure.code === CANCELLED) {
-      this.setState(this.#session ? 'ready' : 'idle');
-      if (!this.#session) this.#view?.offer('Loading was stopped. Your next words go on with it; what is here already is kept.');
-      return;
-    }
-    this.#retry = retry;
-    this.setState('failed');
-    const details = [
-      `${failure.code}: ${failure.cause}; ${failure.remedy}`,
-      `model ${this.#session?.model?.name ?? nameOf(this.#source())}`,
-      `device ${JSON.stringify(this.#session?.device ?? this.getAttribute('device') ?? 'auto')}`,
-      `page ${location.href}`,
-      navigator.userAgent,
-    ].join('\n');
-    this.#view?.fail(failure, details);
-    announce(`${sentence(failure.cause)} ${sentence(failure.remedy)}`);
-    this.tell('lantern-error', failure);
+    if (!this.recovered) this.view.say([words, forgot].filter(Boolean).join(' '));
   }
 
   /** @param {import('./view.js').Numbers} numbers */
   #show(numbers) {
     this.#numbers = { ...this.#numbers, ...numbers };
-    this.#view?.numbers(this.#numbers, this.model);
-  }
-
-  async #memory() {
-    const stats = await this.engine.stats().catch(() => null);
-    this.#view?.memoryUse(stats);
+    this.view.numbers(this.#numbers, this.model);
   }
 }
 
@@ -485,10 +353,4 @@ function rates(asked, first, latest, steps) {
 /** @param {string} model whether it is a name in the catalogue, not an address */
 function isName(model) {
   return NAME.test(model) && !model.endsWith('.gguf');
-}
-
-/** @param {ModelSource} source */
-function nameOf(source) {
-  if ('file' in source) return source.file.name;
-  return 'url' in source ? source.url : source.model;
 }

@@ -1,22 +1,23 @@
 // @ts-check
 // What <lantern-chat> looks like: builds its frame, and draws what element.js tells it. Decides nothing.
 
-import { Options } from './options.js';
-import { ModelsPanel } from './models.js';
+import { DemoView } from '../core/demo-view.js';
 import { h, icon, ICONS } from '../core/dom.js';
-import { OPENINGS, QUESTIONS } from './embedded.js';
 import * as format from '../core/format.js';
-import { FailurePanel, Notice, Wait, droppable, field, instrument, showDevice, showMemory, slider } from '../core/parts.js';
+import { droppable, field, instrument, slider } from '../core/parts.js';
+import { OPENINGS, QUESTIONS } from './embedded.js';
+import { ModelsPanel } from './models.js';
+import { Options } from './options.js';
 
-/** @import { DeviceInfo, Failure, Known, ModelInfo, Progress, Stats } from '../core/protocol.js' */
-/** @import { ModelActions } from './models.js' */
+/** @import { Retry } from '../core/demo-element.js' */
 /** @import { State } from '../core/element.js' */
+/** @import { Failure, Known, ModelInfo } from '../core/protocol.js' */
+/** @import { ModelActions } from './models.js' */
 
 /** @typedef {object} Actions
  * @property {(text: string) => void} submit
  * @property {() => void} stop
  * @property {() => void} reset
- * @property {() => void} retry
  * @property {(file: File) => void} openFile
  * @property {() => void} embedded
  * @property {ModelActions} models */
@@ -38,29 +39,7 @@ const WORDS = {
   unknown: { name: 'Text', again: 'Start anew', send: 'Send', field: 'Your words', begin: 'Write something…' },
 };
 
-/** @type {Record<import('../core/protocol.js').Stage, string>} */
-const WAITS = {
-  code: 'Fetching the engine',
-  weights: 'Fetching the model',
-  upload: 'Placing the weights',
-  compile: 'Preparing the kernels',
-  run: 'First run',
-};
-
-/** How the model's bytes come, where there is more to say than that they do.
- * @type {Partial<Record<import('../core/protocol.js').How, string>>} */
-const HOWS = {
-  resumed: 'Fetching the rest of the model',
-  changed: 'The file on the server is a new one; fetching it from the start',
-  'no-range': 'This server cannot resume; fetching from the start',
-  broken: 'The connection broke; trying again in a moment',
-  checking: 'Checking what is already here',
-  'other-tab': 'Another tab is fetching the model',
-  spilled: 'No room to keep the model; fetching it into memory',
-  stored: "Reading the model from this device's storage",
-};
-
-export class ChatView {
+export class ChatView extends DemoView {
   /** What kind of model it is, where anything says so by now. @type {Known | null} */ #known = null;
   /** What the visitor wants of a model that does both. @type {Kind} */ #wish = 'conversation';
   /** Of the text that is begun; null while nobody knows. @type {Kind | null} */ #begunAs = null;
@@ -69,6 +48,7 @@ export class ChatView {
 
   /** @param {Actions} actions */
   constructor(actions) {
+    super(actions);
     this.actions = actions;
     this.begun = false;
     /** Words are on the page whose answer is not whole. */ this.unanswered = false;
@@ -87,12 +67,8 @@ export class ChatView {
     this.cost = h('p', { class: 'cost', hidden: true });
     this.empty = h('div', { class: 'empty' }, this.image, this.poster, this.chosen, h('div', { class: 'suggestions' }, this.questions, this.openings), this.cost);
     this.turns = h('div', { class: 'turns', part: 'text' });
-    this.note = h('p', { class: 'note', part: 'note' });
-    this.failure = new FailurePanel();
     this.scroller = h('div', { class: 'scroller', role: 'region', tabIndex: 0 },
       this.empty, this.turns, this.note, this.failure.root);
-
-    this.wait = new Wait(WAITS, actions.stop);
 
     this.input = h('textarea', {
       part: 'input', rows: 1, autocomplete: 'off', 'aria-describedby': 'keys',
@@ -132,23 +108,14 @@ export class ChatView {
     );
 
     this.speed = instrument('Speed');
-    this.where = instrument('Runs on');
     this.reads = instrument('Reads per token');
-    this.memory = instrument('Memory');
     this.context = instrument('Text');
-    this.notice = new Notice();
-    this.instruments = h('div', { class: 'instruments', part: 'instruments' }, this.notice.root,
-      h('dl', {}, ...[this.speed, this.where, this.reads, this.memory, this.context].map((i) => i.root)));
-
-    this.frame = h('div', { class: 'frame', part: 'frame' },
+    this.frame.append(
       h('div', { class: 'stage' }, this.scroller, this.wait.root, h('div', { class: 'foot' }, this.kinds, this.composer, this.keys)),
-      this.controls, this.instruments, this.models.root,
-    );
+      this.controls, this.row(this.speed, this.where, this.reads, this.memory, this.context), this.models.root);
     droppable(this.frame, 'Drop a GGUF file to use it here', ([file]) => actions.openFile(file));
     this.know(null);
     this.numbers({}, null);
-    this.device(null);
-    this.memoryUse(null);
   }
 
   /** @param {string} label @param {string} part @param {string[]} texts @param {Kind} kind */
@@ -223,9 +190,7 @@ export class ChatView {
   /** @param {State} state */
   setState(state) {
     this.state = state;
-    this.frame.dataset.state = state;
-    if (state !== 'loading' && state !== 'recovering') this.wait.hide();
-    if (state !== 'failed') this.failure.hide();
+    super.setState(state);
     if (state !== 'idle') this.cost.hidden = true;
     this.#buttons();
   }
@@ -330,7 +295,13 @@ export class ChatView {
 
   /** A quiet line under the text. @param {string} text */
   say(text) {
-    this.note.replaceChildren(text);
+    super.say(text);
+    this.#follow();
+  }
+
+  /** @param {Failure} failure @param {string} details @param {Retry | null} retry */
+  fail(failure, details, retry) {
+    super.fail(failure, details, retry);
     this.#follow();
   }
 
@@ -350,40 +321,12 @@ export class ChatView {
     this.#words();
   }
 
-  /** @param {Failure} failure @param {string} details */
-  fail(failure, details) {
-    this.note.replaceChildren();
-    this.failure.show(failure, details, { label: 'Try again', act: this.actions.retry });
-    this.#follow();
-  }
-
-  /** @param {Progress} progress */
-  waiting(progress) {
-    this.wait.show(progress, progress.how && HOWS[progress.how]);
-  }
-
-  /** @param {DeviceInfo | null} info @param {(Failure | null | undefined)[]} [more] what else there is to know of the model or its file */
-  device(info, more = []) {
-    showDevice(this.where, info);
-    this.notice.show(info, more);
-  }
-
   /** @param {Numbers} numbers @param {ModelInfo | null} model */
   numbers(numbers, model) {
     const { tokensPerSecond: rate, firstTokenMs, bytesPerToken, held, seed } = numbers;
     this.speed.set(rate ? `${format.short(rate)} tokens/s` : '—', firstTokenMs ? `first after ${format.milliseconds(firstTokenMs)}` : 'measured as it runs');
     this.reads.set(bytesPerToken ? format.bytes(bytesPerToken) : '—', bytesPerToken && rate ? `${format.bytes(bytesPerToken * rate)}/s in all` : 'weights and cache');
     this.context.set(model ? `${held ?? 0} of ${model.context.toLocaleString('en')}` : '—', seed === undefined ? "tokens in the model's memory" : `tokens, seed ${seed}`);
-  }
-
-  /** @param {Stats | null} stats */
-  memoryUse(stats) {
-    showMemory(this.memory, stats);
-  }
-
-  /** The whole frame gives way to a sentence where nothing of it could work. @param {string} text */
-  impossible(text) {
-    this.frame.replaceChildren(h('div', { class: 'empty' }, h('slot', { name: 'fallback' }, h('p', { class: 'about', textContent: text }))));
   }
 
   #startAnew() {

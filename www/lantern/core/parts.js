@@ -9,6 +9,28 @@ import { turnOnWebGpu } from './webgpu-help.js';
 
 /** @import { DeviceInfo, Failure, How, Progress, Stage, Stats } from './protocol.js' */
 
+/** What each stage of a start is called. @type {Record<Stage, string>} */
+const STAGE_WORDS = {
+  code: 'Fetching the engine',
+  weights: 'Fetching the model',
+  upload: 'Placing the weights',
+  compile: 'Preparing the kernels',
+  run: 'First run',
+};
+
+/** How the model's bytes come, where there is more to say than that they do.
+ * @type {Partial<Record<How, string>>} */
+const HOW_WORDS = {
+  resumed: 'Fetching the rest of the model',
+  changed: 'The file on the server is a new one; fetching it from the start',
+  'no-range': 'This server cannot resume; fetching from the start',
+  broken: 'The connection broke; trying again in a moment',
+  checking: 'Checking what is already here',
+  'other-tab': 'Another tab is fetching the model',
+  spilled: 'No room to keep the model; fetching it into memory',
+  stored: "Reading the model from this device's storage",
+};
+
 /** A rate is that of so long a time. */
 const PACE_MS = 4000;
 
@@ -57,11 +79,9 @@ export class Wait {
   #amount = h('span', { class: 'amount' });
   #rate = h('span', { class: 'rate' });
   #pace = new Pace();
-  #words;
 
-  /** @param {Record<Stage, string>} words what each stage is called here @param {() => void} cancel */
-  constructor(words, cancel) {
-    this.#words = words;
+  /** @param {() => void} cancel */
+  constructor(cancel) {
     this.root = h('div', { class: 'progress', part: 'progress', hidden: true },
       h('div', { class: 'waiting' }, h('p', { class: 'coming' }, this.#what, ' ', h('span', { class: 'count' }, this.#amount, ' ', this.#rate)), h('ol', { class: 'stages', 'aria-hidden': 'true' }, ...this.#stages.values()),
         h('button', { type: 'button', class: 'quiet', part: 'cancel', textContent: 'Cancel', on: { click: cancel } })),
@@ -70,7 +90,7 @@ export class Wait {
   }
 
   /** @param {Progress} progress @param {string} [words] instead of the stage's own */
-  show({ stage, done, total, how }, words = this.#words[stage]) {
+  show({ stage, done, total, how }, words = (how && HOW_WORDS[how]) ?? STAGE_WORDS[stage]) {
     this.root.hidden = false;
     const at = STAGES.indexOf(stage);
     for (const [name, item] of this.#stages) {
