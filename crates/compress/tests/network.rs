@@ -16,6 +16,7 @@ use lantern_compress::quantize::{Granularity, Range, Uniform};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perplexity};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Op, Session, Value};
+use lantern_models::Parameters;
 use lantern_models::llama::{self, Config, Rope, Scaling};
 use lantern_weights::{GgmlType, Gguf, MemorySource};
 use nalgebra::DMatrix;
@@ -46,7 +47,7 @@ const SMALL: Config = Config {
 fn random(config: &Config, seed: u64) -> Weights {
     println!("seed {seed}");
     let mut draws = Draws::new(seed);
-    let graph = llama::decode(config, &|_| DType::F32).unwrap();
+    let graph = llama::decode(config, &Parameters::weights(&|_| DType::F32)).unwrap();
     let mut draw = |spec: &lantern_graph::WeightSpec| -> Vec<f64> {
         let columns = spec.columns();
         let scales: Vec<f64> = (0..columns).map(|_| (0.7 * draws.gaussian()).exp()).collect();
@@ -59,7 +60,7 @@ fn random(config: &Config, seed: u64) -> Weights {
 /// The logits after the last of `ids`, computed by the reference executor.
 fn logits(config: &Config, weights: &Weights, ids: &[u32]) -> Vec<f32> {
     let cpu = Rc::new(Cpu::new(Mode::Exact));
-    let graph = llama::prefill(config, &|_| DType::F32, ids.len()).unwrap();
+    let graph = llama::prefill(config, &Parameters::weights(&|_| DType::F32), ids.len()).unwrap();
     let stored = cpu.allocate_weights(&graph.weights).unwrap();
     for spec in &graph.weights {
         let bytes: Vec<u8> = weights[&spec.name].iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
@@ -299,7 +300,7 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
     let calibrator = Calibrator::new(&cpu, &SMALL, &ids, Some(1), 16).unwrap();
     // A piece of 15 tokens and BOS.
     assert_eq!(calibrator.tokens(), 54);
-    for spec in &llama::decode(&SMALL, &|_| DType::F32).unwrap().weights {
+    for spec in &llama::decode(&SMALL, &Parameters::weights(&|_| DType::F32)).unwrap().weights {
         let values: Vec<f32> = weights[&spec.name].iter().map(|v| *v as f32).collect();
         block_on(calibrator.write(&spec.name, &values, spec.columns())).unwrap();
     }
@@ -326,11 +327,11 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
     let long = Config { context_length: 100, ..SMALL };
     let ids: Vec<u32> = (0..99).map(|i| (i * 7 + 3) % 61).collect();
     let calibrator = Calibrator::new(&cpu, &long, &ids, Some(1), 100).unwrap();
-    for spec in &llama::decode(&long, &|_| DType::F32).unwrap().weights {
+    for spec in &llama::decode(&long, &Parameters::weights(&|_| DType::F32)).unwrap().weights {
         let values: Vec<f32> = weights[&spec.name].iter().map(|v| *v as f32).collect();
         block_on(calibrator.write(&spec.name, &values, spec.columns())).unwrap();
     }
-    let mut graph = llama::score(&long, &|_| DType::F32, 100).unwrap();
+    let mut graph = llama::score(&long, &Parameters::weights(&|_| DType::F32), 100).unwrap();
     let products = graph.ids().filter(|id| matches!(graph.node(*id).op, Op::Linear { .. }));
     let mut of_down = products.filter_map(|id| match graph.node(graph.node(id).inputs[1]).op {
         Op::Weight(w) if graph.weights[w.0 as usize].name == "blk.1.ffn_down.weight" => Some(graph.node(id).inputs[0]),
@@ -338,7 +339,8 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
     });
     graph.outputs = vec![("down".into(), of_down.next_back().unwrap())];
     let (graph, _) = graph.without_dead_nodes();
-    let stored = cpu.allocate_weights(&llama::decode(&long, &|_| DType::F32).unwrap().weights).unwrap();
+    let stored =
+        cpu.allocate_weights(&llama::decode(&long, &Parameters::weights(&|_| DType::F32)).unwrap().weights).unwrap();
     for spec in &graph.weights {
         let bytes: Vec<u8> = weights[&spec.name].iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
         block_on(cpu.write_rows(&stored, &spec.name, 0, &bytes)).unwrap();

@@ -12,7 +12,7 @@ use lantern_cpu::{Cpu, Mode};
 use lantern_demos::autoencode::{Autoencoder, Family, Latents, LoadOptions};
 use lantern_demos::{Picture, Progress, Stage};
 use lantern_graph::{Cancel, Error, Executor};
-use lantern_models::taesd;
+use lantern_models::{Parameters, taesd};
 use lantern_weights::{MemorySource, SafeDtype};
 use pollster::block_on;
 
@@ -83,7 +83,7 @@ fn a_file_that_comes_close_says_what_it_lacks() {
 
     // TAESD for Stable Diffusion 3: 16 latents.
     let config = taesd::Config { latent_channels: 16, ..taesd::Config::default() };
-    let graph = taesd::encoder(&config, &|_| lantern_graph::DType::F32, [8, 8]).unwrap();
+    let graph = taesd::encoder(&config, &Parameters::weights(&|_| lantern_graph::DType::F32), [8, 8]).unwrap();
     let other = file(&[graph], &SafeDtype::BF16, |name| name.split_once('.').map(|(_, rest)| rest.to_owned()), 10);
     let error = refused(&[&other]);
     assert_eq!(error.code, "safetensors.shape");

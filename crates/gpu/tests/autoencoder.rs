@@ -9,6 +9,7 @@ use common::{Work, adapters_and_tiers, close, floats, one_device, open, random};
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::{GpuOptions, Tier};
 use lantern_graph::{Cancel, DType, Executor, Graph, Session, Value};
+use lantern_models::Parameters;
 use lantern_models::autoencoder_kl::{Config, decoder, encoder};
 use rand::rngs::SmallRng;
 
@@ -43,8 +44,8 @@ fn a_narrow_one_is_the_same_everywhere_and_in_parts() {
     let rng = &mut random();
     let f16 = |_: &str| DType::F16;
     let halves = [
-        ("encoder", work(encoder(&narrow(), &f16, [24, 40]).unwrap(), rng)),
-        ("decoder", work(decoder(&narrow(), &f16, [12, 20]).unwrap(), rng)),
+        ("encoder", work(encoder(&narrow(), &Parameters::weights(&f16), [24, 40]).unwrap(), rng)),
+        ("decoder", work(decoder(&narrow(), &Parameters::weights(&f16), [12, 20]).unwrap(), rng)),
     ];
     let exact = halves.each_ref().map(|(_, work)| work.run(&Cpu::new(Mode::Exact)).unwrap());
     for (name, tier) in adapters_and_tiers().into_iter().filter(|(_, tier)| *tier <= Tier::Core) {

@@ -15,7 +15,7 @@
 
 use lantern_graph::{DType, Error, Graph, Index, NodeId, ResizeMode, Result, Window};
 
-use crate::nn;
+use crate::{Parameters, nn};
 
 /// Of every group norm.
 const EPS: f32 = 1e-6;
@@ -108,16 +108,15 @@ impl Config {
 }
 
 /// Picture to latents. Input `picture` `[1, h, w, 3]`, 0 to 1, both sides multiples of `downscale`; output `latents`
-/// `[1, h / downscale, w / downscale, latent_channels]` in a UNet's units. `dtype` says how a matrix or a convolution's
-/// weight is stored; biases and norms are f32.
+/// `[1, h / downscale, w / downscale, latent_channels]` in a UNet's units.
 ///
 /// # Errors
 /// `autoencoder_kl.config`; `graph.shape` for sizes that are 0 or no multiples.
-pub fn encoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2]) -> Result<Graph> {
+pub fn encoder(config: &Config, params: &Parameters, [h, w]: [usize; 2]) -> Result<Graph> {
     config.validate()?;
     nn::whole_latents("autoencoder_kl", config.downscale(), [h, w])?;
     let mut g = Graph::new();
-    let net = Net { config, dtype };
+    let net = Net { config, params };
     g.scope("encoder.conv_in");
     let picture = g.input("picture", [1, h, w, 3], DType::F32);
     let centred = g.affine(picture, 2.0, -1.0)?;
@@ -153,11 +152,11 @@ pub fn encoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2
 ///
 /// # Errors
 /// As [`encoder`].
-pub fn decoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2]) -> Result<Graph> {
+pub fn decoder(config: &Config, params: &Parameters, [h, w]: [usize; 2]) -> Result<Graph> {
     config.validate()?;
     nn::whole_latents("autoencoder_kl", 1, [h, w])?;
     let mut g = Graph::new();
-    let net = Net { config, dtype };
+    let net = Net { config, params };
     g.scope("decoder.conv_in");
     let latents = g.input("latents", [1, h, w, config.latent_channels], DType::F32);
     let mut x = g.affine(latents, 1.0 / config.scaling_factor, 0.0)?;
@@ -190,18 +189,18 @@ pub fn decoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2
 
 struct Net<'a> {
     config: &'a Config,
-    dtype: &'a dyn Fn(&str) -> DType,
+    params: &'a Parameters<'a>,
 }
 
 impl Net<'_> {
     fn conv(&self, g: &mut Graph, x: NodeId, name: &str, out: usize, window: Window) -> Result<NodeId> {
-        nn::conv(g, x, name, out, window, true, self.dtype)
+        nn::conv(g, self.params, x, name, out, window, true)
     }
 
     fn norm(&self, g: &mut Graph, x: NodeId, name: &str) -> Result<NodeId> {
         let channels = g.shape(x).back(0).bound(g);
-        let weight = g.weight(&format!("{name}.weight"), &[channels], DType::F32)?;
-        let bias = g.weight(&format!("{name}.bias"), &[channels], DType::F32)?;
+        let weight = self.params.vector(g, &format!("{name}.weight"), channels)?;
+        let bias = self.params.vector(g, &format!("{name}.bias"), channels)?;
         nn::group_norm(g, x, weight, bias, self.config.groups, EPS)
     }
 
@@ -238,11 +237,7 @@ impl Net<'_> {
         let normed = self.norm(g, x, &format!("{name}.group_norm"))?;
         let rows = g.reshape(normed, [pixels, channels])?;
         let linear = |g: &mut Graph, x: NodeId, part: &str| {
-            let weight = format!("{name}.{part}.weight");
-            let weight = g.weight(&weight, &[channels, channels], (self.dtype)(&weight))?;
-            let bias = g.weight(&format!("{name}.{part}.bias"), &[channels], DType::F32)?;
-            let product = g.linear(x, weight)?;
-            g.add(product, bias)
+            nn::linear(g, self.params, x, &format!("{name}.{part}"), channels, true)
         };
         let (q, k, v) = (linear(g, rows, "to_q")?, linear(g, rows, "to_k")?, linear(g, rows, "to_v")?);
         // `linear` rather than `matmul`: the keys, and the values turned, are matrices of [out, in], and this is the fast path.

@@ -7,6 +7,9 @@ pub mod adam;
 pub mod autoencoder_kl;
 pub mod llama;
 pub mod nn;
+mod parameters;
 pub mod rope;
 pub mod sampling;
 pub mod taesd;
+
+pub use parameters::{Delta, LowRank, Matrix, Parameters, Source, Start, Trained};

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 
 use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, StateOptions, Symbol};
 
+use crate::Parameters;
 use crate::nn::{self, Causal};
 pub use crate::rope::{Rope, Scaling, Yarn};
 use crate::sampling::LOGITS;
@@ -51,7 +52,7 @@ pub struct Config {
     pub kv_f16: bool,
 }
 
-const EMBEDDING: &str = "token_embd.weight";
+const EMBEDDING: &str = "token_embd";
 /// Bytes of one cache of one block. A larger one is a mistake or a context nobody has memory for.
 const MAX_CACHE_BYTES: u64 = 1 << 30;
 /// Elements of one matrix, so that no product of two sizes overflows anywhere.
@@ -128,13 +129,13 @@ impl Config {
 /// One token in, one out.
 ///
 /// Input `ids` u32 `[1]`; symbols `past`, `kv_len` (= past + 1). Outputs `logits` `[1, vocab_size]` and `next` u32 `[1]`,
-/// their argmax. `dtype` says how the file stores a matrix; norms are f32.
+/// their argmax.
 ///
 /// # Errors
 /// `llama.config`; `graph.shape` where rows are not whole blocks of their type.
-pub fn decode(config: &Config, dtype: &dyn Fn(&str) -> DType) -> Result<Graph> {
-    let (mut g, x) = build(config, dtype, None)?;
-    logits(&mut g, config, dtype, x)?;
+pub fn decode(config: &Config, params: &Parameters) -> Result<Graph> {
+    let (mut g, x) = build(config, params, None)?;
+    logits(&mut g, config, params, x)?;
     Ok(g)
 }
 
@@ -145,12 +146,12 @@ pub fn decode(config: &Config, dtype: &dyn Fn(&str) -> DType) -> Result<Graph> {
 ///
 /// # Errors
 /// As [`decode`]'s.
-pub fn prefill(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Result<Graph> {
-    let (mut g, x) = build(config, dtype, Some(chunk))?;
+pub fn prefill(config: &Config, params: &Parameters, chunk: usize) -> Result<Graph> {
+    let (mut g, x) = build(config, params, Some(chunk))?;
     g.scope("output");
     let last = Index::Symbol(g.symbol("last", chunk - 1));
     let x = g.slice(x, 0, last, 1)?;
-    logits(&mut g, config, dtype, x)?;
+    logits(&mut g, config, params, x)?;
     Ok(g)
 }
 
@@ -161,13 +162,36 @@ pub fn prefill(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> 
 ///
 /// # Errors
 /// As [`decode`]'s.
-pub fn score(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Result<Graph> {
-    let (mut g, x) = build(config, dtype, Some(chunk))?;
-    let logits = head(&mut g, config, dtype, x)?;
+pub fn score(config: &Config, params: &Parameters, chunk: usize) -> Result<Graph> {
+    let (mut g, x) = build(config, params, Some(chunk))?;
+    let logits = head(&mut g, config, params, x)?;
     let rows = g.shape(logits).0[0];
     let targets = g.input("targets", [rows, Dim::Fixed(1)], DType::F32);
     let nll = nn::negative_log_likelihood(&mut g, logits, targets)?;
     g.output("nll", nll);
+    Ok(g)
+}
+
+/// What the model learns from: `rows` tokens from the beginning of a text, and what follows each.
+///
+/// Inputs `ids` u32 `[rows]`, `targets` f32 `[rows, 1]` as [`score`]'s. Output `loss` `[1, 1]`: the mean of −ln p(target), in
+/// nats. There are no caches, since a write has no derivative: keys and values are used as they come. For
+/// [`crate::adam::adam`], with `params.nodes`.
+///
+/// # Errors
+/// `llama.config`; `graph.shape` as [`decode`]'s.
+pub fn learn(config: &Config, params: &Parameters, rows: usize) -> Result<Graph> {
+    config.validate()?;
+    if rows == 0 || rows > config.context_length {
+        let cause = format!("{rows} rows to learn from, outside 1 to {}", config.context_length);
+        return Err(Error::new("llama.config", cause, "use as many as the context has, or fewer"));
+    }
+    let mut g = Graph::new();
+    let x = blocks(&mut g, config, params, Rows { past: Index::Fixed(0), kv_len: None, rows: rows.into() })?;
+    let logits = head(&mut g, config, params, x)?;
+    let targets = g.input("targets", [rows, 1], DType::F32);
+    let loss = nn::cross_entropy(&mut g, logits, targets)?;
+    g.output("loss", loss);
     Ok(g)
 }
 
@@ -177,9 +201,9 @@ pub fn score(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Re
 ///
 /// # Errors
 /// As [`decode`]'s.
-pub fn embed(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Result<Graph> {
+pub fn embed(config: &Config, params: &Parameters, chunk: usize) -> Result<Graph> {
     let (mut g, rows) = begin(config, Some(chunk))?;
-    let x = embedding(&mut g, config, dtype, rows.rows)?;
+    let x = embedding(&mut g, config, params, rows.rows)?;
     g.output("x", x);
     Ok(g)
 }
@@ -190,24 +214,29 @@ pub fn embed(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: usize) -> Re
 ///
 /// # Errors
 /// As [`decode`]'s.
-pub fn block(config: &Config, dtype: &dyn Fn(&str) -> DType, i: usize, chunk: usize) -> Result<Graph> {
+pub fn block(config: &Config, params: &Parameters, i: usize, chunk: usize) -> Result<Graph> {
     let (mut g, rows) = begin(config, Some(chunk))?;
     let x = g.input("x", [rows.rows, config.hidden_size.into()], DType::F32);
     let positions = positions(&mut g, config, rows)?;
-    let x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
+    let x = Block { config, params, i, positions: &positions }.forward(&mut g, x)?;
     g.output("x", x);
     Ok(g)
 }
 
 /// The embedding and the blocks: the residual stream `[rows, hidden_size]` of one token, or of up to `chunk`.
-fn build(config: &Config, dtype: &dyn Fn(&str) -> DType, chunk: Option<usize>) -> Result<(Graph, NodeId)> {
+fn build(config: &Config, params: &Parameters, chunk: Option<usize>) -> Result<(Graph, NodeId)> {
     let (mut g, rows) = begin(config, chunk)?;
-    let mut x = embedding(&mut g, config, dtype, rows.rows)?;
-    let positions = positions(&mut g, config, rows)?;
-    for i in 0..config.layers {
-        x = Block { config, dtype, i, positions: &positions }.forward(&mut g, x)?;
-    }
+    let x = blocks(&mut g, config, params, rows)?;
     Ok((g, x))
+}
+
+fn blocks(g: &mut Graph, config: &Config, params: &Parameters, rows: Rows) -> Result<NodeId> {
+    let mut x = embedding(g, config, params, rows.rows)?;
+    let positions = positions(g, config, rows)?;
+    for i in 0..config.layers {
+        x = Block { config, params, i, positions: &positions }.forward(g, x)?;
+    }
+    Ok(x)
 }
 
 /// A graph with the symbols of its rows: of one token, or of up to `chunk`.
@@ -223,15 +252,14 @@ fn begin(config: &Config, chunk: Option<usize>) -> Result<(Graph, Rows)> {
         Some(chunk) => g.symbol("rows", chunk).into(),
         None => Dim::Fixed(1),
     };
-    Ok((g, Rows { past, kv_len, rows }))
+    Ok((g, Rows { past, kv_len: Some(kv_len), rows }))
 }
 
 /// `ids` u32 `[rows]` → `[rows, hidden_size]`.
-fn embedding(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, rows: Dim) -> Result<NodeId> {
+fn embedding(g: &mut Graph, config: &Config, params: &Parameters, rows: Dim) -> Result<NodeId> {
     g.scope("embed");
     let ids = g.input("ids", [rows], DType::U32);
-    let table = g.weight(EMBEDDING, &[config.vocab_size, config.hidden_size], dtype(EMBEDDING))?;
-    g.gather(table, ids)
+    nn::embedding(g, params, ids, EMBEDDING, [config.vocab_size, config.hidden_size])
 }
 
 fn positions(g: &mut Graph, config: &Config, rows: Rows) -> Result<Positions> {
@@ -248,18 +276,17 @@ fn positions(g: &mut Graph, config: &Config, rows: Rows) -> Result<Positions> {
 }
 
 /// x `[rows, hidden_size]` → logits `[rows, vocab_size]`.
-fn head(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId) -> Result<NodeId> {
+fn head(g: &mut Graph, config: &Config, params: &Parameters, x: NodeId) -> Result<NodeId> {
     g.scope("output");
-    let norm = g.weight("output_norm.weight", &[config.hidden_size], DType::F32)?;
+    let norm = params.vector(g, "output_norm.weight", config.hidden_size)?;
     let x = nn::rms_norm(g, x, norm, config.rms_eps)?;
-    let name = if config.tied { EMBEDDING } else { "output.weight" };
-    let output = g.weight(name, &[config.vocab_size, config.hidden_size], dtype(name))?;
-    g.linear(x, output)
+    let name = if config.tied { EMBEDDING } else { "output" };
+    nn::linear(g, params, x, name, config.vocab_size, false)
 }
 
 /// The outputs that samplers read, of one row.
-fn logits(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: NodeId) -> Result<()> {
-    let logits = head(g, config, dtype, x)?;
+fn logits(g: &mut Graph, config: &Config, params: &Parameters, x: NodeId) -> Result<()> {
+    let logits = head(g, config, params, x)?;
     let next = g.argmax(logits)?;
     // Kept where a sampler's plan finds them.
     let kept = g.state(LOGITS, &[1, config.vocab_size])?;
@@ -272,21 +299,23 @@ fn logits(g: &mut Graph, config: &Config, dtype: &dyn Fn(&str) -> DType, x: Node
 struct Rows {
     /// Where the first row stands.
     past: Index,
-    kv_len: Symbol,
+    /// What the caches hold with these rows; `None`: there are no caches.
+    kv_len: Option<Symbol>,
     rows: Dim,
 }
 
 struct Positions {
     /// Where the first row stands.
     past: Index,
-    kv_len: Symbol,
+    /// What the caches hold with these rows; `None`: there are no caches.
+    kv_len: Option<Symbol>,
     rows: Dim,
     frequencies: NodeId,
 }
 
 struct Block<'a> {
     config: &'a Config,
-    dtype: &'a dyn Fn(&str) -> DType,
+    params: &'a Parameters<'a>,
     i: usize,
     positions: &'a Positions,
 }
@@ -333,35 +362,26 @@ impl Block<'_> {
         g.reshape(mixed, [rows, Dim::Fixed(heads * head_dim)])
     }
 
-    /// Appends `[rows, kv_heads, head_dim]` to a cache; gives all it then holds, `[kv_len, kv_heads, head_dim]`.
+    /// Appends `[rows, kv_heads, head_dim]` to a cache; gives all it then holds, `[kv_len, kv_heads, head_dim]`. Without a cache
+    /// that is what came.
     fn cached(&self, g: &mut Graph, name: &str, fresh: NodeId) -> Result<NodeId> {
+        let Some(kv_len) = self.positions.kv_len else { return Ok(fresh) };
         let Config { context_length, kv_heads, head_dim, kv_f16, .. } = *self.config;
         let storage = if kv_f16 { DType::F16 } else { DType::F32 };
         let shape = [context_length, kv_heads, head_dim];
         let cache = g.state_with(&format!("{name}.{}", self.i), &shape, StateOptions { storage, growing: true })?;
         let cache = g.write(cache, fresh, self.positions.past)?;
-        g.slice(cache, 0, Index::Fixed(0), self.positions.kv_len)
+        g.slice(cache, 0, Index::Fixed(0), kv_len)
     }
 
     fn norm(&self, g: &mut Graph, name: &str, x: NodeId) -> Result<NodeId> {
-        let weight = g.weight(&self.name(name), &[self.config.hidden_size], DType::F32)?;
+        let weight = self.params.vector(g, &format!("blk.{}.{name}.weight", self.i), self.config.hidden_size)?;
         nn::rms_norm(g, x, weight, self.config.rms_eps)
     }
 
     fn linear(&self, g: &mut Graph, name: &str, x: NodeId, out: usize) -> Result<NodeId> {
-        let width = g.shape(x).back(0).bound(g);
-        let weight = self.name(name);
-        let weight = g.weight(&weight, &[out, width], (self.dtype)(&weight))?;
-        let y = g.linear(x, weight)?;
-        let bias = format!("blk.{}.{name}.bias", self.i);
-        if !self.config.biases.contains(&bias) {
-            return Ok(y);
-        }
-        let bias = g.weight(&bias, &[out], DType::F32)?;
-        g.add(y, bias)
-    }
-
-    fn name(&self, part: &str) -> String {
-        format!("blk.{}.{part}.weight", self.i)
+        let name = format!("blk.{}.{name}", self.i);
+        let bias = self.config.biases.contains(&format!("{name}.bias"));
+        nn::linear(g, self.params, x, &name, out, bias)
     }
 }

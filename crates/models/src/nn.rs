@@ -3,8 +3,9 @@
 //! `lantern_graph::fuse` recognises them by their shape: a change here needs its twin there. The tests of this crate
 //! count what was recognised.
 
-use lantern_graph::{Binary, DType, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary, Window};
+use lantern_graph::{Binary, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary, Window};
 
+use crate::parameters::{Delta, Parameters};
 use crate::rope::Rope;
 
 /// Added to the scores of positions that may not be seen: exp gives exactly 0.
@@ -87,26 +88,64 @@ pub fn group_norm(g: &mut Graph, x: NodeId, weight: NodeId, bias: NodeId, groups
     g.add(scaled, bias)
 }
 
-/// A convolution with the weight `{name}.weight`, `[out, kh, kw, channels]` stored as `dtype` says, and, where there is one,
-/// the bias `{name}.bias`. x `[n, h, w, channels]` → `[n, oh, ow, out]`.
+/// A linear layer: weight `{name}.weight` `[out, in]`, where asked the bias `{name}.bias` `[out]`.
+///
+/// x `[rows, in]` → `[rows, out]`: `x Wᵀ + b`, and `scale · (x Aᵀ) Bᵀ` where the weight has a delta (Hu et al. 2021).
+pub fn linear(g: &mut Graph, params: &Parameters, x: NodeId, name: &str, out: usize, bias: bool) -> Result<NodeId> {
+    let width = g.shape(x).back(0).bound(g);
+    let weight = params.matrix(g, &format!("{name}.weight"), &[out, width])?;
+    let product = g.linear(x, weight.base)?;
+    let y = biased(g, params, product, name, bias)?;
+    let Some(Delta { down, up, scale }) = weight.delta else { return Ok(y) };
+    let low = g.linear(x, down)?;
+    let delta = g.linear(low, up)?;
+    let delta = g.affine(delta, scale, 0.0)?;
+    g.add(y, delta)
+}
+
+/// A convolution: weight `{name}.weight` `[out, kh, kw, channels]`, where asked the bias `{name}.bias` `[out]`.
+///
+/// x `[n, h, w, channels]` → `[n, oh, ow, out]`. A delta is a convolution with the same window to `rank` channels, then one
+/// of 1 × 1.
 pub fn conv(
     g: &mut Graph,
+    params: &Parameters,
     x: NodeId,
     name: &str,
     out: usize,
     window: Window,
     bias: bool,
-    dtype: &dyn Fn(&str) -> DType,
 ) -> Result<NodeId> {
     let channels = g.shape(x).back(0).bound(g);
-    let weight = format!("{name}.weight");
-    let weight = g.weight(&weight, &[out, window.kernel[0], window.kernel[1], channels], dtype(&weight))?;
-    let y = g.conv2d(x, weight, window, 1)?;
+    let shape = [out, window.kernel[0], window.kernel[1], channels];
+    let weight = params.matrix(g, &format!("{name}.weight"), &shape)?;
+    let product = g.conv2d(x, weight.base, window, 1)?;
+    let y = biased(g, params, product, name, bias)?;
+    let Some(Delta { down, up, scale }) = weight.delta else { return Ok(y) };
+    let low = g.conv2d(x, down, window, 1)?;
+    let delta = g.conv2d(low, up, Window::same(1), 1)?;
+    let delta = g.affine(delta, scale, 0.0)?;
+    g.add(y, delta)
+}
+
+fn biased(g: &mut Graph, params: &Parameters, x: NodeId, name: &str, bias: bool) -> Result<NodeId> {
     if !bias {
-        return Ok(y);
+        return Ok(x);
     }
-    let bias = g.weight(&format!("{name}.bias"), &[out], DType::F32)?;
-    g.add(y, bias)
+    let out = g.shape(x).back(0).bound(g);
+    let bias = params.vector(g, &format!("{name}.bias"), out)?;
+    g.add(x, bias)
+}
+
+/// Rows of the table `{name}.weight` `[rows, columns]` by number: ids `[n]` u32 → `[n, columns]`.
+pub fn embedding(g: &mut Graph, params: &Parameters, ids: NodeId, name: &str, shape: [usize; 2]) -> Result<NodeId> {
+    let table = params.matrix(g, &format!("{name}.weight"), &shape)?;
+    let y = g.gather(table.base, ids)?;
+    let Some(Delta { down, up, scale }) = table.delta else { return Ok(y) };
+    let low = g.gather(up, ids)?;
+    let delta = g.matmul(low, down, false, false)?;
+    let delta = g.affine(delta, scale, 0.0)?;
+    g.add(y, delta)
 }
 
 /// Both sides of a picture at least one latent pixel of `downscale`, and whole ones.

@@ -11,7 +11,7 @@
 
 use lantern_graph::{DType, Error, Graph, NodeId, ResizeMode, Result, Unary, Window};
 
-use crate::nn;
+use crate::{Parameters, nn};
 
 /// Halvings from picture to latents: a latent pixel stands for 8 × 8.
 pub const STAGES: usize = 3;
@@ -61,16 +61,16 @@ impl Config {
 }
 
 /// Picture to latents. Input `picture` `[1, h, w, 3]`, 0 to 1, both sides multiples of 8; output `latents`
-/// `[1, h / 8, w / 8, latent_channels]`. `dtype` says how a convolution's weight is stored; biases are f32.
+/// `[1, h / 8, w / 8, latent_channels]`.
 ///
 /// # Errors
 /// `taesd.config`; `graph.shape` for sizes that are 0 or no multiples.
-pub fn encoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2]) -> Result<Graph> {
+pub fn encoder(config: &Config, params: &Parameters, [h, w]: [usize; 2]) -> Result<Graph> {
     config.validate()?;
     nn::whole_latents("taesd", config.downscale(), [h, w])?;
     let mut g = Graph::new();
     let x = g.input("picture", [1, h, w, 3], DType::F32);
-    let mut net = Net { config, dtype, side: "encoder", layer: 0 };
+    let mut net = Net { config, params, side: "encoder", layer: 0 };
     let mut x = net.conv(&mut g, x, config.channels, 1, true)?;
     x = net.block(&mut g, x)?;
     for _ in 0..STAGES {
@@ -88,12 +88,12 @@ pub fn encoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2
 ///
 /// # Errors
 /// As [`encoder`].
-pub fn decoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2]) -> Result<Graph> {
+pub fn decoder(config: &Config, params: &Parameters, [h, w]: [usize; 2]) -> Result<Graph> {
     config.validate()?;
     nn::whole_latents("taesd", 1, [h, w])?;
     let mut g = Graph::new();
     let latents = g.input("latents", [1, h, w, config.latent_channels], DType::F32);
-    let mut net = Net { config, dtype, side: "decoder", layer: 1 };
+    let mut net = Net { config, params, side: "decoder", layer: 1 };
     g.scope("decoder.0");
     let third = g.affine(latents, 1.0 / 3.0, 0.0)?;
     let bounded = g.unary(Unary::Tanh, third)?;
@@ -119,7 +119,7 @@ pub fn decoder(config: &Config, dtype: &dyn Fn(&str) -> DType, [h, w]: [usize; 2
 /// Where the next layer stands in its `nn.Sequential`.
 struct Net<'a> {
     config: &'a Config,
-    dtype: &'a dyn Fn(&str) -> DType,
+    params: &'a Parameters<'a>,
     side: &'static str,
     layer: usize,
 }
@@ -130,7 +130,7 @@ impl Net<'_> {
         let name = format!("{}.{}", self.side, self.layer);
         g.scope(&name);
         self.layer += 1;
-        nn::conv(g, x, &name, out, Window::square(3, stride, 1), bias, self.dtype)
+        nn::conv(g, self.params, x, &name, out, Window::square(3, stride, 1), bias)
     }
 
     fn block(&mut self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
@@ -140,7 +140,8 @@ impl Net<'_> {
         let mut y = x;
         // 1 and 3 are the ReLUs between.
         for i in [0, 2, 4] {
-            y = nn::conv(g, y, &format!("{name}.conv.{i}"), self.config.channels, Window::same(3), true, self.dtype)?;
+            let name = format!("{name}.conv.{i}");
+            y = nn::conv(g, self.params, y, &name, self.config.channels, Window::same(3), true)?;
             if i < 4 {
                 y = g.unary(Unary::Relu, y)?;
             }

@@ -8,6 +8,7 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{Bindings, Cancel, DType, Executor, Graph, Session, Value, WeightSpec};
+use lantern_models::Parameters;
 use lantern_models::autoencoder_kl::{Config, decoder, encoder};
 use pollster::block_on;
 use rand::rngs::SmallRng;
@@ -34,7 +35,10 @@ impl Weights {
         let f32 = |_: &str| DType::F32;
         let mut all = HashMap::new();
         let side = config.downscale();
-        let graphs = [encoder(config, &f32, [side, side]).unwrap(), decoder(config, &f32, [1, 1]).unwrap()];
+        let graphs = [
+            encoder(config, &Parameters::weights(&f32), [side, side]).unwrap(),
+            decoder(config, &Parameters::weights(&f32), [1, 1]).unwrap(),
+        ];
         for spec in graphs.into_iter().flat_map(|g| g.weights) {
             let values = random_values(&spec, config.latent_channels, rng);
             all.insert(spec.name.clone(), (spec, values));
@@ -126,7 +130,10 @@ fn compare(config: &Config, [h, w]: [usize; 2], modes: &[Mode], seed: u64) -> Ve
     let latents: Vec<f32> = (0..config.latent_channels * lh * lw).map(|_| rng.random_range(-2.0..2.0)).collect();
 
     let f32 = |_: &str| DType::F32;
-    let (to, back) = (encoder(config, &f32, [h, w]).unwrap(), decoder(config, &f32, [lh, lw]).unwrap());
+    let (to, back) = (
+        encoder(config, &Parameters::weights(&f32), [h, w]).unwrap(),
+        decoder(config, &Parameters::weights(&f32), [lh, lw]).unwrap(),
+    );
     let scale = f64::from(config.scaling_factor);
     let centred = to_theirs(&picture, [h, w, 3]).affine(2.0, -1.0).unwrap();
     let their_latents = from_theirs(&theirs.encode(&centred).unwrap().sample().unwrap().affine(scale, 0.0).unwrap());

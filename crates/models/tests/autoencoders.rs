@@ -1,7 +1,7 @@
 //! TAESD and AutoencoderKL as graphs: what they ask of files, what they refuse, what executors make of them.
 
 use lantern_graph::{DType, Graph, Op, Result, fuse};
-use lantern_models::{autoencoder_kl, taesd};
+use lantern_models::{Parameters, autoencoder_kl, taesd};
 
 fn f32(_: &str) -> DType {
     DType::F32
@@ -30,8 +30,8 @@ fn parameters(graph: &Graph) -> usize {
 #[test]
 fn taesd_asks_for_the_tensors_of_its_files() {
     let config = taesd::Config::default();
-    let encoder = taesd::encoder(&config, &f32, [16, 8]).unwrap();
-    let decoder = taesd::decoder(&config, &f32, [2, 1]).unwrap();
+    let encoder = taesd::encoder(&config, &Parameters::weights(&f32), [16, 8]).unwrap();
+    let decoder = taesd::decoder(&config, &Parameters::weights(&f32), [2, 1]).unwrap();
     assert_eq!((encoder.weights.len(), decoder.weights.len()), (67, 67));
     // Bytes of BF16 in the files.
     assert_eq!((2 * parameters(&encoder), 2 * parameters(&decoder)), (2_445_064, 2_445_062));
@@ -45,8 +45,8 @@ fn taesd_asks_for_the_tensors_of_its_files() {
 #[test]
 fn every_convolution_of_taesd_takes_its_surroundings_along() {
     let config = taesd::Config::default();
-    let encoder = fuse(&taesd::encoder(&config, &f32, [72, 104]).unwrap());
-    let decoder = fuse(&taesd::decoder(&config, &f32, [9, 13]).unwrap());
+    let encoder = fuse(&taesd::encoder(&config, &Parameters::weights(&f32), [72, 104]).unwrap());
+    let decoder = fuse(&taesd::decoder(&config, &Parameters::weights(&f32), [9, 13]).unwrap());
     // The three convolutions of stride 2 have neither bias nor activation.
     assert_eq!(left(&encoder), ["conv2d", "fused_conv2d"]);
     assert_eq!((count(&encoder, "conv2d"), count(&encoder, "fused_conv2d")), (3, 32));
@@ -60,8 +60,8 @@ fn every_convolution_of_taesd_takes_its_surroundings_along() {
 #[test]
 fn stable_diffusions_autoencoder_asks_for_the_tensors_of_its_file() {
     let config = autoencoder_kl::Config::default();
-    let encoder = autoencoder_kl::encoder(&config, &f32, [8, 8]).unwrap();
-    let decoder = autoencoder_kl::decoder(&config, &f32, [1, 1]).unwrap();
+    let encoder = autoencoder_kl::encoder(&config, &Parameters::weights(&f32), [8, 8]).unwrap();
+    let decoder = autoencoder_kl::decoder(&config, &Parameters::weights(&f32), [1, 1]).unwrap();
     // 83,653,863 parameters in 248 tensors, as the published file has them.
     assert_eq!(encoder.weights.len() + decoder.weights.len(), 248);
     assert_eq!(parameters(&encoder) + parameters(&decoder), 83_653_863);
@@ -74,8 +74,8 @@ fn stable_diffusions_autoencoder_asks_for_the_tensors_of_its_file() {
 #[test]
 fn norms_and_doublings_of_the_large_one_are_recognised() {
     let config = autoencoder_kl::Config::default();
-    let encoder = fuse(&autoencoder_kl::encoder(&config, &f32, [24, 40]).unwrap());
-    let decoder = fuse(&autoencoder_kl::decoder(&config, &f32, [3, 5]).unwrap());
+    let encoder = fuse(&autoencoder_kl::encoder(&config, &Parameters::weights(&f32), [24, 40]).unwrap());
+    let decoder = fuse(&autoencoder_kl::decoder(&config, &Parameters::weights(&f32), [3, 5]).unwrap());
     for (graph, norms, convolutions) in [(&encoder, 22, 28), (&decoder, 30, 36)] {
         assert_eq!(count(graph, "group_norm"), norms);
         assert_eq!(count(graph, "fused_conv2d"), convolutions);
@@ -91,13 +91,13 @@ fn sizes_that_cannot_be_are_refused() {
     let (tiny, large) = (taesd::Config::default(), autoencoder_kl::Config::default());
     let code = |graph: Result<Graph>| graph.err().map(|error| error.code);
     for size in [[0, 8], [8, 0], [12, 8], [8, 7]] {
-        assert_eq!(code(taesd::encoder(&tiny, &f32, size)), Some("graph.shape"));
-        assert_eq!(code(autoencoder_kl::encoder(&large, &f32, size)), Some("graph.shape"));
+        assert_eq!(code(taesd::encoder(&tiny, &Parameters::weights(&f32), size)), Some("graph.shape"));
+        assert_eq!(code(autoencoder_kl::encoder(&large, &Parameters::weights(&f32), size)), Some("graph.shape"));
     }
-    assert_eq!(code(taesd::decoder(&tiny, &f32, [0, 1])), Some("graph.shape"));
-    assert_eq!(code(autoencoder_kl::decoder(&large, &f32, [1, 0])), Some("graph.shape"));
+    assert_eq!(code(taesd::decoder(&tiny, &Parameters::weights(&f32), [0, 1])), Some("graph.shape"));
+    assert_eq!(code(autoencoder_kl::decoder(&large, &Parameters::weights(&f32), [1, 0])), Some("graph.shape"));
     for config in [taesd::Config { channels: 0, ..tiny.clone() }, taesd::Config { latent_channels: 1 << 20, ..tiny }] {
-        assert_eq!(code(taesd::encoder(&config, &f32, [8, 8])), Some("taesd.config"));
+        assert_eq!(code(taesd::encoder(&config, &Parameters::weights(&f32), [8, 8])), Some("taesd.config"));
     }
     for config in [
         autoencoder_kl::Config { block_channels: vec![], ..large.clone() },
@@ -108,7 +108,11 @@ fn sizes_that_cannot_be_are_refused() {
         autoencoder_kl::Config { latent_channels: 0, ..large.clone() },
         autoencoder_kl::Config { scaling_factor: f32::NAN, ..large },
     ] {
-        assert_eq!(code(autoencoder_kl::decoder(&config, &f32, [1, 1])), Some("autoencoder_kl.config"), "{config:?}");
+        assert_eq!(
+            code(autoencoder_kl::decoder(&config, &Parameters::weights(&f32), [1, 1])),
+            Some("autoencoder_kl.config"),
+            "{config:?}"
+        );
     }
 }
 
@@ -117,8 +121,8 @@ fn the_largest_tensor_is_known_beforehand() {
     let config = autoencoder_kl::Config::default();
     for (h, w) in [(8, 8), (64, 40), (512, 512)] {
         let graphs = [
-            fuse(&autoencoder_kl::encoder(&config, &f32, [h, w]).unwrap()),
-            fuse(&autoencoder_kl::decoder(&config, &f32, [h / 8, w / 8]).unwrap()),
+            fuse(&autoencoder_kl::encoder(&config, &Parameters::weights(&f32), [h, w]).unwrap()),
+            fuse(&autoencoder_kl::decoder(&config, &Parameters::weights(&f32), [h / 8, w / 8]).unwrap()),
         ];
         let nodes =
             graphs.iter().flat_map(|g| g.nodes.iter().filter(|n| !n.op.is_leaf()).map(|n| n.shape.count().bound(g)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lantern_graph::{Bindings, DType, Graph, Op, fuse};
 use lantern_models::llama::{Config, Rope, Scaling, Yarn, decode, prefill};
-use lantern_models::sampling;
+use lantern_models::{Parameters, sampling};
 
 fn config() -> Config {
     Config {
@@ -56,10 +56,10 @@ fn every_block_fuses_whole() {
         ("swiglu", n),
         ("argmax", 1),
     ]);
-    assert_eq!(counts(&fuse(&decode(&config, &q8).unwrap())), expected);
+    assert_eq!(counts(&fuse(&decode(&config, &Parameters::weights(&q8)).unwrap())), expected);
     // The last row's slice.
     expected.insert("slice", 2 * n + 1);
-    assert_eq!(counts(&fuse(&prefill(&config, &q8, 64).unwrap())), expected);
+    assert_eq!(counts(&fuse(&prefill(&config, &Parameters::weights(&q8), 64).unwrap())), expected);
 }
 
 /// What other files of the family bring is no kernel more: biases and windows go into what is there already.
@@ -78,7 +78,7 @@ fn variants_fuse_whole_too() {
     };
     let rope = Rope { scaling: Scaling::Yarn(yarn), factors: true, ..config().rope };
     let all = Config { rope, biases, sliding_window: Some(16), attention_scale: Some(0.3), ..config() };
-    let fused = fuse(&decode(&all, &q8).unwrap());
+    let fused = fuse(&decode(&all, &Parameters::weights(&q8)).unwrap());
     // The frequencies by their factors; every product has a bias, but for the output.
     let expected = BTreeMap::from([
         ("gather", 1),
@@ -102,7 +102,7 @@ fn variants_fuse_whole_too() {
         }
     }
     // A window that holds the whole context is none.
-    let wide = fuse(&decode(&Config { sliding_window: Some(128), ..config() }, &q8).unwrap());
+    let wide = fuse(&decode(&Config { sliding_window: Some(128), ..config() }, &Parameters::weights(&q8)).unwrap());
     assert!(wide.nodes.iter().all(|node| !matches!(node.op, Op::Attention { window: Some(_), .. })));
 }
 
@@ -110,7 +110,7 @@ fn variants_fuse_whole_too() {
 fn caches_grow_and_are_halves_where_asked() {
     for (kv_f16, dtype, bytes) in [(true, DType::F16, 2), (false, DType::F32, 4)] {
         let config = Config { kv_f16, ..config() };
-        let graph = decode(&config, &q8).unwrap();
+        let graph = decode(&config, &Parameters::weights(&q8)).unwrap();
         let caches: Vec<_> = graph.states.iter().filter(|state| state.name != sampling::LOGITS).collect();
         assert_eq!(caches.len(), 2 * config.layers);
         assert!(caches.iter().all(|state| state.growing && state.dtype == dtype));
@@ -122,7 +122,7 @@ fn caches_grow_and_are_halves_where_asked() {
 #[test]
 fn one_query_head_per_key_head_and_two_wide_heads_fuse_too() {
     let config = Config { heads: 1, kv_heads: 1, head_dim: 2, layers: 1, ..config() };
-    let counts = counts(&fuse(&decode(&config, &|_| DType::F32).unwrap()));
+    let counts = counts(&fuse(&decode(&config, &Parameters::weights(&|_| DType::F32)).unwrap()));
     assert_eq!((counts["attention"], counts["rope"]), (1, 2), "{counts:?}");
     assert!(!counts.contains_key("matmul") && !counts.contains_key("binary"), "{counts:?}");
 }
@@ -130,7 +130,8 @@ fn one_query_head_per_key_head_and_two_wide_heads_fuse_too() {
 #[test]
 fn both_graphs_share_weights_and_states() {
     let config = config();
-    let (one, many) = (decode(&config, &q8).unwrap(), prefill(&config, &q8, 8).unwrap());
+    let (one, many) =
+        (decode(&config, &Parameters::weights(&q8)).unwrap(), prefill(&config, &Parameters::weights(&q8), 8).unwrap());
     assert_eq!(one.weights, many.weights);
     assert_eq!(one.states, many.states);
     // Keys, values and the last logits.
@@ -146,7 +147,7 @@ fn both_graphs_share_weights_and_states() {
 
 #[test]
 fn tied_weights_are_one_slot_and_norms_are_f32() {
-    let graph = decode(&Config { tied: true, ..config() }, &q8).unwrap();
+    let graph = decode(&Config { tied: true, ..config() }, &Parameters::weights(&q8)).unwrap();
     assert!(graph.weights.iter().all(|w| w.name != "output.weight"));
     for weight in &graph.weights {
         let expected = if weight.name.contains("norm") { DType::F32 } else { DType::Q8_0 };
@@ -173,11 +174,11 @@ fn impossible_configurations_are_named() {
     for (change, expected) in cases {
         let mut config = config();
         change(&mut config);
-        let error = decode(&config, &q8).unwrap_err();
+        let error = decode(&config, &Parameters::weights(&q8)).unwrap_err();
         assert!(error.code.starts_with("llama.") && error.cause.contains(expected), "{expected}: {error}");
     }
-    assert_eq!(prefill(&config(), &q8, 0).unwrap_err().code, "llama.config");
+    assert_eq!(prefill(&config(), &Parameters::weights(&q8), 0).unwrap_err().code, "llama.config");
     // Rows of 48 are not whole blocks of 32.
     let narrow = Config { hidden_size: 48, ..config() };
-    assert_eq!(decode(&narrow, &q8).unwrap_err().code, "graph.shape");
+    assert_eq!(decode(&narrow, &Parameters::weights(&q8)).unwrap_err().code, "graph.shape");
 }

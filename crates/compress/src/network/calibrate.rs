@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, NodeId, Op, Result, Session, Value, WeightSpec};
+use lantern_models::Parameters;
 use lantern_models::llama::{self, Config};
 use lantern_weights::{ByteSource, Gguf, Rows};
 
@@ -62,7 +63,7 @@ impl<E: Executor> Calibrator<E> {
         let config = Config { context_length: context, kv_f16: false, ..config.clone() };
         let text = context - usize::from(bos.is_some());
         let pieces = ids.chunks(text).map(|piece| bos.iter().chain(piece).copied().collect()).collect();
-        let specs = llama::decode(&config, &|_| DType::F32)?.weights;
+        let specs = llama::decode(&config, &Parameters::weights(&|_| DType::F32))?.weights;
         let weights = executor.allocate_weights(&specs)?;
         let (executor, weights, stream) = (executor.clone(), Rc::new(weights), Cell::new(None));
         Ok(Self { executor, weights, specs, config, pieces, stream })
@@ -115,7 +116,7 @@ impl<E: Executor> Calibrator<E> {
     /// The executor's own; `compress.calibration` where the model computes what is not finite; `run.cancelled`.
     pub async fn inputs(&self, block: usize, cancel: &Cancel) -> Result<Inputs> {
         let stream = self.stream_before(block, cancel).await?;
-        let mut graph = llama::block(&self.config, &|_| DType::F32, block, self.rows())?;
+        let mut graph = llama::block(&self.config, &Parameters::weights(&|_| DType::F32), block, self.rows())?;
         let layers = linear_layers(&graph, &format!("blk.{block}."));
         let mut nodes: Vec<NodeId> = layers.iter().map(|(_, input)| *input).collect();
         nodes.sort();
@@ -136,12 +137,12 @@ impl<E: Executor> Calibrator<E> {
         let mut stream = match self.stream.take().filter(|stream| stream.block <= block) {
             Some(stream) => stream,
             None => {
-                let graph = llama::embed(&self.config, &|_| DType::F32, self.rows())?;
+                let graph = llama::embed(&self.config, &Parameters::weights(&|_| DType::F32), self.rows())?;
                 Stream { block: 0, pieces: self.residual(&graph, None, cancel).await? }
             }
         };
         while stream.block < block {
-            let graph = llama::block(&self.config, &|_| DType::F32, stream.block, self.rows())?;
+            let graph = llama::block(&self.config, &Parameters::weights(&|_| DType::F32), stream.block, self.rows())?;
             let pieces = self.residual(&graph, Some(&stream.pieces), cancel).await?;
             stream = Stream { block: stream.block + 1, pieces };
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
-use lantern_models::{autoencoder_kl, taesd};
+use lantern_models::{Parameters, autoencoder_kl, taesd};
 use lantern_weights::{ByteSource, NameMap, SafeDtype, SafeTensor, Safetensors, safetensors_part};
 
 use super::latents::Latents;
@@ -72,11 +72,12 @@ impl Config {
     /// For latents of a height and a width.
     pub(super) fn graph(&self, half: Half, dtype: &dyn Fn(&str) -> DType, latents: [usize; 2]) -> Result<Graph> {
         let picture = latents.map(|side| side * self.downscale());
+        let params = &Parameters::weights(dtype);
         match (self, half) {
-            (Config::Taesd(config), Half::Encoder) => taesd::encoder(config, dtype, picture),
-            (Config::Taesd(config), Half::Decoder) => taesd::decoder(config, dtype, latents),
-            (Config::AutoencoderKl(config), Half::Encoder) => autoencoder_kl::encoder(config, dtype, picture),
-            (Config::AutoencoderKl(config), Half::Decoder) => autoencoder_kl::decoder(config, dtype, latents),
+            (Config::Taesd(config), Half::Encoder) => taesd::encoder(config, params, picture),
+            (Config::Taesd(config), Half::Decoder) => taesd::decoder(config, params, latents),
+            (Config::AutoencoderKl(config), Half::Encoder) => autoencoder_kl::encoder(config, params, picture),
+            (Config::AutoencoderKl(config), Half::Decoder) => autoencoder_kl::decoder(config, params, latents),
         }
     }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
+use lantern_models::Parameters;
 use lantern_models::llama::{self, Config};
 use lantern_tokenizer::Tokenizer;
 use lantern_weights::{Gguf, TensorInfo, Value};
@@ -63,9 +64,9 @@ fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     }
     // A tensor that is not in the file gets any type: it is refused below.
     let dtype = |name: &str| types.get(name).copied().flatten().unwrap_or(DType::F32);
-    let decode = llama::decode(&config, &dtype)?;
+    let decode = llama::decode(&config, &Parameters::weights(&dtype))?;
     let prefill_chunk = options.prefill_chunk.min(config.context_length);
-    let prefill = llama::prefill(&config, &dtype, prefill_chunk)?;
+    let prefill = llama::prefill(&config, &Parameters::weights(&dtype), prefill_chunk)?;
 
     let mut weight_bytes = 0;
     for spec in &decode.weights {

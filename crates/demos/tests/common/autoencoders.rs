@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lantern_demos::Picture;
 use lantern_demos::autoencode::{Autoencoder, AutoencoderSession, LoadOptions};
 use lantern_graph::{Cancel, DType, Executor, Graph, Result};
-use lantern_models::{autoencoder_kl, taesd};
+use lantern_models::{Parameters, autoencoder_kl, taesd};
 use lantern_weights::{MemorySource, SafeDtype, SafetensorsWriter};
 use pollster::block_on;
 use rand::rngs::SmallRng;
@@ -40,7 +40,10 @@ pub fn file(graphs: &[Graph], dtype: &SafeDtype, name: impl Fn(&str) -> Option<S
 /// TAESD's encoder and decoder, as two files.
 pub fn taesd_files(seed: u64) -> [Vec<u8>; 2] {
     let config = taesd::Config::default();
-    let halves = [taesd::encoder(&config, &f32, [8, 8]), taesd::decoder(&config, &f32, [1, 1])];
+    let halves = [
+        taesd::encoder(&config, &Parameters::weights(&f32), [8, 8]),
+        taesd::decoder(&config, &Parameters::weights(&f32), [1, 1]),
+    ];
     let mut seed = seed;
     halves.map(|graph| {
         seed += 1;
@@ -51,7 +54,10 @@ pub fn taesd_files(seed: u64) -> [Vec<u8>; 2] {
 
 pub fn taesd_in_one(seed: u64) -> Vec<u8> {
     let config = taesd::Config::default();
-    let halves = [taesd::encoder(&config, &f32, [8, 8]).unwrap(), taesd::decoder(&config, &f32, [1, 1]).unwrap()];
+    let halves = [
+        taesd::encoder(&config, &Parameters::weights(&f32), [8, 8]).unwrap(),
+        taesd::decoder(&config, &Parameters::weights(&f32), [1, 1]).unwrap(),
+    ];
     file(&halves, &SafeDtype::F32, |name| Some(name.to_owned()), seed)
 }
 
@@ -63,7 +69,10 @@ pub fn narrow() -> autoencoder_kl::Config {
 
 pub fn kl_halves() -> [Graph; 2] {
     let config = narrow();
-    [autoencoder_kl::encoder(&config, &f32, [8, 8]).unwrap(), autoencoder_kl::decoder(&config, &f32, [1, 1]).unwrap()]
+    [
+        autoencoder_kl::encoder(&config, &Parameters::weights(&f32), [8, 8]).unwrap(),
+        autoencoder_kl::decoder(&config, &Parameters::weights(&f32), [1, 1]).unwrap(),
+    ]
 }
 
 pub fn kl_file(dtype: &SafeDtype, seed: u64) -> Vec<u8> {
