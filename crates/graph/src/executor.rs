@@ -3,27 +3,47 @@
 //! Nothing here is `Send` but [`Cancel`]: in the page it all lives in one Worker, and the browser's handles cannot leave it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
 
 use crate::{Bindings, Error, Graph, Result, WeightSpec};
 
 /// Shared "stop" flag. Executors look at it between slices of work, loops between tokens. Any thread may raise it: a signal
 /// handler has one of its own.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    raised: AtomicBool,
+    /// Who waits and wants to hear of it.
+    wakers: Mutex<Vec<Waker>>,
+}
 
 impl Cancel {
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Raises it, and wakes whoever waits with it.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.raised.store(true, Ordering::SeqCst);
+        let wakers = self.0.wakers.lock().map(|mut wakers| std::mem::take(&mut *wakers)).unwrap_or_default();
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.raised.load(Ordering::SeqCst)
+    }
+
+    /// Wakes that task once `cancel` is called. Look at it after this, not before.
+    pub fn wake(&self, waker: &Waker) {
+        if let Ok(mut wakers) = self.0.wakers.lock()
+            && !wakers.iter().any(|known| known.will_wake(waker))
+        {
+            wakers.push(waker.clone());
+        }
     }
 
     /// # Errors

@@ -15,6 +15,8 @@ mod grad;
 mod graph;
 mod image;
 mod op;
+mod pace;
+mod queue;
 mod shape;
 mod state;
 
@@ -25,5 +27,7 @@ pub use grad::backward;
 pub use graph::{Graph, InputSpec, Node, NodeId, StateId, SymbolSpec, WeightId, WeightSpec};
 pub use image::{ResizeMode, Window};
 pub use op::{Activation, Binary, DType, Epilogue, Index, MAX_TOP_K, Op, Reduction, Unary};
+pub use pace::Pace;
+pub use queue::{Class, Clock, Entered, Member, Newest, Queue, Turn};
 pub use shape::{Bindings, Count, Dim, Shape, Symbol};
 pub use state::{BUCKET_ROWS, StateOptions, StateSpec, Touch, bucket};
