@@ -15,6 +15,10 @@ export const SITE = new URL(process.env.LANTERN_URL ?? 'http://localhost:8017/')
 export const MODEL_FILE = new URL('../../www/models/lantern-chat.q8_0.gguf', import.meta.url);
 export const GOLDEN = JSON.parse(readFileSync(new URL('../cases/chat/golden.json', import.meta.url), 'utf8'));
 
+/** The demos of this site: name and page of each. */
+export const DEMOS = JSON.parse(readFileSync(new URL('../../pages/demos.json', import.meta.url), 'utf8'));
+export const PAGES = ['./', ...DEMOS.map(({ page }) => page)];
+
 // The rules a page's accessibility is checked with.
 const { source: axe } = createRequire(import.meta.url)('axe-core');
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ask, assertAccessible, launch, options, state, visit } from './harness.mjs';
+import { DEMOS, PAGES, ask, assertAccessible, launch, options, state, visit } from './harness.mjs';
 
 let chromium;
 before(async () => (chromium = await launch()));
@@ -35,7 +35,7 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-for (const path of ['./', 'chat.html', 'autoencode.html']) {
+for (const path of PAGES) {
   test(`${path} fits a screen 320 px wide`, options, async () => {
     const here = await visit(chromium, path, { context: { viewport: { width: 320, height: 640 } }, prepare: holdWasm });
     const { scroll, wide } = await here.page.evaluate(() => {
@@ -73,10 +73,10 @@ for (const path of ['./', 'autoencode.html']) {
 }
 
 test('every page leads to every demo', options, async () => {
-  for (const path of ['./', 'chat.html', 'autoencode.html']) {
+  for (const path of PAGES) {
     const here = await visit(chromium, path, { prepare: holdWasm });
     const links = await here.page.locator('header nav a').evaluateAll((all) => all.map((a) => [a.getAttribute('href'), a.getAttribute('aria-current')]));
-    assert.deepEqual(links.map(([href]) => href), ['chat.html', 'autoencode.html'], path);
+    assert.deepEqual(links.map(([href]) => href), DEMOS.map(({ page }) => page), path);
     assert.deepEqual(links.filter(([, current]) => current).map(([href]) => href), path === './' ? [] : [path], path);
     await here.close();
   }

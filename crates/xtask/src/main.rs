@@ -8,6 +8,7 @@ mod drivers;
 mod model;
 mod notices;
 mod onnx;
+mod pages;
 mod process;
 mod serve;
 mod setup;
@@ -26,7 +27,7 @@ const USAGE: &str = "\
 cargo xtask <command>
 
   serve [--port N]   set up, build, and serve the site on localhost (only cargo is needed)
-  build              build the page's WebAssembly into www/wasm/ and print its sizes
+  build              expand the pages into www/, build their WebAssembly into www/wasm/ and print its sizes
   model NAME         fetch a published chat model into www/models/, which the site then offers first: smollm2-135m
   test [--quick]     set up and run every test and lint; --quick: format and native tests only
   verify --full      the comparisons that are too large for the tests, and keep the raw record

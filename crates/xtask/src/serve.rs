@@ -1,10 +1,13 @@
 //! A static server for `www/` on localhost, for development and for the browser tests.
 
-use crate::{root, web};
+use crate::{pages, root, web};
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use std::path::Path;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -40,21 +43,36 @@ impl Site {
 
     /// The site, and other folders at these paths of it: what only a benchmark's page asks for.
     pub fn with(port: u16, more: &[(&str, &Path)]) -> Result<Site> {
+        pages::write()?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_io().build()?;
         let listener = runtime
             .block_on(TcpListener::bind(("127.0.0.1", port)))
             .with_context(|| format!("port {port} on localhost"))?;
         let url = format!("http://localhost:{}/", listener.local_addr()?.port());
-        runtime.spawn(axum::serve(listener, pages(&root().join("www"), more)).into_future());
+        runtime.spawn(axum::serve(listener, site(&root().join("www"), more)).into_future());
         Ok(Site { url, runtime })
     }
 }
 
 /// Every file is asked for again at each visit, and not sent again when it is the same.
-fn pages(www: &Path, more: &[(&str, &Path)]) -> Router {
+fn site(www: &Path, more: &[(&str, &Path)]) -> Router {
     let no_cache = SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     let site = Router::new().fallback_service(ServeDir::new(www));
-    more.iter().fold(site, |site, (at, folder)| site.nest_service(at, ServeDir::new(folder))).layer(no_cache)
+    more.iter()
+        .fold(site, |site, (at, folder)| site.nest_service(at, ServeDir::new(folder)))
+        .layer(no_cache)
+        .layer(middleware::from_fn(fresh))
+}
+
+/// A page is expanded anew when it is asked for: what is written in `pages/` is there at the next reload.
+async fn fresh(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if path.ends_with('/') || path.ends_with(".html") {
+        if let Err(error) = pages::write() {
+            eprintln!("error: {error:#}");
+        }
+    }
+    next.run(request).await
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The page's engine: `lantern-web` compiled to WebAssembly, and the JavaScript glue wasm-bindgen makes for it.
 
 use crate::process::{command, run};
-use crate::{model, root, setup, target_dir};
+use crate::{model, pages, root, setup, target_dir};
 use anyhow::{Context, Result, anyhow, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -47,6 +47,7 @@ pub fn build() -> Result<Sizes> {
         })
         .map_err(|error| anyhow!("wasm-bindgen on {}: {error:#}", input.display()))?;
     model::list()?;
+    pages::write()?;
     sizes(&out)
 }
 
