@@ -39,7 +39,7 @@ export async function readPicture(file, name = file instanceof File ? file.name 
     throw header
       ? failure('picture.corrupt', `${shown} is a ${header.type} that this browser cannot unpack: damaged, cut short, or larger than it can hold`,
         'Choose another picture, or save this one again as PNG or JPEG')
-      : failure('picture.type', `${shown} is no picture that this browser knows`, 'Choose a PNG, JPEG, WebP, GIF or AVIF');
+      : failure('picture.type', `this browser cannot read ${shown}`, 'Choose a PNG, JPEG, WebP, GIF or AVIF');
   }
   const notes = [];
   if (header?.animated) notes.push('Of its frames, only the first is used.');
