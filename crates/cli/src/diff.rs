@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use lantern_cpu::Cpu;
 use lantern_demos::chat::{ChatModel, LoadOptions, check};
-use lantern_graph::{Bindings, Cancel, Error, Executor, Graph, NodeId, Op, Result, Session, Value, fuse};
+use lantern_graph::{Bindings, Cancel, Class, Error, Executor, Graph, NodeId, Op, Result, Session, Value, fuse};
 use lantern_weights::{FileSource, Gguf};
 use serde_json::{Value as Json, json};
 
@@ -194,12 +194,12 @@ impl<E: Executor> Side<E> {
     async fn new(executor: &Rc<E>, source: &FileSource) -> Result<Self> {
         let cancel = Cancel::new();
         let model = ChatModel::load(executor, source, &LoadOptions::default(), &mut |_| {}, &cancel).await?;
-        let mut session = executor.session(model.weights());
+        let mut session = executor.session(Class::Token);
         let prefill = fuse(model.prefill_graph());
         let next = prefill.find_output("next")?;
         let (prefill, decode) = (prefill.with_every_node_kept(), fuse(model.decode_graph()).with_every_node_kept());
-        let prefill_plan = session.compile(&prefill, &cancel).await?;
-        let decode_plan = session.compile(&decode, &cancel).await?;
+        let prefill_plan = session.compile(&prefill, model.weights(), &cancel).await?;
+        let decode_plan = session.compile(&decode, model.weights(), &cancel).await?;
         let plans = [(prefill, prefill_plan), (decode, decode_plan)];
         Ok(Self { model: Rc::new(model), session, plans, next, cancel })
     }

@@ -15,7 +15,7 @@ use lantern_compress::prune::Sparsity;
 use lantern_compress::quantize::{Granularity, Range, Uniform};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perplexity};
-use lantern_graph::{Bindings, Cancel, DType, Executor, Op, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, DType, Executor, Op, Session, Value};
 use lantern_models::Parameters;
 use lantern_models::llama::{self, Config, Rope, Scaling};
 use lantern_weights::{GgmlType, Gguf, MemorySource};
@@ -66,8 +66,8 @@ fn logits(config: &Config, weights: &Weights, ids: &[u32]) -> Vec<f32> {
         let bytes: Vec<u8> = weights[&spec.name].iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
         block_on(cpu.write_rows(&stored, &spec.name, 0, &bytes)).unwrap();
     }
-    let mut session = cpu.session(&Rc::new(stored));
-    let plan = block_on(session.compile(&graph, &Cancel::new())).unwrap();
+    let mut session = cpu.session(Class::Training);
+    let plan = block_on(session.compile(&graph, &Rc::new(stored), &Cancel::new())).unwrap();
     let symbols = [("past", 0), ("kv_len", ids.len()), ("rows", ids.len()), ("last", ids.len() - 1)];
     let bindings = Bindings::new(&graph, &symbols).unwrap();
     block_on(session.run(&plan, &bindings, &[("ids", Value::U32(ids.to_vec()))], &Cancel::new())).unwrap();
@@ -345,8 +345,8 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
         let bytes: Vec<u8> = weights[&spec.name].iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
         block_on(cpu.write_rows(&stored, &spec.name, 0, &bytes)).unwrap();
     }
-    let mut session = cpu.session(&Rc::new(stored));
-    let plan = block_on(session.compile(&graph, &Cancel::new())).unwrap();
+    let mut session = cpu.session(Class::Training);
+    let plan = block_on(session.compile(&graph, &Rc::new(stored), &Cancel::new())).unwrap();
     let bindings = Bindings::new(&graph, &[("past", 0), ("kv_len", 100), ("rows", 100)]).unwrap();
     let all = Value::U32([1].iter().chain(&ids).copied().collect());
     block_on(session.run(&plan, &bindings, &[("ids", all)], &Cancel::new())).unwrap();

@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use lantern_graph::{
-    Bindings, Cancel, Description, Error, Executor, Graph, Oracle, Result, Session as _, Value, WeightSpec,
+    Bindings, Cancel, Class, Description, Error, Executor, Graph, Oracle, Result, Session as _, Value, WeightSpec,
 };
 
 pub use plan::Plan;
@@ -97,8 +97,8 @@ impl Executor for Cpu {
         weights.write_rows(name, first_row, bytes)
     }
 
-    fn session(&self, weights: &Rc<Weights>) -> Session {
-        Session::new(self.mode, weights.clone(), self.yields.clone(), self.memory.clone())
+    fn session(&self, class: Class) -> Session {
+        Session::new(self.mode, class, self.yields.clone(), self.memory.clone())
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -122,8 +122,8 @@ impl Oracle for Cpu {
         }
         at_once(async {
             let cancel = Cancel::new();
-            let mut session = cpu.session(&store);
-            let plan = session.compile(graph, &cancel).await?;
+            let mut session = cpu.session(Class::Picture);
+            let plan = session.compile(graph, &store, &cancel).await?;
             session.run(&plan, bindings, inputs, &cancel).await?;
             let mut outputs = Vec::with_capacity(graph.outputs.len());
             for (name, _) in &graph.outputs {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use lantern_graph::{DType, Error, Graph, NodeId, Op, Result, Touch, WeightId, fuse};
 
 use crate::place::{Needs, Placement, View, place};
+use crate::weights::Rows;
 use crate::{Mode, Weights};
 
 /// Made by `Session::compile`, for that session.
@@ -12,8 +13,10 @@ pub struct Plan {
     pub(crate) graph: Graph,
     pub(crate) views: Vec<View>,
     pub(crate) steps: Vec<NodeId>,
-    /// Where the graph's weights stand in the store, and its states in the session.
-    pub(crate) weights: Vec<Option<usize>>,
+    /// What it was compiled with, and where the graph's weights stand in there.
+    store: Rc<Weights>,
+    weights: Vec<Option<usize>>,
+    /// Where the graph's states stand in the session.
     pub(crate) states: Vec<usize>,
     /// Rows of growing states that a run touches.
     pub(crate) touches: Vec<Touch>,
@@ -89,18 +92,25 @@ fn dtype_error(cause: String) -> Error {
     )
 }
 
+/// Where the weights that a graph uses stand among those.
+pub(crate) fn find_weights(graph: &Graph, weights: &Weights) -> Result<Vec<Option<usize>>> {
+    let is_used = |i: usize| graph.nodes.iter().any(|node| node.op == Op::Weight(WeightId(i as u32)));
+    let specs = graph.weights.iter().enumerate();
+    specs.map(|(i, spec)| is_used(i).then(|| weights.find(spec)).transpose()).collect()
+}
+
 impl Plan {
     /// `graph` as `prepare` gave it; `states` says where its states stand in the session.
-    pub(crate) fn new(graph: Graph, weights: &Weights, states: Vec<usize>, session: &Rc<()>) -> Result<Plan> {
-        let is_used = |i: usize| graph.nodes.iter().any(|node| node.op == Op::Weight(WeightId(i as u32)));
-        let weights = graph
-            .weights
-            .iter()
-            .enumerate()
-            .map(|(i, spec)| is_used(i).then(|| weights.find(spec)).transpose())
-            .collect::<Result<Vec<_>>>()?;
+    pub(crate) fn new(graph: Graph, store: &Rc<Weights>, states: Vec<usize>, session: &Rc<()>) -> Result<Plan> {
+        let weights = find_weights(&graph, store)?;
         let Placement { views, steps, needs } = place(&graph);
         let touches = graph.touches();
-        Ok(Plan { graph, views, steps, weights, states, touches, needs: Rc::new(needs), session: session.clone() })
+        let (store, session, needs) = (store.clone(), session.clone(), Rc::new(needs));
+        Ok(Plan { graph, views, steps, store, weights, states, touches, needs, session })
+    }
+
+    /// Of the graph's weights, as they are now.
+    pub(crate) fn rows(&self) -> Vec<Option<Rc<Rows>>> {
+        self.store.of(&self.weights)
     }
 }

@@ -2,13 +2,13 @@
 
 use std::rc::{Rc, Weak};
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Graph, Result, StateSpec, Value, bucket};
+use lantern_graph::{Bindings, Cancel, Class, DType, Error, Graph, Result, StateSpec, Value, bucket};
 
 use crate::arena::Arena;
 use crate::f16;
 use crate::memory::{Account, Held, filled, reserve};
 use crate::place::{Needs, place};
-use crate::plan::{Plan, prepare};
+use crate::plan::{Plan, find_weights, prepare};
 use crate::step::{Run, Scratch, check_ranges};
 use crate::{Mode, Weights, Yield};
 
@@ -40,7 +40,7 @@ impl State {
 
 pub struct Session {
     mode: Mode,
-    weights: Rc<Weights>,
+    class: Class,
     yields: Option<Yield>,
     memory: Account,
     identity: Rc<()>,
@@ -56,10 +56,10 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(mode: Mode, weights: Rc<Weights>, yields: Option<Yield>, memory: Account) -> Session {
+    pub(crate) fn new(mode: Mode, class: Class, yields: Option<Yield>, memory: Account) -> Session {
         Session {
             mode,
-            weights,
+            class,
             yields,
             arena: Arena::new(&memory),
             memory,
@@ -70,6 +70,10 @@ impl Session {
             scratch: Scratch::default(),
             spent: 0,
         }
+    }
+
+    pub fn class(&self) -> Class {
+        self.class
     }
 
     fn own(&self, plan: &Plan) -> Result<()> {
@@ -181,13 +185,14 @@ fn match_inputs<'v>(plan: &Plan, bindings: &Bindings, inputs: &'v [(&str, Value)
 }
 
 impl lantern_graph::Session for Session {
+    type Weights = Weights;
     type Plan = Plan;
 
-    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
+    async fn compile(&mut self, graph: &Graph, weights: &Rc<Weights>, cancel: &Cancel) -> Result<Plan> {
         cancel.check()?;
         let graph = prepare(graph, self.mode)?;
         let states = self.find_states(&graph)?;
-        let plan = Plan::new(graph, &self.weights, states, &self.identity)?;
+        let plan = Plan::new(graph, weights, states, &self.identity)?;
         self.plans.push(Rc::downgrade(&plan.needs));
         let needs = self.needs();
         self.arena.fit(needs, self.ran.is_some())?;
@@ -211,7 +216,7 @@ impl lantern_graph::Session for Session {
         // A plan that could not be had may have left less.
         let needs = self.needs();
         self.arena.fit(needs, false)?;
-        let weights = self.weights.of(&plan.weights);
+        let weights = plan.rows();
         let mut run = Run {
             plan,
             bindings,
@@ -247,9 +252,11 @@ impl lantern_graph::Session for Session {
         Ok(())
     }
 
-    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
+    async fn peak_bytes(&mut self, graph: &Graph, weights: &Rc<Weights>, cancel: &Cancel) -> Result<u64> {
         cancel.check()?;
-        let needs = place(&prepare(graph, self.mode)?).needs;
+        let graph = prepare(graph, self.mode)?;
+        find_weights(&graph, weights)?;
+        let needs = place(&graph).needs;
         Ok(self.needs().either(needs).bytes())
     }
 
@@ -265,7 +272,7 @@ impl lantern_graph::Session for Session {
                 "run this plan, and read its outputs before the next",
             ));
         }
-        let weights = self.weights.of(&plan.weights);
+        let weights = plan.rows();
         let run = Run {
             plan,
             bindings: &bindings,

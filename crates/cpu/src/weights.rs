@@ -237,9 +237,10 @@ struct Slot {
 }
 
 /// Weights by name, in an executor's layout. Starts as zeros.
+#[derive(Default)]
 pub struct Weights {
     slots: Vec<Slot>,
-    _held: Held,
+    _held: Option<Held>,
 }
 
 impl Weights {
@@ -254,7 +255,7 @@ impl Weights {
             bytes += rows.bytes() as u64;
             slots.push(Slot { spec: spec.clone(), rows: RefCell::new(Rc::new(rows)) });
         }
-        Ok(Weights { slots, _held: memory.hold(bytes) })
+        Ok(Weights { slots, _held: Some(memory.hold(bytes)) })
     }
 
     pub(crate) fn write_rows(&self, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {

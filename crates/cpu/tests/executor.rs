@@ -8,7 +8,7 @@ use std::rc::Rc;
 use common::{MODES, assert_close, floats, le_bytes, run, seeded, stored};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    Bindings, Cancel, DType, Dim, Error, Executor, Graph, Index, NodeId, Oracle, Session, Value, WeightSpec,
+    Bindings, Cancel, Class, DType, Dim, Error, Executor, Graph, Index, NodeId, Oracle, Session, Value, WeightSpec,
 };
 use pollster::block_on;
 
@@ -146,9 +146,9 @@ fn swapped_weights_are_seen_without_compiling_again() {
                 let g = linear_graph(dtype, 1, k, 6);
                 let cpu = Cpu::new(mode);
                 let store = Rc::new(cpu.allocate_weights(&g.weights).unwrap());
-                let mut session = cpu.session(&store);
+                let mut session = cpu.session(Class::Picture);
                 let cancel = Cancel::new();
-                let plan = session.compile(&g, &cancel).await.unwrap();
+                let plan = session.compile(&g, &store, &cancel).await.unwrap();
                 let bindings = Bindings::new(&g, &[]).unwrap();
                 let x = floats(&mut rng, k, -1.0, 1.0);
                 for _ in 0..2 {
@@ -188,10 +188,10 @@ fn states_are_shared_by_the_plans_of_a_session() {
 
             let cpu = Cpu::new(mode);
             let store = Rc::new(cpu.allocate_weights(&[]).unwrap());
-            let (mut session, mut other) = (cpu.session(&store), cpu.session(&store));
+            let (mut session, mut other) = (cpu.session(Class::Picture), cpu.session(Class::Picture));
             let cancel = Cancel::new();
-            let write = session.compile(&writer, &cancel).await.unwrap();
-            let read = session.compile(&reader, &cancel).await.unwrap();
+            let write = session.compile(&writer, &store, &cancel).await.unwrap();
+            let read = session.compile(&reader, &store, &cancel).await.unwrap();
             for (at, values) in [(0, vec![1.0, 2.0, 3.0, 4.0]), (2, vec![5.0, 6.0]), (5, vec![7.0, 8.0])] {
                 let bindings = Bindings::new(&writer, &[("rows", values.len() / 2), ("start", at)]).unwrap();
                 session.run(&write, &bindings, &[("x", Value::F32(values))], &cancel).await.unwrap();
@@ -208,7 +208,7 @@ fn states_are_shared_by_the_plans_of_a_session() {
             assert_eq!(session.read(&read, "doubled").await.unwrap(), Value::F32(vec![1.0, 1.0]));
 
             assert_eq!(other.read_state("s").await.unwrap_err().code, "graph.state");
-            other.compile(&reader, &cancel).await.unwrap();
+            other.compile(&reader, &store, &cancel).await.unwrap();
             assert_eq!(other.read_state("s").await.unwrap(), Value::F32(vec![0.0; 12]), "sessions do not share states");
         });
     }
@@ -235,9 +235,9 @@ fn what_was_read_before_a_write_stays() {
         block_on(async {
             let cpu = Cpu::new(mode);
             let store = Rc::new(cpu.allocate_weights(&[]).unwrap());
-            let mut session = cpu.session(&store);
+            let mut session = cpu.session(Class::Picture);
             let cancel = Cancel::new();
-            let plan = session.compile(&g, &cancel).await.unwrap();
+            let plan = session.compile(&g, &store, &cancel).await.unwrap();
             session.write_state("s", &Value::F32((0..8).map(|i| i as f32).collect())).unwrap();
             session.write_state("m", &Value::F32(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
             let inputs = [("x", Value::F32(vec![9.0; 4]))];
@@ -310,8 +310,8 @@ fn a_stopped_run_ends_at_the_next_slice_and_leaves_states_usable() {
             let store = Rc::new(cpu.allocate_weights(&g.weights).unwrap());
             let (bytes, _) = stored(DType::Q8_0, &floats(&mut rng, n * k, -1.0, 1.0));
             cpu.write_rows(&store, "w", 0, &bytes).await.unwrap();
-            let mut session = cpu.session(&store);
-            let plan = session.compile(&g, &cancel).await.unwrap();
+            let mut session = cpu.session(Class::Picture);
+            let plan = session.compile(&g, &store, &cancel).await.unwrap();
             let bindings = Bindings::new(&g, &[]).unwrap();
             let inputs = [("x", Value::F32(floats(&mut rng, m * k, -1.0, 1.0)))];
             let stopped = session.run(&plan, &bindings, &inputs, &cancel).await.unwrap_err();
@@ -345,9 +345,9 @@ fn a_dropped_run_leaves_the_plan_usable() {
         Box::pin(std::future::poll_fn(move |_| if waits.get() { Poll::Pending } else { Poll::Ready(()) }))
     }));
     let store = Rc::new(cpu.allocate_weights(&g.weights).unwrap());
-    let mut session = cpu.session(&store);
+    let mut session = cpu.session(Class::Picture);
     let cancel = Cancel::new();
-    let plan = block_on(session.compile(&g, &cancel)).unwrap();
+    let plan = block_on(session.compile(&g, &store, &cancel)).unwrap();
     let bindings = Bindings::new(&g, &[]).unwrap();
     let inputs = [("x", Value::F32(vec![1.0; m * k]))];
     {
@@ -369,12 +369,12 @@ fn memory_is_counted_and_given_back() {
         g.assign(state, half).unwrap();
         let store = Rc::new(cpu.allocate_weights(&g.weights).unwrap());
         assert_eq!(cpu.memory_bytes(), weight_bytes);
-        let mut session = cpu.session(&store);
-        let plan = block_on(session.compile(&g, &Cancel::new())).unwrap();
+        let mut session = cpu.session(Class::Picture);
+        let plan = block_on(session.compile(&g, &store, &Cancel::new())).unwrap();
         let buffers = 4 * (5 * 64 + 10 * 3);
         assert_eq!(cpu.memory_bytes(), weight_bytes + 4 * 30 + buffers);
         drop(plan);
-        let small = block_on(session.compile(&Graph::new(), &Cancel::new())).unwrap();
+        let small = block_on(session.compile(&Graph::new(), &store, &Cancel::new())).unwrap();
         assert_eq!(cpu.memory_bytes(), weight_bytes + 4 * 30, "as much as the plans that are left need");
         drop(small);
         drop(session);
@@ -400,20 +400,20 @@ fn plans_of_a_session_share_their_memory() {
         block_on(async {
             let cpu = Cpu::new(mode);
             let store = Rc::new(cpu.allocate_weights(&[]).unwrap());
-            let mut session = cpu.session(&store);
+            let mut session = cpu.session(Class::Picture);
             let cancel = Cancel::new();
             let bindings = Bindings::new(&small, &[]).unwrap();
             let ones = |len: usize| [("x", Value::F32(vec![1.0; len]))];
 
-            assert_eq!(session.peak_bytes(&large, &cancel).await.unwrap(), 4000);
+            assert_eq!(session.peak_bytes(&large, &store, &cancel).await.unwrap(), 4000);
             assert_eq!(cpu.memory_bytes(), 0, "nothing was taken for the answer");
-            let first = session.compile(&small, &cancel).await.unwrap();
+            let first = session.compile(&small, &store, &cancel).await.unwrap();
             assert_eq!(cpu.memory_bytes(), 400);
             session.run(&first, &bindings, &ones(100), &cancel).await.unwrap();
             // Compiling alone leaves what there is to read.
-            let second = session.compile(&large, &cancel).await.unwrap();
+            let second = session.compile(&large, &store, &cancel).await.unwrap();
             assert_eq!(cpu.memory_bytes(), 4000, "the most, not the sum");
-            assert_eq!(session.peak_bytes(&small, &cancel).await.unwrap(), 4000);
+            assert_eq!(session.peak_bytes(&small, &store, &cancel).await.unwrap(), 4000);
             assert_eq!(session.read(&first, "y").await.unwrap(), Value::F32(vec![2.0; 100]));
 
             session.run(&second, &bindings, &ones(1000), &cancel).await.unwrap();
@@ -444,8 +444,8 @@ fn a_chain_reuses_its_buffers() {
     g.output("y", y);
     let cpu = Cpu::new(Mode::Exact);
     let store = Rc::new(cpu.allocate_weights(&[]).unwrap());
-    let mut session = cpu.session(&store);
-    let plan = block_on(session.compile(&g, &Cancel::new())).unwrap();
+    let mut session = cpu.session(Class::Picture);
+    let plan = block_on(session.compile(&g, &store, &Cancel::new())).unwrap();
     assert!(cpu.memory_bytes() <= 4 * 4000, "{} bytes", cpu.memory_bytes());
     drop(plan);
     let wanted = (0..50).fold(1.0f32, |y, i| (y * 0.5 + i as f32) + y);
@@ -475,14 +475,14 @@ fn refusals_name_what_is_wrong() {
 
         for specs in [vec![], vec![spec(&[3, 32], DType::Q8_0)], vec![spec(&[3, 64], DType::Q4_0)]] {
             let store = Rc::new(cpu.allocate_weights(&specs).unwrap());
-            let error = cpu.session(&store).compile(&g, &cancel).await.err().unwrap();
+            let error = cpu.session(Class::Picture).compile(&g, &store, &cancel).await.err().unwrap();
             assert_eq!(error.code, "cpu.weight", "{error}");
             assert!(error.cause.contains('w'), "{error}");
         }
 
         let store = Rc::new(store);
-        let mut session = cpu.session(&store);
-        let plan = session.compile(&g, &cancel).await.unwrap();
+        let mut session = cpu.session(Class::Picture);
+        let plan = session.compile(&g, &store, &cancel).await.unwrap();
         let bindings = Bindings::new(&g, &[]).unwrap();
         let x = || Value::F32(vec![0.0; 128]);
         let wrong: [Vec<(&str, Value)>; 5] = [
@@ -501,7 +501,7 @@ fn refusals_name_what_is_wrong() {
         assert_eq!(code(session.read(&plan, "z").await.unwrap_err()), "graph.output");
         assert_eq!(code(session.read_state("s").await.unwrap_err()), "graph.state");
         assert_eq!(code(session.write_state("s", &x()).unwrap_err()), "graph.state");
-        assert_eq!(code(cpu.session(&store).read(&plan, "y").await.unwrap_err()), "cpu.plan");
+        assert_eq!(code(cpu.session(Class::Picture).read(&plan, "y").await.unwrap_err()), "cpu.plan");
 
         // States of one name and two shapes.
         let stateful = |rows: usize| {
@@ -515,8 +515,8 @@ fn refusals_name_what_is_wrong() {
             g
         };
         let four = stateful(4);
-        let plan = session.compile(&four, &cancel).await.unwrap();
-        assert_eq!(code(session.compile(&stateful(5), &cancel).await.err().unwrap()), "graph.state");
+        let plan = session.compile(&four, &store, &cancel).await.unwrap();
+        assert_eq!(code(session.compile(&stateful(5), &store, &cancel).await.err().unwrap()), "graph.state");
         assert_eq!(code(session.write_state("s", &x()).unwrap_err()), "graph.state");
         for (start, len) in [(1, 4), (9, 1), (2, 1)] {
             let bindings = Bindings::new(&four, &[("start", start), ("len", len)]).unwrap();
@@ -534,7 +534,7 @@ fn refusals_name_what_is_wrong() {
 
         let stopped = Cancel::new();
         stopped.cancel();
-        assert!(session.compile(&four, &stopped).await.err().unwrap().is_cancelled());
+        assert!(session.compile(&four, &store, &stopped).await.err().unwrap().is_cancelled());
     });
 }
 

@@ -10,8 +10,8 @@ mod common;
 use common::{Tensor, floats, seeded};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    Binary, Bindings, Cancel, DType, Dim, Executor, Graph, Index, NodeId, Reduction, ResizeMode, Result, Session,
-    Unary, Value, Window, backward,
+    Binary, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Index, NodeId, Reduction, ResizeMode, Result,
+    Session, Unary, Value, Window, backward,
 };
 use lantern_models::nn;
 use rand::rngs::SmallRng;
@@ -81,9 +81,9 @@ impl Case<'_> {
             for (name, bytes) in &self.weights {
                 cpu.write_rows(&store, name, 0, bytes).await.unwrap();
             }
-            let mut session = cpu.session(&store);
+            let mut session = cpu.session(Class::Training);
             let cancel = Cancel::new();
-            let plan = session.compile(&g, &cancel).await.unwrap();
+            let plan = session.compile(&g, &store, &cancel).await.unwrap();
             let bindings = Bindings::new(&g, &self.symbols).unwrap();
             for (i, p) in params.iter().enumerate() {
                 session.write_state(&format!("p{i}"), &p.value()).unwrap();

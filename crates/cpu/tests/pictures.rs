@@ -9,7 +9,7 @@ use candle_nn::Module;
 use common::{MODES, Tensor, assert_close, floats, run, seeded, stored};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    Bindings, Cancel, DType, Dim, Executor, Graph, NodeId, ResizeMode, Result, Session, Value, Window,
+    Bindings, Cancel, Class, DType, Dim, Executor, Graph, NodeId, ResizeMode, Result, Session, Value, Window,
 };
 use lantern_models::nn;
 use rand::Rng;
@@ -500,9 +500,9 @@ fn slices_change_nothing_and_are_told() {
             for (name, bytes) in &filters {
                 cpu.write_rows(&store, name, 0, bytes).await.unwrap();
             }
-            let mut session = cpu.session(&store);
+            let mut session = cpu.session(Class::Picture);
             let cancel = Cancel::new();
-            let plan = session.compile(&g, &cancel).await.unwrap();
+            let plan = session.compile(&g, &store, &cancel).await.unwrap();
             let bindings = Bindings::new(&g, &[]).unwrap();
             let mut first = None;
             // What is left of a slice is carried over, so each run is cut elsewhere.

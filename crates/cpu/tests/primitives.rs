@@ -333,7 +333,7 @@ fn gather_beyond_the_table_is_zero_and_scatter_sums() {
 /// A symbol in a leading dimension: only the bound rows count, run after run, longer and shorter.
 #[test]
 fn symbols_may_change_between_runs() {
-    use lantern_graph::{Bindings, Cancel, Executor, Session};
+    use lantern_graph::{Bindings, Cancel, Class, Executor, Session};
     let mut rng = seeded(10);
     let mut g = Graph::new();
     let rows = g.symbol("rows", 7);
@@ -347,10 +347,9 @@ fn symbols_may_change_between_runs() {
     for mode in MODES {
         pollster::block_on(async {
             let cpu = lantern_cpu::Cpu::new(mode);
-            let weights = std::rc::Rc::new(cpu.allocate_weights(&[]).unwrap());
-            let mut session = cpu.session(&weights);
+            let mut session = cpu.session(Class::Picture);
             let cancel = Cancel::new();
-            let plan = session.compile(&g, &cancel).await.unwrap();
+            let plan = session.compile(&g, &std::rc::Rc::default(), &cancel).await.unwrap();
             for n in [3, 7, 1, 5, 0] {
                 let x = floats(&mut rng, n * 3, -1.0, 1.0);
                 let bindings = Bindings::new(&g, &[("rows", n)]).unwrap();

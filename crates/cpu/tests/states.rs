@@ -8,7 +8,9 @@ use std::rc::Rc;
 use common::{MODES, floats, seeded};
 use half::f16;
 use lantern_cpu::Cpu;
-use lantern_graph::{BUCKET_ROWS, Bindings, Cancel, DType, Dim, Executor, Graph, Index, Session, StateOptions, Value};
+use lantern_graph::{
+    BUCKET_ROWS, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Index, Session, StateOptions, Value,
+};
 use pollster::block_on;
 
 const BOUND: usize = 1000;
@@ -35,8 +37,8 @@ fn a_state_grows_as_it_is_written() {
                 let g = cache(storage);
                 let cpu = Cpu::new(mode);
                 let cancel = Cancel::new();
-                let mut session = cpu.session(&Rc::new(cpu.allocate_weights(&[]).unwrap()));
-                let plan = session.compile(&g, &cancel).await.unwrap();
+                let mut session = cpu.session(Class::Token);
+                let plan = session.compile(&g, &Rc::default(), &cancel).await.unwrap();
                 let fixed = cpu.memory_bytes() - (BUCKET_ROWS * 2 * 4) as u64;
                 let mut expected = vec![0.0f32; 2 * BOUND];
                 for (start, rows, room) in [(0, 3, 256), (200, 56, 256), (250, 7, 512), (998, 2, 1000), (4, 1, 1000)] {
@@ -57,7 +59,10 @@ fn a_state_grows_as_it_is_written() {
                 assert_eq!(error.code, "graph.binding");
                 // A graph that keeps the state another way does not share it.
                 let other = if storage == DType::F16 { DType::F32 } else { DType::F16 };
-                assert_eq!(session.compile(&cache(other), &cancel).await.err().unwrap().code, "graph.state");
+                assert_eq!(
+                    session.compile(&cache(other), &Rc::default(), &cancel).await.err().unwrap().code,
+                    "graph.state"
+                );
                 drop((session, plan));
                 assert_eq!(cpu.memory_bytes(), 0);
             });
@@ -71,8 +76,8 @@ fn a_state_written_by_hand_is_rounded_too() {
         block_on(async {
             let g = cache(DType::F16);
             let cpu = Cpu::new(mode);
-            let mut session = cpu.session(&Rc::new(cpu.allocate_weights(&[]).unwrap()));
-            session.compile(&g, &Cancel::new()).await.unwrap();
+            let mut session = cpu.session(Class::Token);
+            session.compile(&g, &Rc::default(), &Cancel::new()).await.unwrap();
             let values: Vec<f32> = (0..2 * BOUND).map(|i| i as f32 * 0.37 - 99.0).collect();
             session.write_state("s", &Value::F32(values.clone())).unwrap();
             let rounded = values.iter().map(|v| f16::from_f32(*v).to_f32()).collect();

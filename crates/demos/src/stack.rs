@@ -5,7 +5,7 @@ mod spec;
 use std::rc::Rc;
 
 use lantern_graph::{
-    Bindings, Cancel, DType, Error, Executor, Graph, NodeId, ResizeMode, Result, Session, Unary, Value, Window,
+    Bindings, Cancel, Class, DType, Error, Executor, Graph, NodeId, ResizeMode, Result, Session, Unary, Value, Window,
 };
 use lantern_models::nn;
 use serde::de::DeserializeOwned;
@@ -99,8 +99,8 @@ impl<E: Executor> LoadedStack<E> {
                 executor.write_rows(&weights, &spec.name, number * rows, chunk).await?;
             }
         }
-        let mut session = executor.session(&Rc::new(weights));
-        let plan = session.compile(&graph, cancel).await?;
+        let mut session = executor.session(Class::Picture);
+        let plan = session.compile(&graph, &Rc::new(weights), cancel).await?;
         Ok(Self { session, plan, bindings: Bindings::new(&graph, &[])? })
     }
 

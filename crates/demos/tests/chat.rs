@@ -8,7 +8,7 @@ use std::rc::Rc;
 use common::{SMALL, Sizes, generate, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit};
-use lantern_graph::{Bindings, Cancel, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
+use lantern_graph::{Bindings, Cancel, Class, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
 use lantern_weights::{Gguf, MemorySource};
 use pollster::block_on;
 
@@ -245,8 +245,8 @@ impl Executor for Tripwire {
         self.cpu.write_rows(weights, name, first, bytes).await
     }
 
-    fn session(&self, weights: &Rc<Self::Weights>) -> TripwireSession {
-        TripwireSession { inner: self.cpu.session(weights), left: self.left.clone() }
+    fn session(&self, class: Class) -> TripwireSession {
+        TripwireSession { inner: self.cpu.session(class), left: self.left.clone() }
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -255,10 +255,11 @@ impl Executor for Tripwire {
 }
 
 impl Session for TripwireSession {
+    type Weights = <Cpu as Executor>::Weights;
     type Plan = <<Cpu as Executor>::Session as Session>::Plan;
 
-    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Self::Plan> {
-        self.inner.compile(graph, cancel).await
+    async fn compile(&mut self, graph: &Graph, weights: &Rc<Self::Weights>, cancel: &Cancel) -> Result<Self::Plan> {
+        self.inner.compile(graph, weights, cancel).await
     }
 
     async fn run_reporting(
@@ -279,8 +280,8 @@ impl Session for TripwireSession {
         }
     }
 
-    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
-        self.inner.peak_bytes(graph, cancel).await
+    async fn peak_bytes(&mut self, graph: &Graph, weights: &Rc<Self::Weights>, cancel: &Cancel) -> Result<u64> {
+        self.inner.peak_bytes(graph, weights, cancel).await
     }
 
     async fn read(&mut self, plan: &Self::Plan, output: &str) -> Result<Value> {

@@ -9,7 +9,7 @@ use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::sampler::{Ranked, Sampler, draw_whole, uniform};
 use lantern_demos::chat::{GenerateOptions, LoadOptions};
 use lantern_gpu::Kernel;
-use lantern_graph::{Bindings, Cancel, Executor, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, Executor, Result, Session, Value};
 use lantern_models::sampling::{LOGITS, Pick, pick};
 use pollster::block_on;
 use rand::rngs::SmallRng;
@@ -149,8 +149,7 @@ fn session_of<E: Executor>(
     recent: &[u32],
     logits: &[f32],
 ) -> E::Session {
-    let weights = Rc::new(executor.allocate_weights(&[]).unwrap());
-    let mut session = executor.session(&weights);
+    let mut session = executor.session(Class::Token);
     // The state is there once a plan is.
     let cold = GenerateOptions { repeat_penalty: 1.1, ..options.clone() };
     block_on(sampler.prepare(&mut session, &cold, recent.len(), &Cancel::new())).unwrap();
@@ -261,8 +260,8 @@ fn the_mass_is_within_its_bound<E: Executor>(executor: &E) {
         let wanted = Pick { vocab_size: n, candidates: 1, recent: 0, mass: true };
         let graph = pick(&wanted).unwrap();
         let picked = block_on(async {
-            let mut session = executor.session(&Rc::new(executor.allocate_weights(&[])?));
-            let plan = session.compile(&graph, &cancel).await?;
+            let mut session = executor.session(Class::Token);
+            let plan = session.compile(&graph, &Rc::default(), &cancel).await?;
             session.write_state(LOGITS, &Value::F32(logits.clone()))?;
             let inputs = [("scale", Value::F32(vec![scale]))];
             session.run(&plan, &Bindings::new(&graph, &[])?, &inputs, &cancel).await?;

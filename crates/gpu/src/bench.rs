@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use lantern_graph::{
-    Bindings, Cancel, DType, Error, Executor, Graph, Index, Op, Result, Session, StateOptions, Value, WeightSpec,
+    Bindings, Cancel, Class, DType, Error, Executor, Graph, Index, Op, Result, Session, StateOptions, Value, WeightSpec,
 };
 
 use crate::device::Gpu;
@@ -144,8 +144,8 @@ async fn time(
             gpu.write_rows(&weights, &spec.name, first, &rows[..some * spec.row_bytes()]).await?;
         }
     }
-    let mut session = gpu.session(&Rc::new(weights));
-    let plan = session.compile(&work.graph, &Cancel::new()).await?;
+    let mut session = gpu.session(Class::Picture);
+    let plan = session.compile(&work.graph, &Rc::new(weights), &Cancel::new()).await?;
     let bindings = Bindings::new(&work.graph, &[])?;
     let mut runs_ms = Vec::new();
     for run in 0..=options.runs {
@@ -236,7 +236,7 @@ async fn raw(
         entries: &entries,
     });
     let workgroups = (units as usize).div_ceil(pipeline.shader.covers[0]);
-    let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[])?));
+    let mut session = gpu.session(Class::Picture);
     let mut times = Vec::new();
     for run in 0..=runs {
         let ms = session.time_dispatch(&pipeline.pipeline, &bind_group, workgroups, now_ms).await?;

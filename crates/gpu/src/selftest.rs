@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use lantern_graph::{
-    Activation, Bindings, Cancel, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session,
+    Activation, Bindings, Cancel, Class, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session,
     StateOptions, Unary, Value, Window,
 };
 
@@ -31,8 +31,8 @@ pub async fn passes(gpu: &Gpu, kernel: Kernel) -> Result<()> {
     for (name, bytes) in &case.weights {
         weights.write_rows(gpu, name, 0, bytes)?;
     }
-    let mut session = gpu.session(&Rc::new(weights));
-    let plan = session.record(&case.graph)?;
+    let mut session = gpu.session(Class::Picture);
+    let plan = session.record(&case.graph, &Rc::new(weights))?;
     let tolerance = tolerance(kernel, gpu.chosen(kernel)?.tier);
     for round in ["first", "second"] {
         let outcome = async {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use lantern_graph::{
-    Bindings, Cancel, Error, Executor, Graph, Op, Result, Session, Shape, StateSpec, Touch, Value, WeightSpec, fuse,
+    Bindings, Cancel, Class, Error, Executor, Graph, Op, Result, Session, Shape, StateSpec, Touch, Value, WeightSpec,
+    fuse,
 };
 
 use crate::caps::Tier;
@@ -25,10 +26,10 @@ const PARAMS_BYTES: usize = 256;
 pub(crate) const DATA: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 
-/// States and plans over shared weights.
+/// States, plans, and the arenas that they share.
 pub struct GpuSession {
     gpu: Gpu,
-    weights: Rc<GpuWeights>,
+    class: Class,
     states: Vec<State>,
     /// What the plans that are alive need of each arena.
     needs: Vec<Weak<Vec<u64>>>,
@@ -47,6 +48,7 @@ pub struct GpuSession {
 /// A graph, recorded: a list of {pipeline, bind group, grid} over the session's arenas.
 pub struct Plan {
     graph: Graph,
+    weights: Rc<GpuWeights>,
     steps: Vec<Step>,
     /// Where temporaries lie, and their bytes.
     layout: memory::Layout,
@@ -126,10 +128,10 @@ impl Executor for Gpu {
         prepare(self, &fuse(graph), cancel).await
     }
 
-    fn session(&self, weights: &Rc<GpuWeights>) -> GpuSession {
+    fn session(&self, class: Class) -> GpuSession {
         GpuSession {
             gpu: self.clone(),
-            weights: weights.clone(),
+            class,
             states: Vec::new(),
             needs: Vec::new(),
             arenas: Vec::new(),
@@ -146,6 +148,10 @@ impl Executor for Gpu {
 }
 
 impl GpuSession {
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
     fn state(&mut self, spec: &StateSpec) -> Result<usize> {
         if let Some(at) = self.states.iter().position(|state| state.spec.name == spec.name) {
             let known = &self.states[at].spec;
@@ -190,15 +196,15 @@ impl GpuSession {
     }
 
     /// Compiles a graph as it is, without fusing it first: self-tests and `lantern diff` name its nodes.
-    pub async fn compile_unfused(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
+    pub async fn compile_unfused(&mut self, graph: &Graph, weights: &Rc<GpuWeights>, cancel: &Cancel) -> Result<Plan> {
         graph.check_state_order()?;
         prepare(&self.gpu, graph, cancel).await?;
-        self.record(graph)
+        self.record(graph, weights)
     }
 
     /// Lowers and places a graph whose kernels are prepared.
-    fn draft(&self, graph: &Graph) -> Result<Draft> {
-        let lowered = lower::lower(&self.gpu, graph, &self.weights)?;
+    fn draft(&self, graph: &Graph, weights: &GpuWeights) -> Result<Draft> {
+        let lowered = lower::lower(&self.gpu, graph, weights)?;
         for &bytes in &lowered.temporaries {
             self.check_size("an intermediate result", bytes, self.gpu.0.buffer_limit)?;
         }
@@ -210,8 +216,8 @@ impl GpuSession {
     }
 
     /// Records a graph whose kernels are prepared.
-    pub(crate) fn record(&mut self, graph: &Graph) -> Result<Plan> {
-        let Draft { lowered, layout, .. } = self.draft(graph)?;
+    pub(crate) fn record(&mut self, graph: &Graph, weights: &Rc<GpuWeights>) -> Result<Plan> {
+        let Draft { lowered, layout, .. } = self.draft(graph, weights)?;
         let states = graph.states.iter().map(|s| self.state(s)).collect::<Result<Vec<_>>>()?;
         let inputs: Vec<Buffer> = graph
             .inputs
@@ -224,6 +230,7 @@ impl GpuSession {
         let outputs = outputs(graph, &lowered, &layout, &states)?;
         let plan = Plan {
             graph: graph.clone(),
+            weights: weights.clone(),
             steps: lowered.steps,
             temporaries: lowered.temporaries,
             arenas: Rc::new(layout.arenas.clone()),
@@ -329,11 +336,11 @@ impl GpuSession {
                 (&plan.constants, offset, bytes)
             }
             Slot::Words(w, s) => {
-                let words = &self.weights.get(&plan.graph.weights[w])?.shards[s].words;
+                let words = &plan.weights.get(&plan.graph.weights[w])?.shards[s].words;
                 (words, 0, words.size())
             }
             Slot::Scales(w, s) => {
-                let shard = &self.weights.get(&plan.graph.weights[w])?.shards[s];
+                let shard = &plan.weights.get(&plan.graph.weights[w])?.shards[s];
                 let scales = shard.scales.as_ref().unwrap_or(&shard.words);
                 (scales, 0, scales.size())
             }
@@ -645,10 +652,11 @@ async fn prepare(gpu: &Gpu, graph: &Graph, cancel: &Cancel) -> Result<()> {
 }
 
 impl Session for GpuSession {
+    type Weights = GpuWeights;
     type Plan = Plan;
 
-    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Plan> {
-        self.compile_unfused(&fuse(graph), cancel).await
+    async fn compile(&mut self, graph: &Graph, weights: &Rc<GpuWeights>, cancel: &Cancel) -> Result<Plan> {
+        self.compile_unfused(&fuse(graph), weights, cancel).await
     }
 
     async fn run_reporting(
@@ -677,10 +685,10 @@ impl Session for GpuSession {
         self.gpu.check()
     }
 
-    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64> {
+    async fn peak_bytes(&mut self, graph: &Graph, weights: &Rc<GpuWeights>, cancel: &Cancel) -> Result<u64> {
         let graph = fuse(graph);
         prepare(&self.gpu, &graph, cancel).await?;
-        Ok(self.draft(&graph)?.bytes)
+        Ok(self.draft(&graph, weights)?.bytes)
     }
 
     async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {

@@ -23,7 +23,8 @@ use crate::kernel::Format;
 use crate::memory::Buffer;
 use crate::repack::{Repacked, repack};
 
-/// All weights of a model.
+/// Weights by name.
+#[derive(Default)]
 pub struct GpuWeights {
     weights: HashMap<String, GpuWeight>,
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use common::{Work, adapters_and_tiers, close, floats, one_device, open, random};
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::{GpuOptions, Tier};
-use lantern_graph::{Cancel, DType, Executor, Graph, Session, Value};
+use lantern_graph::{Cancel, Class, DType, Executor, Graph, Session, Value};
 use lantern_models::Parameters;
 use lantern_models::autoencoder_kl::{Config, decoder, encoder};
 use rand::rngs::SmallRng;
@@ -76,13 +76,13 @@ fn the_true_one_is_planned_for_512_on_the_weakest_device() {
         let options =
             GpuOptions { tier: Some(tier), adapter: Some(name), binding_limit: Some(128 << 20), ..Default::default() };
         let gpu = open(&options).unwrap();
-        let graph = decoder(&Config::default(), &|_| DType::F16, [64, 64]).unwrap();
+        let graph = decoder(&Config::default(), &Parameters::weights(&|_| DType::F16), [64, 64]).unwrap();
         let weights = Rc::new(gpu.allocate_weights(&graph.weights).unwrap());
-        let mut session = gpu.session(&weights);
+        let mut session = gpu.session(Class::Picture);
         let before = gpu.memory_bytes();
-        let peak = pollster::block_on(session.peak_bytes(&graph, &Cancel::new())).unwrap();
+        let peak = pollster::block_on(session.peak_bytes(&graph, &weights, &Cancel::new())).unwrap();
         assert_eq!(gpu.memory_bytes(), before, "measuring allocates nothing");
-        let plan = pollster::block_on(session.compile(&graph, &Cancel::new())).unwrap();
+        let plan = pollster::block_on(session.compile(&graph, &weights, &Cancel::new())).unwrap();
         let taken = gpu.memory_bytes() - before;
         println!("peak {} MiB in {} dispatches", peak >> 20, session.dispatches(&plan));
         // Constants and the rounding of buffers to 16 bytes are not counted.
@@ -98,7 +98,7 @@ fn the_true_one_is_planned_for_512_on_the_weakest_device() {
 fn the_true_one_at_256_with_a_quarter_of_the_weakest_device() {
     let _device = one_device();
     let rng = &mut random();
-    let work = work(decoder(&Config::default(), &|_| DType::F16, [32, 32]).unwrap(), rng);
+    let work = work(decoder(&Config::default(), &Parameters::weights(&|_| DType::F16), [32, 32]).unwrap(), rng);
     let exact = work.run(&Cpu::new(Mode::Exact)).unwrap();
     for (name, tier) in adapters_and_tiers().into_iter().filter(|(_, tier)| *tier == Tier::Software).take(1) {
         let binding_limit = Some(32 << 20);

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use common::{close, each_adapter_and_tier, floats, random};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    BUCKET_ROWS, Bindings, Cancel, DType, Dim, Executor, Graph, Index, NodeId, Op, Result, Session, StateOptions, Value,
+    BUCKET_ROWS, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Index, NodeId, Op, Result, Session,
+    StateOptions, Value,
 };
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -26,8 +27,8 @@ fn outputs<E: Executor>(
 ) -> Result<(Vec<Vec<Value>>, Vec<u64>)> {
     pollster::block_on(async {
         let cancel = Cancel::new();
-        let mut session = executor.session(&Rc::new(executor.allocate_weights(&[])?));
-        let plan = session.compile(graph, &cancel).await?;
+        let mut session = executor.session(Class::Token);
+        let plan = session.compile(graph, &Rc::default(), &cancel).await?;
         let before = executor.memory_bytes();
         let (mut values, mut memory) = (Vec::new(), Vec::new());
         let mut readings = 0;
@@ -156,8 +157,8 @@ fn halves_are_read_and_written_by_hand_and_not_past_the_bound() {
         pollster::block_on(async {
             let cancel = Cancel::new();
             let before = gpu.memory_bytes();
-            let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[]).unwrap()));
-            let plan = session.compile(&c.graph, &cancel).await.unwrap();
+            let mut session = gpu.session(Class::Token);
+            let plan = session.compile(&c.graph, &Rc::default(), &cancel).await.unwrap();
             let bind = |start: usize, len: usize| {
                 Bindings::new(&c.graph, &[("rows", 2), ("start", start), ("len", len)]).unwrap()
             };

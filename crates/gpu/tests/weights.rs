@@ -9,7 +9,7 @@ use common::{
     weight,
 };
 use lantern_gpu::{GpuOptions, Tier, weight_bytes};
-use lantern_graph::{Bindings, Cancel, DType, Executor, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, DType, Executor, Session, Value};
 
 /// Rows of one block each: in q8_0 two rows' scales share a word, so every chunk below begins or ends within one; q4_1 has
 /// pairs of scale and minimum; q6_k and q2_k have groups of 16, without minimums and with.
@@ -43,8 +43,8 @@ fn rows_may_come_in_any_pieces_and_again() {
                 }
                 // A slot is refilled under a compiled plan: other numbers first, then the right ones again.
                 let weights = Rc::new(weights);
-                let mut session = gpu.session(&weights);
-                let plan = session.compile(&work.graph, &Cancel::new()).await.unwrap();
+                let mut session = gpu.session(Class::Picture);
+                let plan = session.compile(&work.graph, &weights, &Cancel::new()).await.unwrap();
                 let other = file_bytes(rng, dtype, 3 * columns);
                 gpu.write_rows(&weights, "w", 2, &other).await.unwrap();
                 session.run(&plan, &bindings, &inputs, &Cancel::new()).await.unwrap();
@@ -154,9 +154,8 @@ fn dropping_everything_gives_all_memory_back() {
         let y = work.graph.affine(kept, 2.0, 0.0).unwrap();
         work.graph.output("y", y);
         pollster::block_on(async {
-            let weights = Rc::new(gpu.allocate_weights(&[]).unwrap());
-            let mut session = gpu.session(&weights);
-            let plan = session.compile(&work.graph, &Cancel::new()).await.unwrap();
+            let mut session = gpu.session(Class::Picture);
+            let plan = session.compile(&work.graph, &Rc::default(), &Cancel::new()).await.unwrap();
             assert!(gpu.memory_bytes() >= before + 3 * 4000, "input, state and result are counted");
             drop((session, plan));
         });
@@ -174,8 +173,8 @@ fn a_cancelled_run_says_so_and_the_session_goes_on() {
         let inputs = [("x", Value::F32(vec![1.0, 2.0, 3.0, 4.0]))];
         let bindings = Bindings::new(&work.graph, &[]).unwrap();
         pollster::block_on(async {
-            let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[]).unwrap()));
-            let plan = session.compile(&work.graph, &Cancel::new()).await.unwrap();
+            let mut session = gpu.session(Class::Picture);
+            let plan = session.compile(&work.graph, &Rc::default(), &Cancel::new()).await.unwrap();
             let cancel = Cancel::new();
             cancel.cancel();
             let error = session.run(&plan, &bindings, &inputs, &cancel).await.unwrap_err();

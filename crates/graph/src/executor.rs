@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use crate::{Bindings, Error, Graph, Result, WeightSpec};
+use crate::{Bindings, Class, Error, Graph, Result, WeightSpec};
 
 /// Shared "stop" flag. Executors look at it between slices of work, loops between tokens. Any thread may raise it: a signal
 /// handler has one of its own.
@@ -94,8 +94,9 @@ pub struct Description {
 /// A device that can hold weights and make sessions over them.
 #[allow(async_fn_in_trait, reason = "one thread per engine: nothing here is Send by design")]
 pub trait Executor: 'static {
-    type Weights: 'static;
-    type Session: Session + 'static;
+    /// Weights by name, in the executor's own layout; a set of none by default, for graphs without weights.
+    type Weights: Default + 'static;
+    type Session: Session<Weights = Self::Weights> + 'static;
 
     fn describe(&self) -> Description;
 
@@ -125,23 +126,27 @@ pub trait Executor: 'static {
         Ok(())
     }
 
-    /// A session: its own states and plans over shared weights. Dropping it frees them.
-    fn session(&self, weights: &Rc<Self::Weights>) -> Self::Session;
+    /// A session without any state or plan yet. Dropping it frees what it has come to by then.
+    fn session(&self, class: Class) -> Self::Session;
 
     /// Bytes of device memory held now by everything this executor made.
     fn memory_bytes(&self) -> u64;
 }
 
-/// States, and plans that read and write them.
+/// States, plans that read and write them, and one set of temporaries for all of its plans.
+///
+/// A plan holds the weights it was compiled with. So a session serves several sets, and each goes as soon as whoever loaded it
+/// and all plans over it are gone: a text encoder's before the network runs that its result is for.
 #[allow(async_fn_in_trait, reason = "one thread per engine: nothing here is Send by design")]
 pub trait Session {
+    type Weights: 'static;
     type Plan: 'static;
 
     /// Makes a graph ready to run. States are found by name: two plans of one session share them.
     ///
     /// # Errors
     /// When a weight is missing or of another shape, the graph is malformed, or memory does not suffice.
-    async fn compile(&mut self, graph: &Graph, cancel: &Cancel) -> Result<Self::Plan>;
+    async fn compile(&mut self, graph: &Graph, weights: &Rc<Self::Weights>, cancel: &Cancel) -> Result<Self::Plan>;
 
     /// Runs the plan, in slices of bounded cost with `cancel` heard between them.
     ///
@@ -175,7 +180,7 @@ pub trait Session {
     ///
     /// # Errors
     /// As `compile`.
-    async fn peak_bytes(&mut self, graph: &Graph, cancel: &Cancel) -> Result<u64>;
+    async fn peak_bytes(&mut self, graph: &Graph, weights: &Rc<Self::Weights>, cancel: &Cancel) -> Result<u64>;
 
     /// An output of the plan's last run, trimmed to the symbols' values then. It must be read before another plan of the
     /// session runs: they share their temporaries.

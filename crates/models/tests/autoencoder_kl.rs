@@ -7,7 +7,7 @@ use candle_core::{DType as Theirs, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
 use lantern_cpu::{Cpu, Mode};
-use lantern_graph::{Bindings, Cancel, DType, Executor, Graph, Session, Value, WeightSpec};
+use lantern_graph::{Bindings, Cancel, Class, DType, Executor, Graph, Session, Value, WeightSpec};
 use lantern_models::Parameters;
 use lantern_models::autoencoder_kl::{Config, decoder, encoder};
 use pollster::block_on;
@@ -54,9 +54,9 @@ impl Weights {
             let bytes: Vec<u8> = self.0[&spec.name].1.iter().flat_map(|v| v.to_le_bytes()).collect();
             block_on(cpu.write_rows(&weights, &spec.name, 0, &bytes)).unwrap();
         }
-        let mut session = cpu.session(&Rc::new(weights));
+        let mut session = cpu.session(Class::Picture);
         let cancel = Cancel::new();
-        let plan = block_on(session.compile(graph, &cancel)).unwrap();
+        let plan = block_on(session.compile(graph, &Rc::new(weights), &cancel)).unwrap();
         let inputs = [(input.0, Value::F32(input.1))];
         block_on(session.run(&plan, &Bindings::default(), &inputs, &cancel)).unwrap();
         block_on(session.read(&plan, output)).unwrap().into_f32().unwrap()

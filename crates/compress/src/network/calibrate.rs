@@ -7,7 +7,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, NodeId, Op, Result, Session, Value, WeightSpec};
+use lantern_graph::{
+    Bindings, Cancel, Class, DType, Error, Executor, Graph, NodeId, Op, Result, Session, Value, WeightSpec,
+};
 use lantern_models::Parameters;
 use lantern_models::llama::{self, Config};
 use lantern_weights::{ByteSource, Gguf, Rows};
@@ -175,8 +177,8 @@ impl<E: Executor> Calibrator<E> {
         let names: Vec<String> = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
         let (graph, _) = graph.without_dead_nodes();
         let width = self.config.hidden_size;
-        let mut session = self.executor.session(&self.weights);
-        let plan = session.compile(&graph, cancel).await?;
+        let mut session = self.executor.session(Class::Training);
+        let plan = session.compile(&graph, &self.weights, cancel).await?;
         for (i, piece) in self.pieces.iter().enumerate() {
             let mut past = 0;
             for rows in piece.chunks(self.rows()) {

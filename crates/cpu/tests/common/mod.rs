@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use lantern_cpu::{Cpu, Mode};
-use lantern_graph::{Bindings, Cancel, DType, Executor, Graph, NodeId, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, DType, Executor, Graph, NodeId, Result, Session, Value};
 use lantern_weights::GgmlType;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -94,9 +94,9 @@ pub fn run(
         for (name, bytes) in weights {
             cpu.write_rows(&store, name, 0, bytes).await?;
         }
-        let mut session = cpu.session(&store);
+        let mut session = cpu.session(Class::Picture);
         let cancel = Cancel::new();
-        let plan = session.compile(graph, &cancel).await?;
+        let plan = session.compile(graph, &store, &cancel).await?;
         session.run(&plan, &Bindings::new(graph, symbols)?, inputs, &cancel).await?;
         let mut outputs = Vec::new();
         for (name, _) in &graph.outputs {

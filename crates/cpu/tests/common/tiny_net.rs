@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
-use lantern_graph::{Bindings, Cancel, DType, Executor, Graph, NodeId, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, DType, Executor, Graph, NodeId, Result, Session, Value};
 use lantern_models::adam::{AdamOptions, adam};
 use lantern_models::nn;
 use rand::rngs::SmallRng;
@@ -108,10 +108,9 @@ pub fn trains<E: Executor>(executor: &E, tolerance: f32) {
         assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{what}: {a}, candle has {b}");
     };
     pollster::block_on(async {
-        let weights = Rc::new(executor.allocate_weights(&[]).unwrap());
-        let mut session = executor.session(&weights);
+        let mut session = executor.session(Class::Training);
         let cancel = Cancel::new();
-        let plan = session.compile(&graph, &cancel).await.unwrap();
+        let plan = session.compile(&graph, &Rc::default(), &cancel).await.unwrap();
         let bindings = Bindings::new(&graph, &[]).unwrap();
         for p in &parameters {
             session.write_state(p.name, &Value::F32(p.values.clone())).unwrap();

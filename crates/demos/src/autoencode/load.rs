@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use lantern_graph::{Cancel, DType, Executor, Graph, Result, WeightSpec};
+use lantern_graph::{Cancel, Class, DType, Executor, Graph, Result, WeightSpec};
 use lantern_models::autoencoder_kl;
 use lantern_weights::{ByteSource, Rows};
 
@@ -118,7 +118,11 @@ impl<E: Executor> Autoencoder<E> {
     }
 
     pub(super) fn device_session(&self) -> E::Session {
-        self.executor.session(&self.weights)
+        self.executor.session(Class::Picture)
+    }
+
+    pub(super) fn weights(&self) -> &Rc<E::Weights> {
+        &self.weights
     }
 
     /// For latents of a height and a width, in primitives.

@@ -144,7 +144,7 @@ impl<E: Executor> AutoencoderSession<E> {
             self.session = self.model.device_session();
             self.times = Times::default();
         }
-        let plan = self.session.compile(&self.model.graph(half, latents)?, cancel).await?;
+        let plan = self.session.compile(&self.model.graph(half, latents)?, self.model.weights(), cancel).await?;
         *self.plans.of(half) = Some(plan);
         self.times.compile_ms += ms(start);
         tell(1);
@@ -228,7 +228,7 @@ impl<E: Executor> AutoencoderSession<E> {
     async fn temporaries(&self, half: Half, latents: [usize; 2], cancel: &Cancel) -> Result<u64> {
         cancel.check()?;
         let graph = self.model.graph(half, latents)?;
-        self.model.device_session().peak_bytes(&graph, cancel).await
+        self.model.device_session().peak_bytes(&graph, self.model.weights(), cancel).await
     }
 }
 

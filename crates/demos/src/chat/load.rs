@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Cancel, Error, Executor, Graph, Result, Session};
+use lantern_graph::{Cancel, Class, Error, Executor, Graph, Result, Session};
 use lantern_models::llama::Config;
 use lantern_tokenizer::Tokenizer;
 use lantern_weights::{ByteSource, Gguf, Rows, Value};
@@ -137,10 +137,10 @@ impl<E: Executor> ChatModel<E> {
     ) -> Result<ChatSession<E>> {
         let mut tell = |done| progress(Progress { stage: Stage::Compile, done, total: 2 });
         tell(0);
-        let mut session = self.executor.session(&self.weights);
-        let decode = session.compile(&self.decode, cancel).await?;
+        let mut session = self.executor.session(Class::Token);
+        let decode = session.compile(&self.decode, &self.weights, cancel).await?;
         tell(1);
-        let prefill = session.compile(&self.prefill, cancel).await?;
+        let prefill = session.compile(&self.prefill, &self.weights, cancel).await?;
         tell(2);
         Ok(ChatSession::new(self.clone(), session, decode, prefill))
     }

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, DType, Error, Executor, Graph, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, DType, Error, Executor, Graph, Result, Session, Value};
 use lantern_models::Parameters;
 use lantern_models::llama;
 
@@ -100,9 +100,9 @@ impl<E: Executor> Scorer<E> {
         let weights = &model.prefill_graph().weights;
         let dtype = |name: &str| weights.iter().find(|w| w.name == name).map_or(DType::F32, |w| w.dtype);
         let score_graph = llama::score(model.config(), &Parameters::weights(&dtype), ROWS.min(context))?;
-        let mut session = model.executor().session(model.weights());
-        let prefill = session.compile(model.prefill_graph(), cancel).await?;
-        let score = session.compile(&score_graph, cancel).await?;
+        let mut session = model.executor().session(Class::Token);
+        let prefill = session.compile(model.prefill_graph(), model.weights(), cancel).await?;
+        let score = session.compile(&score_graph, model.weights(), cancel).await?;
         Ok(Self { model: model.clone(), session, prefill, score_graph, score })
     }
 

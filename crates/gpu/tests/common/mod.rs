@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
-use lantern_graph::{Bindings, Cancel, DType, Dim, Executor, Graph, NodeId, Oracle, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, DType, Dim, Executor, Graph, NodeId, Oracle, Result, Session, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -81,8 +81,8 @@ impl Work {
             for (name, bytes) in &self.weights {
                 executor.write_rows(&weights, name, 0, bytes).await?;
             }
-            let mut session = executor.session(&Rc::new(weights));
-            let plan = session.compile(&self.graph, &Cancel::new()).await?;
+            let mut session = executor.session(Class::Picture);
+            let plan = session.compile(&self.graph, &Rc::new(weights), &Cancel::new()).await?;
             let bindings = Bindings::new(&self.graph, &self.symbols)?;
             let inputs: Vec<(&str, Value)> = self.inputs.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
             session.run(&plan, &bindings, &inputs, &Cancel::new()).await?;

@@ -1,5 +1,7 @@
 //! The token of a draw, with as few bytes read back as it takes.
 
+use std::rc::Rc;
+
 use lantern_graph::{Bindings, Cancel, Error, Executor, Graph, MAX_TOP_K, Result, Session, Value};
 use lantern_models::sampling::{LOGITS, Pick, pick};
 
@@ -84,7 +86,7 @@ impl<E: Executor> Sampler<E> {
             return Ok(at);
         }
         let graph = pick(wanted)?;
-        let plan = session.compile(&graph, cancel).await?;
+        let plan = session.compile(&graph, &Rc::default(), cancel).await?;
         self.plans.push((*wanted, graph, plan));
         Ok(self.plans.len() - 1)
     }
