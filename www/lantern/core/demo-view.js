@@ -62,8 +62,9 @@ export class DemoView {
     showMemory(this.memory, stats);
   }
 
-  /** The whole frame gives way to a sentence where nothing of it could work. @param {string} text */
+  /** The whole frame gives way to the poster and a sentence where nothing of it could work. @param {string} text */
   impossible(text) {
-    this.frame.replaceChildren(h('div', { class: 'impossible' }, h('slot', { name: 'fallback' }, h('p', { class: 'about', textContent: text }))));
+    this.frame.replaceChildren(h('div', { class: 'impossible' }, h('slot', { name: 'poster' }),
+      h('slot', { name: 'fallback' }, h('p', { class: 'about', textContent: text }))));
   }
 }
