@@ -10,6 +10,7 @@
 
 mod arena;
 mod f16;
+mod frame;
 mod kernels;
 mod memory;
 mod place;
@@ -24,9 +25,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use lantern_graph::{
-    Bindings, Cancel, Class, Description, Error, Executor, Graph, Oracle, Result, Session as _, Value, WeightSpec,
+    Bindings, Cancel, Class, Description, Error, Executor, FrameSpec, Graph, Oracle, Result, Session as _, Value,
+    WeightSpec,
 };
 
+pub use frame::{Frame, Surface};
 pub use plan::Plan;
 pub use session::Session;
 pub use weights::Weights;
@@ -131,6 +134,14 @@ impl Oracle for Cpu {
             }
             Ok(outputs)
         })
+    }
+
+    fn picture_to_tensor(&self, spec: &FrameSpec, rgba: &[u8]) -> Result<Vec<f32>> {
+        frame::picture_to_tensor(spec, rgba)
+    }
+
+    fn tensor_to_picture(&self, spec: &FrameSpec, channels: usize, values: &[f32]) -> Result<Vec<u8>> {
+        frame::tensor_to_picture(spec, channels, values)
     }
 }
 

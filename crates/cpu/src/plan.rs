@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use lantern_graph::{DType, Error, Graph, NodeId, Op, Result, Touch, WeightId, fuse};
 
+use crate::frame::Written;
 use crate::place::{Needs, Placement, View, place};
 use crate::weights::Rows;
 use crate::{Mode, Weights};
@@ -23,6 +24,8 @@ pub struct Plan {
     /// What it takes of the session's arena; the session holds that much while a plan does.
     pub(crate) needs: Rc<Needs>,
     pub(crate) session: Rc<()>,
+    /// Inputs that frames were written to.
+    pub(crate) written: Written,
 }
 
 /// What this mode runs for a graph, checked.
@@ -105,8 +108,8 @@ impl Plan {
         let weights = find_weights(&graph, store)?;
         let Placement { views, steps, needs } = place(&graph);
         let touches = graph.touches();
-        let (store, session, needs) = (store.clone(), session.clone(), Rc::new(needs));
-        Ok(Plan { graph, views, steps, store, weights, states, touches, needs, session })
+        let (store, session, needs, written) = (store.clone(), session.clone(), Rc::new(needs), Written::default());
+        Ok(Plan { graph, views, steps, store, weights, states, touches, needs, session, written })
     }
 
     /// Of the graph's weights, as they are now.

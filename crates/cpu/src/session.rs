@@ -1,11 +1,13 @@
 //! States, and runs over them in slices of bounded cost.
 
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use lantern_graph::{Bindings, Cancel, Class, DType, Error, Graph, Result, StateSpec, Value, bucket};
 
 use crate::arena::Arena;
 use crate::f16;
+use crate::frame::Tensor;
 use crate::memory::{Account, Held, filled, reserve};
 use crate::place::{Needs, place};
 use crate::plan::{Plan, find_weights, prepare};
@@ -76,7 +78,7 @@ impl Session {
         self.class
     }
 
-    fn own(&self, plan: &Plan) -> Result<()> {
+    pub(crate) fn own(&self, plan: &Plan) -> Result<()> {
         if Rc::ptr_eq(&plan.session, &self.identity) {
             return Ok(());
         }
@@ -144,8 +146,13 @@ impl Session {
     }
 }
 
-/// The values of a run's inputs in the graph's order. Those that nothing reads may be left out.
-fn match_inputs<'v>(plan: &Plan, bindings: &Bindings, inputs: &'v [(&str, Value)]) -> Result<Vec<Option<&'v Value>>> {
+/// The values of a run's inputs in the graph's order. Those that nothing reads, or that a frame was written to, may be left out.
+fn match_inputs<'v>(
+    plan: &Plan,
+    bindings: &Bindings,
+    inputs: &'v [(&str, Value)],
+    written: &'v HashMap<usize, Rc<Tensor>>,
+) -> Result<Vec<Option<&'v Value>>> {
     let bad = |cause: String| Error::new("cpu.input", cause, "give every input of the graph once, in its shape");
     let specs = &plan.graph.inputs;
     if let Some((name, _)) = inputs.iter().find(|(name, _)| specs.iter().all(|spec| spec.name != *name)) {
@@ -158,6 +165,7 @@ fn match_inputs<'v>(plan: &Plan, bindings: &Bindings, inputs: &'v [(&str, Value)
         if given.next().is_some() {
             return Err(bad(format!("input {} is given twice", spec.name)));
         }
+        let value = value.or_else(|| written.get(&i).map(|tensor| &tensor.value));
         let wanted = spec.shape.count().eval(bindings);
         match value {
             Some(Value::F32(v)) if spec.dtype == DType::F32 && v.len() == wanted => {}
@@ -210,7 +218,8 @@ impl lantern_graph::Session for Session {
         self.own(plan)?;
         bindings.check(&plan.graph)?;
         check_ranges(plan, bindings)?;
-        let inputs = match_inputs(plan, bindings, inputs)?;
+        let written = plan.written.beside(&plan.graph.inputs, inputs);
+        let inputs = match_inputs(plan, bindings, inputs, &written)?;
         self.grow_states(plan, bindings)?;
         self.ran = None;
         // A plan that could not be had may have left less.

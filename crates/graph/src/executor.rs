@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use crate::{Bindings, Class, Error, Graph, Result, WeightSpec};
+use crate::{Bindings, Class, Error, FrameSpec, Graph, Result, WeightSpec};
 
 /// Shared "stop" flag. Executors look at it between slices of work, loops between tokens. Any thread may raise it: a signal
 /// handler has one of its own.
@@ -214,4 +214,16 @@ pub trait Oracle {
         weights: &[(&str, Vec<u8>)],
         inputs: &[(&str, Value)],
     ) -> Result<Vec<Value>>;
+
+    /// The tensor that a picture of bytes becomes, `[1, height, width, channels]`: `spec`'s definition.
+    ///
+    /// # Errors
+    /// `frame.spec`; `frame.unfit` for another number of bytes.
+    fn picture_to_tensor(&self, spec: &FrameSpec, rgba: &[u8]) -> Result<Vec<f32>>;
+
+    /// The bytes, `[height, width, 4]`, that a tensor of so many channels becomes: `spec`'s definition.
+    ///
+    /// # Errors
+    /// `frame.spec`; `frame.unfit` for another number of values.
+    fn tensor_to_picture(&self, spec: &FrameSpec, channels: usize, values: &[f32]) -> Result<Vec<u8>>;
 }

@@ -10,6 +10,7 @@
 mod build;
 mod error;
 mod executor;
+mod frame;
 mod fuse;
 mod grad;
 mod graph;
@@ -22,6 +23,7 @@ mod state;
 
 pub use error::{Error, Result};
 pub use executor::{Cancel, Description, Executor, Oracle, Session, Value};
+pub use frame::{Alpha, Crop, Filter, FrameSpec, Frames, MOST_SHRINK, MOST_SIDE, PlanOf, Transfer};
 pub use fuse::fuse;
 pub use grad::backward;
 pub use graph::{Graph, InputSpec, Node, NodeId, StateId, SymbolSpec, WeightId, WeightSpec};
