@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use lantern_graph::{Description, Error, Oracle, Result};
 
 use crate::caps::{Capabilities, Tier};
+use crate::frame::Show;
 use crate::kernel::Kernel;
 use crate::memory::Buffer;
 use crate::pipeline::Pipeline;
@@ -48,6 +49,8 @@ pub(crate) struct Inner {
     pub binding_limit: u64,
     pub buffer_limit: u64,
     pub workgroups_limit: u32,
+    /// Longest side of a texture.
+    pub texture_limit: u32,
     pub memory: Rc<Cell<u64>>,
     pub pipelines: RefCell<HashMap<(Kernel, Tier), Rc<Pipeline>>>,
     /// The variant each kernel runs with, once it passed its self-test.
@@ -55,6 +58,7 @@ pub(crate) struct Inner {
     pub step_downs: RefCell<Vec<StepDown>>,
     pub oracle: Rc<dyn Oracle>,
     pub patch: Option<ShaderPatch>,
+    pub show: Show,
     trouble: Arc<Mutex<Option<Error>>>,
 }
 
@@ -114,6 +118,7 @@ impl Gpu {
             binding_limit: limits.max_storage_buffer_binding_size,
             buffer_limit: limits.max_buffer_size,
             workgroups_limit: limits.max_compute_workgroups_per_dimension,
+            texture_limit: limits.max_texture_dimension_2d,
             device,
             queue,
             caps,
@@ -124,6 +129,7 @@ impl Gpu {
             step_downs: RefCell::default(),
             oracle,
             patch: options.patch.clone(),
+            show: Show::default(),
             trouble,
         })))
     }

@@ -220,6 +220,10 @@ pub enum Kernel {
     SwiGlu,
     /// Activations to int8, before `Linear` at the tier `dot`.
     Quantize,
+    /// A picture into a tensor, a tensor into a picture, and two pictures compared: see `frame/`.
+    FrameIn,
+    FrameOut,
+    FrameDifference,
     /// Measures the adapter: memory to memory.
     Bandwidth,
     /// Measures the adapter: multiply-adds in registers.
@@ -279,6 +283,9 @@ impl Kernel {
             Kernel::Unpack => "unpack".into(),
             Kernel::SwiGlu => "swiglu".into(),
             Kernel::Quantize => "quantize".into(),
+            Kernel::FrameIn => "frame_in".into(),
+            Kernel::FrameOut => "frame_out".into(),
+            Kernel::FrameDifference => "frame_difference".into(),
             Kernel::Bandwidth => "bandwidth".into(),
             Kernel::Arithmetic => "arithmetic".into(),
         }
@@ -308,6 +315,9 @@ impl Kernel {
             Kernel::GroupNormParts,
             Kernel::GroupNormFold,
             Kernel::GroupNormApply,
+            Kernel::FrameIn,
+            Kernel::FrameOut,
+            Kernel::FrameDifference,
             Kernel::Bandwidth,
             Kernel::Arithmetic,
         ];
@@ -432,6 +442,9 @@ impl Kernel {
             (Kernel::Unpack, _) => plain("unpack.wgsl"),
             (Kernel::SwiGlu, _) => plain("swiglu.wgsl"),
             (Kernel::Quantize, _) => plain("quantize.wgsl"),
+            (Kernel::FrameIn, _) => plain("frame_in.wgsl"),
+            (Kernel::FrameOut, _) => plain("frame_out.wgsl"),
+            (Kernel::FrameDifference, _) => plain("frame_difference.wgsl"),
             (Kernel::Bandwidth, _) => plain("bench_copy.wgsl"),
             (Kernel::Arithmetic, _) => plain("bench_fma.wgsl"),
         }

@@ -13,6 +13,7 @@
 mod bench;
 mod caps;
 mod device;
+mod frame;
 mod kernel;
 mod lower;
 mod memory;
@@ -32,6 +33,7 @@ mod weights;
 pub use bench::{BenchOptions, BenchReport, KernelTime, Limits, bench, limits};
 pub use caps::{Capabilities, Tier};
 pub use device::{AdapterReport, Gpu, GpuOptions, ShaderPatch, StepDown};
+pub use frame::{GpuFrame, GpuSurface};
 pub use kernel::{Format, Kernel};
 pub use session::{GpuSession, Plan};
 pub use shaders::{ShaderText, shaders};

@@ -45,6 +45,53 @@ impl Drop for Buffer {
     }
 }
 
+/// A texture whose bytes are counted while it lives, of four a pixel, and destroyed at once when it is dropped.
+pub struct Texture {
+    texture: wgpu::Texture,
+    bytes: u64,
+    total: Rc<Cell<u64>>,
+}
+
+impl Texture {
+    /// `size`: height and width.
+    pub fn new(
+        device: &wgpu::Device,
+        total: &Rc<Cell<u64>>,
+        [height, width]: [usize; 2],
+        format: wgpu::TextureFormat,
+        usage: wgpu::TextureUsages,
+    ) -> Texture {
+        let bytes = height as u64 * width as u64 * 4;
+        total.set(total.get() + bytes);
+        let texture = device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("picture"),
+            size: wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format,
+            usage,
+            view_formats: &[],
+        });
+        Texture { texture, bytes, total: total.clone() }
+    }
+}
+
+impl Deref for Texture {
+    type Target = wgpu::Texture;
+
+    fn deref(&self) -> &wgpu::Texture {
+        &self.texture
+    }
+}
+
+impl Drop for Texture {
+    fn drop(&mut self) {
+        self.texture.destroy();
+        self.total.set(self.total.get() - self.bytes);
+    }
+}
+
 /// When a temporary is written first and read last, counted in dispatches, and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {

@@ -10,6 +10,7 @@ use lantern_graph::{
 
 use crate::caps::Tier;
 use crate::device::Gpu;
+use crate::frame;
 use crate::kernel::{Adds, Format, Kernel};
 
 /// One small piece of work of odd sizes.
@@ -24,6 +25,9 @@ struct Case {
 /// # Errors
 /// `gpu.selftest` with the largest error when the numbers are wrong; `gpu.lost`.
 pub async fn passes(gpu: &Gpu, kernel: Kernel) -> Result<()> {
+    if matches!(kernel, Kernel::FrameIn | Kernel::FrameOut | Kernel::FrameDifference) {
+        return frame::passes(gpu, kernel).await;
+    }
     let Some(case) = case(kernel)? else { return Ok(()) };
     let bindings = Bindings::new(&case.graph, &[])?;
     let expected = gpu.0.oracle.evaluate(&case.graph, &bindings, &case.weights, &case.inputs)?;
@@ -353,6 +357,8 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
         }
         Kernel::Quantize | Kernel::GroupNormParts | Kernel::GroupNormFold => return Ok(None),
         Kernel::Bandwidth | Kernel::Arithmetic => return Ok(None),
+        // They are no part of a graph: `frame/selftest.rs`.
+        Kernel::FrameIn | Kernel::FrameOut | Kernel::FrameDifference => return Ok(None),
     };
     b.case.graph.output("y", y);
     Ok(Some(b.case))

@@ -1,7 +1,7 @@
 //! Sessions: states, and plans recorded once and replayed with new numbers.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::{Rc, Weak};
 
 use lantern_graph::{
@@ -67,6 +67,8 @@ pub struct Plan {
     touches: Vec<Touch>,
     outputs: HashMap<String, Output>,
     last: RefCell<Option<Bindings>>,
+    /// Inputs that frames were written to.
+    written: RefCell<HashSet<String>>,
 }
 
 /// One for each step, over the arenas of one generation.
@@ -244,6 +246,7 @@ impl GpuSession {
             touches: graph.touches(),
             outputs,
             last: None.into(),
+            written: RefCell::default(),
         };
         self.needs.push(Rc::downgrade(&plan.arenas));
         self.fit_arenas();
@@ -371,15 +374,54 @@ impl GpuSession {
     }
 
     async fn read_buffer(&mut self, from: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+        self.gpu.read_buffer(&mut self.staging, from, offset, bytes).await
+    }
+
+    /// The shape of an output, and where it lies after the plan's run.
+    ///
+    /// # Errors
+    /// `graph.output` as for `read`.
+    pub(crate) fn output(&self, plan: &Plan, output: &str) -> Result<(Vec<usize>, wgpu::Buffer, u64)> {
+        let (found, bindings, buffer, offset) = self.find_output(plan, output)?;
+        Ok((found.shape.0.iter().map(|dim| dim.eval(&bindings)).collect(), buffer, offset))
+    }
+
+    fn find_output<'p>(&self, plan: &'p Plan, output: &str) -> Result<(&'p Output, Bindings, wgpu::Buffer, u64)> {
+        let missing =
+            |cause: String| Error::new("graph.output", cause, "run the plan, then read an output it declares");
+        let found = plan.outputs.get(output).ok_or_else(|| missing(format!("the graph has no output {output}")))?;
+        let bindings = plan.last.borrow().clone().ok_or_else(|| missing(format!("{output} was read before a run")))?;
+        let is_latest = self.latest.as_ref().is_some_and(|latest| Rc::ptr_eq(latest, &plan.arenas));
+        let (buffer, offset): (wgpu::Buffer, u64) = match &found.place {
+            OutputPlace::Arena(..) if !is_latest => {
+                return Err(missing(format!("another plan ran over {output}: plans share their temporaries")));
+            }
+            OutputPlace::Arena(arena, offset) => ((*self.arenas[*arena]).clone(), *offset),
+            OutputPlace::Input(input) => ((*plan.inputs[*input]).clone(), 0),
+            OutputPlace::State(state) => ((*self.states[*state].buffer).clone(), 0),
+        };
+        Ok((found, bindings, buffer, offset))
+    }
+}
+
+impl Gpu {
+    /// Copies a buffer to the host. What it is copied to first is kept in `staging`, for those who read often.
+    pub(crate) async fn read_buffer(
+        &self,
+        staging: &mut Option<Buffer>,
+        from: &wgpu::Buffer,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Vec<u8>> {
         if bytes == 0 {
             return Ok(Vec::new());
         }
-        if self.staging.as_ref().is_none_or(|s| s.size() < bytes) {
+        if staging.as_ref().is_none_or(|s| s.size() < bytes) {
             let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-            self.staging = Some(self.gpu.buffer("staging", bytes, usage));
+            *staging = Some(self.buffer("staging", bytes, usage));
         }
-        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
-        let inner = &self.gpu.0;
+        let Some(staging) = staging else { return Ok(Vec::new()) };
+        let inner = &self.0;
         let mut encoder = inner.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(from, offset, staging, 0, bytes);
         inner.queue.submit([encoder.finish()]);
@@ -387,7 +429,7 @@ impl GpuSession {
         let slice = staging.slice(0..bytes);
         slice.map_async(wgpu::MapMode::Read, move |result| sender.send(result.is_ok()));
         let mapped = receiver.receive(&inner.device).await == Some(true);
-        self.gpu.check()?;
+        self.check()?;
         let unread = || {
             Error::new(
                 "gpu.lost",
@@ -473,6 +515,23 @@ fn place(graph: &Graph, lowered: &Lowered, largest: u64) -> memory::Layout {
 }
 
 impl Plan {
+    /// The shape of an input, and where its values lie.
+    ///
+    /// # Errors
+    /// `graph.input` where there is none of that name.
+    pub(crate) fn input(&self, name: &str) -> Result<(Vec<usize>, &wgpu::Buffer)> {
+        let at = self.graph.inputs.iter().position(|input| input.name == name).ok_or_else(|| {
+            let cause = format!("the graph has no input {name}");
+            Error::new("graph.input", cause, "name an input that the graph declares")
+        })?;
+        Ok((self.graph.inputs[at].shape.bound(&self.graph), &self.inputs[at]))
+    }
+
+    /// A frame stands for this input until a run is given its value.
+    pub(crate) fn mark_written(&self, input: &str) {
+        self.written.borrow_mut().insert(input.to_owned());
+    }
+
     /// Uniforms of every dispatch for these symbols.
     fn numbers(&self, bindings: &Bindings) -> Vec<u8> {
         let mut bytes = vec![0u8; self.steps.len() * PARAMS_BYTES];
@@ -513,10 +572,13 @@ impl GpuSession {
         let queue = &self.gpu.0.queue;
         for (spec, buffer) in plan.graph.inputs.iter().zip(&plan.inputs) {
             let bad = |cause: String| Error::new("graph.input", cause, "give every input once, in its shape");
-            let (_, value) = inputs
-                .iter()
-                .find(|(name, _)| *name == spec.name)
-                .ok_or_else(|| bad(format!("the input {} is missing", spec.name)))?;
+            let Some((_, value)) = inputs.iter().find(|(name, _)| *name == spec.name) else {
+                if plan.written.borrow().contains(&spec.name) {
+                    continue;
+                }
+                return Err(bad(format!("the input {} is missing", spec.name)));
+            };
+            plan.written.borrow_mut().remove(&spec.name);
             let bytes: &[u8] = match value {
                 Value::F32(v) => bytemuck::cast_slice(v),
                 Value::U32(v) => bytemuck::cast_slice(v),
@@ -533,8 +595,10 @@ impl GpuSession {
             queue.write_buffer(buffer, 0, bytes);
         }
         let mut last = plan.last.borrow_mut();
-        if last.as_ref() != Some(bindings) && !plan.steps.is_empty() {
-            queue.write_buffer(&plan.params, 0, &plan.numbers(bindings));
+        if last.as_ref() != Some(bindings) {
+            if !plan.steps.is_empty() {
+                queue.write_buffer(&plan.params, 0, &plan.numbers(bindings));
+            }
             *last = Some(bindings.clone());
         }
         Ok(())
@@ -692,20 +756,8 @@ impl Session for GpuSession {
     }
 
     async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {
-        let missing =
-            |cause: String| Error::new("graph.output", cause, "run the plan, then read an output it declares");
-        let found = plan.outputs.get(output).ok_or_else(|| missing(format!("the graph has no output {output}")))?;
-        let bindings = plan.last.borrow().clone().ok_or_else(|| missing(format!("{output} was read before a run")))?;
+        let (found, bindings, buffer, offset) = self.find_output(plan, output)?;
         let bytes = found.shape.count().eval(&bindings) as u64 * 4;
-        let is_latest = self.latest.as_ref().is_some_and(|latest| Rc::ptr_eq(latest, &plan.arenas));
-        let (buffer, offset): (wgpu::Buffer, u64) = match &found.place {
-            OutputPlace::Arena(..) if !is_latest => {
-                return Err(missing(format!("another plan ran over {output}: plans share their temporaries")));
-            }
-            OutputPlace::Arena(arena, offset) => ((*self.arenas[*arena]).clone(), *offset),
-            OutputPlace::Input(input) => ((*plan.inputs[*input]).clone(), 0),
-            OutputPlace::State(state) => ((*self.states[*state].buffer).clone(), 0),
-        };
         let data = self.read_buffer(&buffer, offset, bytes).await?;
         Ok(if found.is_u32 {
             Value::U32(bytemuck::pod_collect_to_vec(&data))

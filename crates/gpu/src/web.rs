@@ -8,7 +8,7 @@ use wasm_bindgen_futures::JsFuture;
 use crate::caps::Capabilities;
 use crate::shader::Binding;
 
-fn get(object: &JsValue, name: &str) -> JsValue {
+pub(crate) fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
@@ -20,7 +20,7 @@ fn call(object: &JsValue, method: &str, argument: &JsValue) -> Result<JsValue, J
     get(object, method).dyn_into::<Function>()?.call1(object, argument)
 }
 
-fn raw(device: &wgpu::Device) -> JsValue {
+pub(crate) fn raw(device: &wgpu::Device) -> JsValue {
     device.as_webgpu().map_or(JsValue::UNDEFINED, |d| d.clone().into())
 }
 
@@ -43,7 +43,7 @@ pub fn capabilities(mut caps: Capabilities, _: &wgpu::Instance, device: &wgpu::D
     caps
 }
 
-fn object(entries: &[(&str, &JsValue)]) -> JsValue {
+pub(crate) fn object(entries: &[(&str, &JsValue)]) -> JsValue {
     let object = Object::new();
     for (name, value) in entries {
         // Setting a property of a fresh plain object cannot fail.
@@ -52,16 +52,18 @@ fn object(entries: &[(&str, &JsValue)]) -> JsValue {
     object.into()
 }
 
+/// What JavaScript threw, in words.
+pub(crate) fn thrown(error: &JsValue) -> String {
+    let told = text(error, "message");
+    if told.is_empty() { format!("{error:?}") } else { told }
+}
+
 /// Compiles a pipeline in the browser's background and gives a handle to keep: while it lives, creating a pipeline of equal
 /// content through wgpu takes from the browser's cache (0.1 to 0.4 ms instead of a stall of up to 2 s at first use).
 ///
 /// # Errors
 /// The browser's message when it does not compile.
 pub async fn compile(device: &wgpu::Device, wgsl: &str, bindings: &[Binding]) -> Result<JsValue, String> {
-    let message = |e: JsValue| {
-        let told = text(&e, "message");
-        if told.is_empty() { format!("{e:?}") } else { told }
-    };
     let create = || -> Result<Promise, JsValue> {
         let device = raw(device);
         let entries = Array::new();
@@ -83,5 +85,6 @@ pub async fn compile(device: &wgpu::Device, wgsl: &str, bindings: &[Binding]) ->
         let descriptor = object(&[("layout", &layout), ("compute", &stage)]);
         call(&device, "createComputePipelineAsync", &descriptor)?.dyn_into::<Promise>()
     };
+    let message = |error: JsValue| thrown(&error);
     JsFuture::from(create().map_err(message)?).await.map_err(message)
 }
