@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use lantern_demos::Picture;
 use lantern_demos::autoencode::{Autoencoder, Family, Latents, LoadOptions, check};
-use lantern_graph::{Cancel, Error, Executor, Result};
+use lantern_graph::{Cancel, Error, Frames, Result};
 use lantern_weights::FileSource;
 use serde_json::json;
 
@@ -48,7 +48,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn go_through<E: Executor>(&mut self, executor: &Rc<E>) -> Result<()> {
+    async fn go_through<E: Frames>(&mut self, executor: &Rc<E>) -> Result<()> {
         let (cancel, mut silent) = (Cancel::new(), |_| {});
         let start = Instant::now();
         let model = Autoencoder::load(executor, &self.sources, &self.options, &mut silent, &cancel).await?;
@@ -57,13 +57,16 @@ impl Work<'_> {
         let mut session = model.session();
         let Picture { width, height, .. } = self.original;
         let peak_bytes = session.peak_bytes(width, height, &cancel).await?;
-        let mut latents = session.encode(&self.original, &mut silent, &cancel).await?;
+        // What is seen is bytes, on every device.
+        let original = executor.frame([height, width], &self.original.to_rgba8())?;
+        let mut latents = session.encode_frame(&original, &mut silent, &cancel).await?;
         if let Some(factors) = &self.factors {
             latents = latents.scaled(factors);
         }
-        let back = session.decode(&latents, &mut silent, &cancel).await?;
-        picture::write_png(&self.args.output, &back)?;
-        let psnr_db = self.original.psnr_db(&back)?;
+        let mut back = executor.surface();
+        let psnr_db = session.decode_onto(&latents, &mut back, &original, &mut silent, &cancel).await?;
+        let (_, rgba) = executor.read_surface(&back).await?;
+        picture::write_png(&self.args.output, &Picture::from_rgba8(width, height, &rgba)?)?;
         let (times, device) = (session.times(), executor.describe());
         if self.args.scaling_factor.is_some() && model.family() == Family::Taesd {
             let cause =

@@ -11,7 +11,7 @@ use common::autoencoders::{
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::autoencode::{Autoencoder, Family, Latents, LoadOptions};
 use lantern_demos::{Picture, Progress, Stage};
-use lantern_graph::{Cancel, Error, Executor};
+use lantern_graph::{Cancel, Error, Executor, Frames};
 use lantern_models::{Parameters, taesd};
 use lantern_weights::{MemorySource, SafeDtype};
 use pollster::block_on;
@@ -118,6 +118,33 @@ fn every_size_comes_back_as_it_was() {
     assert_eq!(block_on(session.encode(&none, &mut |_| {}, &Cancel::new())).unwrap_err().code, "picture.empty");
 }
 
+/// Bytes go in and out where the executor has them, and nothing of them is another than by way of the host.
+#[test]
+fn a_frame_goes_through_as_its_picture_does() {
+    let [encoder, decoder] = taesd_files(27);
+    let executor = cpu();
+    let mut session = open(&executor, &[&encoder, &decoder]);
+    for (width, height) in [(9, 7), (16, 8), (23, 17)] {
+        // What is transparent lies over white.
+        let mut rgba = random_picture(width, height, 28).to_rgba8();
+        rgba[3] = 51;
+        let picture = Picture::from_rgba8(width, height, &rgba).unwrap();
+        let (values, back) = through(&mut session, &picture);
+        let (frame, cancel) = (executor.frame([height, width], &rgba).unwrap(), Cancel::new());
+        let latents = block_on(session.encode_frame(&frame, &mut |_| {}, &cancel)).unwrap();
+        assert_eq!((&latents.values, latents.picture), (&values, [width, height]));
+        let opaque = executor.frame([height, width], &picture.to_rgba8()).unwrap();
+        let mut surface = executor.surface();
+        let psnr_db = block_on(session.decode_onto(&latents, &mut surface, &opaque, &mut |_| {}, &cancel)).unwrap();
+        let (size, seen) = block_on(executor.read_surface(&surface)).unwrap();
+        assert_eq!((size, &seen), ([height, width], &back.to_rgba8()));
+        let seen = Picture::from_rgba8(width, height, &seen).unwrap();
+        let opaque = Picture::from_rgba8(width, height, &picture.to_rgba8()).unwrap();
+        assert!((seen.psnr_db(&opaque).unwrap() - psnr_db).abs() < 1e-4, "{psnr_db}");
+        assert!(session.times().decode_ms > 0.0);
+    }
+}
+
 #[test]
 fn a_picture_that_does_not_fit_is_told_which_size_does() {
     let [encoder, decoder] = taesd_files(14);
@@ -159,9 +186,17 @@ fn the_peak_told_beforehand_is_kept() {
         let told = block_on(session.peak_bytes(56, 40, &Cancel::new())).unwrap();
         assert_eq!(executor.memory_bytes(), model.weight_bytes(), "asking allocates nothing");
         through(&mut session, &random_picture(56, 40, 18));
+        // And with the picture on the device.
+        let (frame, cancel) =
+            (executor.frame([40, 56], &random_picture(56, 40, 18).to_rgba8()).unwrap(), Cancel::new());
+        let mut surface = executor.surface();
+        block_on(async {
+            let latents = session.encode_frame(&frame, &mut |_| {}, &cancel).await.unwrap();
+            session.decode_onto(&latents, &mut surface, &frame, &mut |_| {}, &cancel).await.unwrap();
+        });
         let held = executor.memory_bytes();
         assert!(held <= told && told - model.weight_bytes() > 40 * 56 * 16 * 4, "held {held}, told {told}");
-        drop((session, model));
+        drop((session, model, frame, surface));
         assert_eq!(executor.memory_bytes(), 0);
     }
 }

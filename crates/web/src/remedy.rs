@@ -9,6 +9,8 @@ pub const WAYS: &[(&str, &str)] = &[
     ("chat.template", "leave empty what the model is told first, or choose another file of this model"),
     ("chat.too_long", "shorten the prompt, begin anew, or let it forget the oldest (finer control)"),
     ("cpu.memory", "close other tabs, or choose a smaller model or picture"),
+    ("frame.canvas", "reload the page"),
+    ("frame.too_large", "choose a smaller picture, or add ?device=cpu to this page's address"),
     (
         "gpu.adapter",
         "leave ?device=gpu out of this page's address to use the processor, or turn the browser's graphics acceleration on",

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, Error, Executor, Result, Session, Value};
+use lantern_graph::{Alpha, Bindings, Cancel, Error, Executor, FrameSpec, Frames, Result, Session, Value};
 use web_time::Instant;
 
 use super::check::{Half, missing_half};
@@ -109,8 +109,8 @@ impl<E: Executor> AutoencoderSession<E> {
         Ok(whole.cropped(width, height))
     }
 
-    /// Most bytes of device memory at any moment while a picture of this size goes through, weights included: known
-    /// before any of them is allocated.
+    /// Most bytes of device memory at any moment while a picture of this size goes through, weights and the picture itself
+    /// included: known before any of them is allocated.
     ///
     /// # Errors
     /// `picture.empty`; `autoencoder.too_large`; the executor's own; `run.cancelled`.
@@ -120,7 +120,7 @@ impl<E: Executor> AutoencoderSession<E> {
         for half in self.model.halves().to_vec() {
             most = most.max(self.fits(half, [rows, columns], cancel).await?);
         }
-        Ok(self.model.weight_bytes() + most)
+        Ok(self.model.weight_bytes() + most + picture_bytes([width, height]))
     }
 
     /// The plan for latents of this height and width; those for another size are freed.
@@ -159,9 +159,7 @@ impl<E: Executor> AutoencoderSession<E> {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Vec<f32>> {
-        let Some(plan) = self.plans.of(half) else {
-            return Err(Error::new("autoencoder.half", "no plan was made", "report this, with the files' names"));
-        };
+        let plan = planned(self.plans.of(half))?;
         let mut tell = |done, total| progress(Progress { stage: Stage::Run, done, total });
         self.session.run_reporting(plan, &Bindings::default(), &[input], cancel, &mut tell).await?;
         self.session.read(plan, output).await?.into_f32()
@@ -230,6 +228,81 @@ impl<E: Executor> AutoencoderSession<E> {
         let graph = self.model.graph(half, latents)?;
         self.model.device_session().peak_bytes(&graph, self.model.weights(), cancel).await
     }
+}
+
+/// Pictures that do not leave the device.
+impl<E: Frames> AutoencoderSession<E> {
+    /// As [`encode`](Self::encode), of a picture where the executor has it. What is transparent lies over white.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), and [`Frames::write_frame`].
+    pub async fn encode_frame(
+        &mut self,
+        frame: &E::Frame,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<Latents> {
+        let downscale = self.model.config().downscale();
+        let executor = self.model.executor().clone();
+        let [rows, columns] = executor.frame_size(frame);
+        let [width, height] = whole([columns, rows], downscale)?;
+        self.prepare(Half::Encoder, [height, width], progress, cancel).await?;
+        let start = Instant::now();
+        let padded = FrameSpec::part([rows, columns], [height * downscale, width * downscale]);
+        let spec = FrameSpec { alpha: Alpha::Over([1.0; 3]), ..padded };
+        let plan = planned(&mut self.plans.encoder)?;
+        executor.write_frame(&mut self.session, plan, "picture", frame, &spec).await?;
+        let mut tell = |done, total| progress(Progress { stage: Stage::Run, done, total });
+        self.session.run_reporting(plan, &Bindings::default(), &[], cancel, &mut tell).await?;
+        let values = self.session.read(plan, "latents").await?.into_f32()?;
+        self.times.encode_ms = ms(start);
+        Ok(Latents { width, height, values, picture: [columns, rows] })
+    }
+
+    /// As [`decode`](Self::decode), painted on a surface. Gives the peak signal-to-noise ratio in dB of what is seen, in bytes,
+    /// against a picture of its size; the time is up to that answer.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), [`Frames::paint`] and [`Frames::difference`].
+    pub async fn decode_onto(
+        &mut self,
+        latents: &Latents,
+        surface: &mut E::Surface,
+        original: &E::Frame,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<f64> {
+        let downscale = self.model.config().downscale();
+        latents.check(downscale)?;
+        self.prepare(Half::Decoder, [latents.height, latents.width], progress, cancel).await?;
+        let start = Instant::now();
+        let executor = self.model.executor().clone();
+        let plan = planned(&mut self.plans.decoder)?;
+        let values = Value::F32(latents.values.clone());
+        let mut tell = |done, total| progress(Progress { stage: Stage::Run, done, total });
+        self.session.run_reporting(plan, &Bindings::default(), &[("latents", values)], cancel, &mut tell).await?;
+        let [columns, rows] = latents.picture;
+        let spec = FrameSpec::part([latents.height * downscale, latents.width * downscale], [rows, columns]);
+        executor.paint(&mut self.session, plan, "picture", &spec, surface).await?;
+        let squares = executor.difference(surface, original).await?;
+        self.times.decode_ms = ms(start);
+        Ok(psnr_db(squares, 3 * rows * columns))
+    }
+}
+
+/// Of bytes whose squared differences have that sum.
+fn psnr_db(squares: u64, bytes: usize) -> f64 {
+    -10.0 * (squares as f64 / (255.0 * 255.0 * bytes as f64)).log10()
+}
+
+fn planned<P>(plan: &mut Option<P>) -> Result<&P> {
+    let unmade = || Error::new("autoencoder.half", "no plan was made", "report this, with the files' names");
+    plan.as_ref().ok_or_else(unmade)
+}
+
+/// Of a picture's bytes on their way in and out, at most: its rows may be padded, and the processor keeps the tensor too.
+fn picture_bytes([width, height]: [usize; 2]) -> u64 {
+    24 * width.next_multiple_of(64) as u64 * height as u64
 }
 
 /// Latents for a picture's sides.
