@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    Alpha, Bindings, Cancel, Class, Crop, DType, Executor, Filter, FrameSpec, Frames, Graph, Oracle, Session, Transfer, Value,
+    Alpha, Bindings, Cancel, Class, Crop, DType, Executor, Filter, FrameSpec, Frames, Graph, Oracle, Session, Transfer,
+    Value,
 };
 use pollster::block_on;
 use rand::rngs::SmallRng;

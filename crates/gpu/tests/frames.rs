@@ -9,8 +9,8 @@ use common::{adapters_and_tiers, close, each_adapter_and_tier, one_device, open,
 use lantern_cpu::{Cpu, Mode};
 use lantern_gpu::{Gpu, GpuOptions, Kernel};
 use lantern_graph::{
-    Alpha, Bindings, Cancel, Crop, DType, Error, Executor, Filter, FrameSpec, Frames, Graph, Result, Session, Transfer,
-    Value,
+    Alpha, Bindings, Cancel, Class, Crop, DType, Error, Executor, Filter, FrameSpec, Frames, Graph, Result, Session,
+    Transfer, Value,
 };
 use pollster::block_on;
 use rand::Rng;
@@ -60,8 +60,8 @@ async fn through<E: Frames>(
     rgba: &[u8],
 ) -> Result<(Value, Vec<u8>)> {
     let cancel = Cancel::new();
-    let mut session = executor.session(&Rc::new(executor.allocate_weights(&[])?));
-    let plan = session.compile(&passing(inwards.size, inwards.channels()), &cancel).await?;
+    let mut session = executor.session(Class::Frame);
+    let plan = session.compile(&passing(inwards.size, inwards.channels()), &Rc::default(), &cancel).await?;
     let (frame, mut surface) = (executor.frame(inwards.from, rgba)?, executor.surface());
     executor.write_frame(&mut session, &plan, "picture", &frame, inwards).await?;
     session.run(&plan, &Bindings::default(), &[], &cancel).await?;
@@ -132,8 +132,8 @@ fn what_a_screen_shows_is_what_was_painted() {
             for (alpha, size) in [(Alpha::Keep, [7, 70]), (Alpha::Drop, [7, 70]), (Alpha::Keep, [33, 5])] {
                 let spec = FrameSpec { alpha, ..FrameSpec::new(size) };
                 let rgba = bytes(rng, 4 * size[0] * size[1]);
-                let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[]).unwrap()));
-                let plan = session.compile(&passing(size, spec.channels()), &cancel).await.unwrap();
+                let mut session = gpu.session(Class::Frame);
+                let plan = session.compile(&passing(size, spec.channels()), &Rc::default(), &cancel).await.unwrap();
                 let frame = gpu.frame(size, &rgba).unwrap();
                 gpu.write_frame(&mut session, &plan, "picture", &frame, &spec).await.unwrap();
                 session.run(&plan, &Bindings::default(), &[], &cancel).await.unwrap();
@@ -185,8 +185,8 @@ async fn frames_in_parts(gpu: &Gpu, inwards: &FrameSpec, outwards: &FrameSpec, r
     let [height, width] = inwards.size;
     let x = graph.input("picture", [1, height, width, 4], DType::F32);
     graph.output("same", x);
-    let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[])?));
-    let plan = session.compile(&graph, &cancel).await?;
+    let mut session = gpu.session(Class::Frame);
+    let plan = session.compile(&graph, &Rc::default(), &cancel).await?;
     let (frame, mut surface) = (gpu.frame(inwards.from, rgba)?, gpu.surface());
     gpu.write_frame(&mut session, &plan, "picture", &frame, inwards).await?;
     session.run(&plan, &Bindings::default(), &[], &cancel).await?;
@@ -224,8 +224,8 @@ fn pictures_are_compared_in_whole_numbers() {
 
 async fn painted<E: Frames>(executor: &E, spec: &FrameSpec, rgba: &[u8]) -> Result<E::Surface> {
     let cancel = Cancel::new();
-    let mut session = executor.session(&Rc::new(executor.allocate_weights(&[])?));
-    let plan = session.compile(&passing(spec.size, spec.channels()), &cancel).await?;
+    let mut session = executor.session(Class::Frame);
+    let plan = session.compile(&passing(spec.size, spec.channels()), &Rc::default(), &cancel).await?;
     let mut surface = executor.surface();
     executor.write_frame(&mut session, &plan, "picture", &executor.frame(spec.from, rgba)?, spec).await?;
     session.run(&plan, &Bindings::default(), &[], &cancel).await?;
@@ -239,8 +239,8 @@ fn a_frame_stays_an_input_until_a_value_is_given_and_memory_is_counted() {
     each_adapter_and_tier(|gpu| {
         block_on(async {
             let cancel = Cancel::new();
-            let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[]).unwrap()));
-            let plan = session.compile(&passing([6, 10], 3), &cancel).await.unwrap();
+            let mut session = gpu.session(Class::Frame);
+            let plan = session.compile(&passing([6, 10], 3), &Rc::default(), &cancel).await.unwrap();
             let bindings = Bindings::default();
             let given = || Value::F32(vec![0.0; 180]);
             // What results are copied to for the host stays in the session.
@@ -273,8 +273,8 @@ fn what_does_not_fit_is_said() {
     each_adapter_and_tier(|gpu| {
         block_on(async {
             let cancel = Cancel::new();
-            let mut session = gpu.session(&Rc::new(gpu.allocate_weights(&[]).unwrap()));
-            let plan = session.compile(&passing([3, 5], 3), &cancel).await.unwrap();
+            let mut session = gpu.session(Class::Frame);
+            let plan = session.compile(&passing([3, 5], 3), &Rc::default(), &cancel).await.unwrap();
             let (frame, spec) = (gpu.frame([4, 5], &[7; 80]).unwrap(), FrameSpec::part([4, 5], [3, 5]));
             let code = |result: Result<()>| result.unwrap_err().code;
             assert_eq!(gpu.frame([4, 5], &[7; 79]).err().map(|error: Error| error.code), Some("frame.unfit"));
