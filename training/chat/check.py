@@ -53,46 +53,48 @@ def held_out_stays_out(count, seed):
     print(f"check: {len(patterns)} held-out things, none of them in {count} documents (seed {seed})")
 
 
-def sums_are_right(count, seed):
-    draw = random.Random(f"{seed} sums")
-    for judge in (None, "chain", "scene", "phrasing"):
+def drawn(what, count, seed, choices=(False, True)):
+    """-> `count` times each of `choices`, with the generator to draw from, which goes on through all of them."""
+    draw = random.Random(f"{seed} {what}")
+    for judge in choices:
         for _ in range(count):
-            problem = sums.problem(draw, judge)
-            if sums.last_number(problem.answer) != problem.value:
-                raise SystemExit(f"the answer is not {problem.value}: {problem.question!r} {problem.answer!r}")
-            if (problem.chain in sum_scenes.HELD_OUT_CHAINS) != (judge == "chain"):
-                raise SystemExit(f"chain {problem.chain!r} with judge={judge!r}")
-            for a, sign, b, c in re.findall(r"(\d+) ([-+x/]) (\d+) = (\d+)", problem.answer):
-                if sum_templates.RESULT[sign](int(a), int(b)) != int(c):
-                    raise SystemExit(f"{a} {sign} {b} is not {c}: {problem.question!r}")
+            yield draw, judge
+
+
+def sums_are_right(count, seed):
+    for draw, judge in drawn("sums", count, seed, (None, "chain", "scene", "phrasing")):
+        problem = sums.problem(draw, judge)
+        if sums.last_number(problem.answer) != problem.value:
+            raise SystemExit(f"the answer is not {problem.value}: {problem.question!r} {problem.answer!r}")
+        if (problem.chain in sum_scenes.HELD_OUT_CHAINS) != (judge == "chain"):
+            raise SystemExit(f"chain {problem.chain!r} with judge={judge!r}")
+        for a, sign, b, c in re.findall(r"(\d+) ([-+x/]) (\d+) = (\d+)", problem.answer):
+            if sum_templates.RESULT[sign](int(a), int(b)) != int(c):
+                raise SystemExit(f"{a} {sign} {b} is not {c}: {problem.question!r}")
     print(f"check: {4 * count} sums are right (seed {seed})")
 
 
 def rules_are_kept(count, seed):
     """What a system prompt's rules make of an answer keeps them, by the judge's own measure."""
-    draw = random.Random(f"{seed} rules")
-    for judge in (False, True):
-        for _ in range(count):
-            prompt, turns, rules = system.with_rules(draw, judge)
-            for answer in turns[1::2]:
-                for rule in rules:
-                    if not rule.kept(answer):
-                        raise SystemExit(f"{prompt!r} is not kept by {answer!r} ({rule.label})")
+    for draw, judge in drawn("rules", count, seed):
+        prompt, turns, rules = system.with_rules(draw, judge)
+        for answer in turns[1::2]:
+            for rule in rules:
+                if not rule.kept(answer):
+                    raise SystemExit(f"{prompt!r} is not kept by {answer!r} ({rule.label})")
     print(f"check: rules of {2 * count} system prompts are kept (seed {seed})")
 
 
 def judges_accept(count, seed):
     """A story holds every word that its request names, and the answers under a system prompt what is asked of them."""
-    draw = random.Random(f"{seed} judges")
-    for judge in (False, True):
-        for _ in range(count):
-            made = compose(draw, judge)
-            request, must = stories.request(draw, made.asked, judge)
-            if not judges.has(*must)(made.text):
-                raise SystemExit(f"{request!r} asks for {must}, but the story is {made.text!r}")
-            prompt, turns, words = system.with_persona(draw, True)
-            if not judges.has(*words)(turns[1]):
-                raise SystemExit(f"{prompt!r} asks for {words}, but the answer is {turns[1]!r}")
+    for draw, judge in drawn("judges", count, seed):
+        made = compose(draw, judge)
+        request, must = stories.request(draw, made.asked, judge)
+        if not judges.has(*must)(made.text):
+            raise SystemExit(f"{request!r} asks for {must}, but the story is {made.text!r}")
+        prompt, turns, words = system.with_persona(draw, True)
+        if not judges.has(*words)(turns[1]):
+            raise SystemExit(f"{prompt!r} asks for {words}, but the answer is {turns[1]!r}")
     print(f"check: the judges accept {2 * count} stories and as many answers (seed {seed})")
 
 
