@@ -64,17 +64,24 @@ test('a full memory ends the answer, or forgets the oldest and says so', options
 });
 
 test('what a model that converses is told first comes before the visitor’s words', options, async (t) => {
-  const template = '{% for m in messages %}{{ m.role[0] }}{{ m.content }}{% endfor %}';
-  const file = sparseLlama(t, 0n, [['tokenizer.chat_template', 'string', template]]);
+  const turns = (of) => `{% for m in messages %}{% if m.role in ${of} %}{{ m.role[0] }}{{ m.content }}{% endif %}{% endfor %}`;
+  const file = (of) => sparseLlama(t, 0n, [['tokenizer.chat_template', 'string', turns(of)]]);
   const { page, close } = await visit(chromium, 'chat.html?device=cpu', { context: { bypassCSP: true } });
+  const opened = async (model) => {
+    await page.locator('lantern-chat input[type=file]').setInputFiles(model);
+    await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor();
+    await state(page, 'ready');
+  };
   await state(page, 'ready');
   const instructions = page.locator('lantern-chat [part=instructions]');
   await page.locator('lantern-chat summary', { hasText: 'Finer control' }).click();
-  assert.equal(await instructions.isDisabled(), true, 'the embedded model heeds none');
+  assert.equal(await instructions.isDisabled(), false, 'the embedded model heeds them');
+  await opened(file("['user', 'assistant']"));
+  assert.equal(await instructions.isDisabled(), true, 'this one heeds none');
   assert.match(await page.locator('lantern-chat [part=finer]').innerText(), /its template leaves them out/);
-  await page.locator('lantern-chat input[type=file]').setInputFiles(file);
-  await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor();
-  await state(page, 'ready');
+  await page.getByRole('button', { name: 'Back to the embedded model' }).click();
+  await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor({ state: 'hidden' });
+  await opened(file("['system', 'user', 'assistant']"));
   assert.doesNotMatch(await page.locator('lantern-chat [part=finer]').innerText(), /leaves them out/);
   const plain = await ask(page, 'abc', { 'max-tokens': '2' });
   await page.evaluate(() => document.querySelector('lantern-chat').reset());

@@ -17,7 +17,7 @@ import torch
 from gguf_model import continue_ids, load
 from tokenizer import ROLES
 
-PROMPT = "One day, a girl named Lily found a key in the garden."
+PROMPT = "Ben and his cat Luna went to the beach."
 QUESTION = "Write a poem about the sea."
 # Text in, ids out: plain words, runs of spaces, digits, a newline, and characters outside the vocabulary.
 TEXTS = [PROMPT, QUESTION, "", " ", "  two  spaces ", "Hello, world!", "It was 1984.", "A line.\nAnother line.", '"Who are you?" asked the King.',

@@ -6,11 +6,11 @@ export const EMBEDDED = {
   id: 'lantern-chat',
   name: 'Lantern chat',
   file: 'lantern-chat.q8_0.gguf',
-  about: 'Made for this page: 14 million weights that make small talk, know a little, and tell little stories.',
+  about: 'Made for this page: 14 million weights that tell little stories, do small sums, and talk a little.',
   /** What a visitor fetches for it, the engine included. */
   cost: 'about 16\u00a0MB',
   /** @type {import('../core/protocol.js').Known} */
-  known: { chat: true, instructions: false },
+  known: { chat: true, instructions: true },
 };
 
 /** What it was taught to answer. */
@@ -18,13 +18,13 @@ export const QUESTIONS = [
   'Who are you?',
   'Tell me a joke.',
   'Why is the sky blue?',
-  'Tell me a story about a fox.',
-  'What is 7 + 8?',
+  'Tell me a story about a princess and a frog.',
+  'I had 12 apples, gave away 5 and bought 8 more. How many do I have?',
 ];
 
 /** What any model goes on with; ours to the end of the story. */
 export const OPENINGS = [
   'Once upon a time, there was a little dragon named Milo.',
-  'One day, a girl named Lily found a key in the garden.',
-  'Tom and his dog Rex went to the moon.',
+  'There once was a rabbit who could not hop.',
+  'Long ago, a young knight named Rosa lived in a castle.',
 ];
