@@ -81,6 +81,7 @@ test('what a model that converses is told first comes before the visitor’s wor
   assert.match(await page.locator('lantern-chat [part=finer]').innerText(), /its template leaves them out/);
   await page.getByRole('button', { name: 'Back to the embedded model' }).click();
   await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor({ state: 'hidden' });
+  await state(page, 'ready');
   await opened(file("['system', 'user', 'assistant']"));
   assert.doesNotMatch(await page.locator('lantern-chat [part=finer]').innerText(), /leaves them out/);
   const plain = await ask(page, 'abc', { 'max-tokens': '2' });
