@@ -8,6 +8,8 @@ pub mod chat;
 mod picture;
 mod progress;
 pub mod stack;
+mod states;
 
 pub use picture::Picture;
 pub use progress::{Progress, Stage};
+pub use states::{load_states, save_states};
