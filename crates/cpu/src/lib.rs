@@ -16,6 +16,7 @@ mod memory;
 mod place;
 mod plan;
 mod session;
+mod slices;
 mod step;
 mod weights;
 
@@ -25,9 +26,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use lantern_graph::{
-    Bindings, Cancel, Class, Description, Error, Executor, FrameSpec, Graph, Oracle, Result, Session as _, Value,
-    WeightSpec,
+    Bindings, Cancel, Class, Clock, Description, Error, Executor, FrameSpec, Graph, Oracle, Queue, Result,
+    Session as _, Value, WeightSpec,
 };
+
+use slices::Turns;
 
 pub use frame::{Frame, Surface};
 pub use plan::Plan;
@@ -54,23 +57,48 @@ impl Mode {
     }
 }
 
-/// The executor. Clones share one account of memory.
+/// The executor. Clones share one account of memory and one queue.
 #[derive(Clone)]
 pub struct Cpu {
     mode: Mode,
+    queue: Queue,
     yields: Option<Yield>,
+    slice_flops: u64,
     memory: memory::Account,
 }
 
 impl Cpu {
     pub fn new(mode: Mode) -> Self {
-        Self { mode, yields: None, memory: memory::Account::default() }
+        Self {
+            mode,
+            queue: Queue::with_default_clock(),
+            yields: None,
+            slice_flops: slices::GUESS_FLOPS,
+            memory: memory::Account::default(),
+        }
+    }
+
+    /// Tells the time from now on. In a page it stands still without.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.queue = Queue::new(clock);
+        self
+    }
+
+    /// A slice has so many floating-point operations until its plan was timed.
+    pub fn with_slice(mut self, flops: u64) -> Self {
+        self.slice_flops = flops;
+        self
     }
 
     /// Awaits `yields` between slices of some 20 ms, so that whoever shares the thread is heard.
     pub fn with_yield(mut self, yields: Yield) -> Self {
         self.yields = Some(yields);
         self
+    }
+
+    /// Whose slice is next: one for all sessions of this executor.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     pub fn mode(&self) -> Mode {
@@ -101,7 +129,11 @@ impl Executor for Cpu {
     }
 
     fn session(&self, class: Class) -> Session {
-        Session::new(self.mode, class, self.yields.clone(), self.memory.clone())
+        Session::new(
+            self.mode,
+            Turns::new(&self.queue, class, self.yields.clone(), self.slice_flops),
+            self.memory.clone(),
+        )
     }
 
     fn memory_bytes(&self) -> u64 {

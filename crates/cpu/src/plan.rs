@@ -1,8 +1,9 @@
 //! A graph made ready: checked, fused in `Fast`, its values placed in the session's arena.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use lantern_graph::{DType, Error, Graph, NodeId, Op, Result, Touch, WeightId, fuse};
+use lantern_graph::{DType, Error, Graph, NodeId, Op, Pace, Result, Touch, WeightId, fuse};
 
 use crate::frame::Written;
 use crate::place::{Needs, Placement, View, place};
@@ -26,6 +27,8 @@ pub struct Plan {
     pub(crate) session: Rc<()>,
     /// Inputs that frames were written to.
     pub(crate) written: Written,
+    /// How fast it goes: other work has another rate.
+    pub(crate) pace: RefCell<Pace>,
 }
 
 /// What this mode runs for a graph, checked.
@@ -104,12 +107,18 @@ pub(crate) fn find_weights(graph: &Graph, weights: &Weights) -> Result<Vec<Optio
 
 impl Plan {
     /// `graph` as `prepare` gave it; `states` says where its states stand in the session.
-    pub(crate) fn new(graph: Graph, store: &Rc<Weights>, states: Vec<usize>, session: &Rc<()>) -> Result<Plan> {
+    pub(crate) fn new(
+        graph: Graph,
+        store: &Rc<Weights>,
+        states: Vec<usize>,
+        session: &Rc<()>,
+        pace: RefCell<Pace>,
+    ) -> Result<Plan> {
         let weights = find_weights(&graph, store)?;
         let Placement { views, steps, needs } = place(&graph);
         let touches = graph.touches();
         let (store, session, needs, written) = (store.clone(), session.clone(), Rc::new(needs), Written::default());
-        Ok(Plan { graph, views, steps, store, weights, states, touches, needs, session, written })
+        Ok(Plan { graph, views, steps, store, weights, states, touches, needs, session, written, pace })
     }
 
     /// Of the graph's weights, as they are now.

@@ -11,11 +11,9 @@ use crate::frame::Tensor;
 use crate::memory::{Account, Held, filled, reserve};
 use crate::place::{Needs, place};
 use crate::plan::{Plan, find_weights, prepare};
+use crate::slices::Turns;
 use crate::step::{Run, Scratch, check_ranges};
-use crate::{Mode, Weights, Yield};
-
-/// Work between two looks at `cancel`: some 20 ms in the page, where one thread does 3 to 5 GFLOP/s.
-const SLICE_FLOPS: u64 = 80_000_000;
+use crate::{Mode, Weights};
 
 /// Values are f32 whatever the state is stored as, since they are read in place; those of a state of halves are rounded.
 pub(crate) struct State {
@@ -42,8 +40,7 @@ impl State {
 
 pub struct Session {
     mode: Mode,
-    class: Class,
-    yields: Option<Yield>,
+    turns: Turns,
     memory: Account,
     identity: Rc<()>,
     states: Vec<State>,
@@ -53,16 +50,13 @@ pub struct Session {
     /// The plan whose run came to its end last, and what it was bound to: its outputs are in the arena.
     ran: Option<(Weak<Needs>, Bindings)>,
     scratch: Scratch,
-    /// Work done since the last look; carried from run to run, since a small model's token is less than a slice.
-    spent: u64,
 }
 
 impl Session {
-    pub(crate) fn new(mode: Mode, class: Class, yields: Option<Yield>, memory: Account) -> Session {
+    pub(crate) fn new(mode: Mode, turns: Turns, memory: Account) -> Session {
         Session {
             mode,
-            class,
-            yields,
+            turns,
             arena: Arena::new(&memory),
             memory,
             identity: Rc::new(()),
@@ -70,12 +64,11 @@ impl Session {
             plans: Vec::new(),
             ran: None,
             scratch: Scratch::default(),
-            spent: 0,
         }
     }
 
     pub fn class(&self) -> Class {
-        self.class
+        self.turns.class()
     }
 
     pub(crate) fn own(&self, plan: &Plan) -> Result<()> {
@@ -133,17 +126,6 @@ impl Session {
         let missing = || state_error(format!("no compiled plan has a state {name}"));
         self.states.iter_mut().find(|state| state.spec.name == name).ok_or_else(missing)
     }
-
-    /// Lets others have the thread, and hears "stop".
-    async fn pause(spent: &mut u64, yields: &Option<Yield>, cancel: &Cancel) -> Result<()> {
-        if *spent >= SLICE_FLOPS {
-            *spent = 0;
-            if let Some(yields) = yields {
-                yields().await;
-            }
-        }
-        cancel.check()
-    }
 }
 
 /// The values of a run's inputs in the graph's order. Those that nothing reads, or that a frame was written to, may be left out.
@@ -200,7 +182,7 @@ impl lantern_graph::Session for Session {
         cancel.check()?;
         let graph = prepare(graph, self.mode)?;
         let states = self.find_states(&graph)?;
-        let plan = Plan::new(graph, weights, states, &self.identity)?;
+        let plan = Plan::new(graph, weights, states, &self.identity, self.turns.pace())?;
         self.plans.push(Rc::downgrade(&plan.needs));
         let needs = self.needs();
         self.arena.fit(needs, self.ran.is_some())?;
@@ -239,23 +221,21 @@ impl lantern_graph::Session for Session {
             .iter()
             .try_fold(0u64, |sum, id| Ok::<_, Error>(sum.saturating_add(run.env().cost(*id)?.total())))?;
         let mut finished = 0u64;
+        let mut slices = self.turns.slices(&plan.pace);
         for id in &plan.steps {
             let cost = run.env().cost(*id)?;
             let mut done = 0;
             while done < cost.units {
-                if self.spent >= SLICE_FLOPS {
-                    progress(finished, total);
-                }
-                Session::pause(&mut self.spent, &self.yields, cancel).await?;
-                let left = SLICE_FLOPS.saturating_sub(self.spent) / cost.flops_per_unit.max(1);
+                let left = slices.left(cancel, || progress(finished, total)).await? / cost.flops_per_unit.max(1);
                 let until = cost.units.min(done.saturating_add(cost.round(left as usize)));
                 run.step(*id, done..until, &mut self.scratch)?;
                 let flops = (until - done) as u64 * cost.flops_per_unit;
-                self.spent = self.spent.saturating_add(flops);
+                slices.done(flops);
                 finished = finished.saturating_add(flops);
                 done = until;
             }
         }
+        drop(slices);
         progress(total, total);
         self.ran = Some((Rc::downgrade(&plan.needs), bindings.clone()));
         Ok(())

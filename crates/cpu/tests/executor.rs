@@ -299,7 +299,7 @@ fn a_stopped_run_ends_at_the_next_slice_and_leaves_states_usable() {
 
         let (pauses, cancel) = (Rc::new(Cell::new(0)), Cancel::new());
         let (seen, stop) = (pauses.clone(), cancel.clone());
-        let cpu = Cpu::new(mode).with_yield(Rc::new(move || {
+        let cpu = Cpu::new(mode).with_clock(Rc::new(|| 0.0)).with_yield(Rc::new(move || {
             seen.set(seen.get() + 1);
             if seen.get() == 2 {
                 stop.cancel();
@@ -340,7 +340,7 @@ fn a_dropped_run_leaves_the_plan_usable() {
     let g = linear_graph(DType::F32, m, k, k);
     let wait = Rc::new(Cell::new(true));
     let waits = wait.clone();
-    let cpu = Cpu::new(Mode::Fast).with_yield(Rc::new(move || {
+    let cpu = Cpu::new(Mode::Fast).with_clock(Rc::new(|| 0.0)).with_yield(Rc::new(move || {
         let waits = waits.clone();
         Box::pin(std::future::poll_fn(move |_| if waits.get() { Poll::Pending } else { Poll::Ready(()) }))
     }));

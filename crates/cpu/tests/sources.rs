@@ -12,17 +12,17 @@ const MODES: [Mode; 2] = [Mode::Exact, Mode::Fast];
 
 #[test]
 fn weights_and_states_give_the_same() {
-    MODES.map(|mode| sources::runs_from_either(&Cpu::new(mode), 1e-5));
+    MODES.into_iter().for_each(|mode| sources::runs_from_either(&Cpu::new(mode), 1e-5));
 }
 
 #[test]
 fn parameters_learn_in_states() {
-    MODES.map(|mode| sources::learns(&Cpu::new(mode), 25));
+    MODES.into_iter().for_each(|mode| sources::learns(&Cpu::new(mode), 25));
 }
 
 #[test]
 fn a_delta_learns_over_a_quantized_base() {
-    MODES.map(|mode| sources::learns_a_delta(&Cpu::new(mode), 40));
+    MODES.into_iter().for_each(|mode| sources::learns_a_delta(&Cpu::new(mode), 40));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use lantern_graph::{Description, Error, Oracle, Result};
+use lantern_graph::{Clock, Description, Error, Oracle, Queue, Result};
 
 use crate::caps::{Capabilities, Tier};
 use crate::frame::Show;
@@ -24,6 +24,10 @@ pub struct GpuOptions {
     pub binding_limit: Option<u64>,
     /// Changes a kernel's text before it is compiled: how the tests break one on purpose.
     pub patch: Option<ShaderPatch>,
+    /// Tells the time. The machine's own where there is none; in a page it stands still then.
+    pub clock: Option<Clock>,
+    /// A slice has so many floating-point operations until its plan was timed, instead of what the kind of adapter suggests.
+    pub slice_flops: Option<u64>,
 }
 
 /// Kernel, tier and WGSL text in; the text to compile out.
@@ -51,6 +55,8 @@ pub(crate) struct Inner {
     pub workgroups_limit: u32,
     /// Longest side of a texture.
     pub texture_limit: u32,
+    pub slices: Queue,
+    pub slice_flops: Option<u64>,
     pub memory: Rc<Cell<u64>>,
     pub pipelines: RefCell<HashMap<(Kernel, Tier), Rc<Pipeline>>>,
     /// The variant each kernel runs with, once it passed its self-test.
@@ -123,6 +129,8 @@ impl Gpu {
             queue,
             caps,
             tier,
+            slices: options.clock.clone().map_or_else(Queue::with_default_clock, Queue::new),
+            slice_flops: options.slice_flops,
             memory: Rc::default(),
             pipelines: RefCell::default(),
             chosen: RefCell::default(),
@@ -170,11 +178,16 @@ impl Gpu {
         Description { device: "gpu", tier: self.0.tier.name().into(), adapter: self.0.caps.name.clone() }
     }
 
-    /// Floating-point operations between two looks at "stop". Windows resets a GPU that is busy for two seconds; this is
-    /// about a tenth of a second at the rate of the slowest adapter of each kind (SwiftShader 0.5 GFLOP/s, a phone's GPU
+    /// Floating-point operations of a slice, until its plan was timed. Windows resets a GPU that is busy for two seconds; this
+    /// is about a tenth of a second at the rate of the slowest adapter of each kind (SwiftShader 0.5 GFLOP/s, a phone's GPU
     /// 100 GFLOP/s).
     pub(crate) fn slice_flops(&self) -> u64 {
         if self.0.caps.is_cpu { 50_000_000 } else { 10_000_000_000 }
+    }
+
+    /// Whose slice is next: one for all sessions of this executor.
+    pub fn queue(&self) -> &Queue {
+        &self.0.slices
     }
 
     pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {

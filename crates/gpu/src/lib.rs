@@ -23,6 +23,7 @@ mod selftest;
 mod session;
 mod shader;
 mod shaders;
+mod slices;
 mod state;
 mod step;
 mod wait;

@@ -14,9 +14,10 @@ use crate::device::Gpu;
 use crate::lower::{self, Lowered};
 use crate::memory::{self, ALIGNMENT, Buffer, Lifetime};
 use crate::shader::Binding;
+use crate::slices::{self, PlanPace, Slices};
 use crate::state::State;
 use crate::step::{Part, Slot, Step, fold};
-use crate::wait::oneshot;
+use crate::wait::{oneshot, yield_now};
 use crate::weights::GpuWeights;
 
 /// A uniform block per dispatch, at the offset every adapter allows. No kernel has more than 64 numbers.
@@ -29,7 +30,7 @@ pub(crate) const DATA: wgpu::BufferUsages =
 /// States, plans, and the arenas that they share.
 pub struct GpuSession {
     gpu: Gpu,
-    class: Class,
+    slices: Slices,
     states: Vec<State>,
     /// What the plans that are alive need of each arena.
     needs: Vec<Weak<Vec<u64>>>,
@@ -69,6 +70,8 @@ pub struct Plan {
     last: RefCell<Option<Bindings>>,
     /// Inputs that frames were written to.
     written: RefCell<HashSet<String>>,
+    /// How fast it goes: other work has another rate.
+    pace: PlanPace,
 }
 
 /// One for each step, over the arenas of one generation.
@@ -133,7 +136,7 @@ impl Executor for Gpu {
     fn session(&self, class: Class) -> GpuSession {
         GpuSession {
             gpu: self.clone(),
-            class,
+            slices: Slices::new(&self.0.slices, class),
             states: Vec::new(),
             needs: Vec::new(),
             arenas: Vec::new(),
@@ -151,7 +154,7 @@ impl Executor for Gpu {
 
 impl GpuSession {
     pub fn class(&self) -> Class {
-        self.class
+        self.slices.class()
     }
 
     fn state(&mut self, spec: &StateSpec) -> Result<usize> {
@@ -247,6 +250,7 @@ impl GpuSession {
             outputs,
             last: None.into(),
             written: RefCell::default(),
+            pace: slices::pace(&self.gpu),
         };
         self.needs.push(Rc::downgrade(&plan.arenas));
         self.fit_arenas();
@@ -604,10 +608,9 @@ impl GpuSession {
         Ok(())
     }
 
-    /// Encodes dispatches `from..` until a slice is full, submits them, and gives the next one.
-    fn submit(&self, plan: &Plan, bindings: &Bindings, from: usize) -> usize {
+    /// Encodes dispatches `from..` until a slice of so many operations is full, submits them, and gives the next one.
+    fn submit(&self, plan: &Plan, bindings: &Bindings, from: usize, budget: u64) -> usize {
         let inner = &self.gpu.0;
-        let budget = self.gpu.slice_flops();
         let bound = plan.bind_groups.borrow();
         let mut encoder = inner.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -629,10 +632,11 @@ impl GpuSession {
         next
     }
 
-    async fn finish(&self) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         let (sender, receiver) = oneshot();
         self.gpu.0.queue.on_submitted_work_done(move || sender.send(()));
         receiver.receive(&self.gpu.0.device).await;
+        self.slices.finished();
         self.gpu.check()
     }
 
@@ -734,14 +738,26 @@ impl Session for GpuSession {
         cancel.check()?;
         self.gpu.check()?;
         self.start(plan, bindings, inputs)?;
-        let total = plan.steps.iter().map(|step| step.flops).sum();
+        let total: u64 = plan.steps.iter().map(|step| step.flops).sum();
         let (mut next, mut done) = (0, 0);
+        let mut pause = None;
         while next < plan.steps.len() {
+            let turn = self.slices.queue.clone().turn(self.slices.class(), cancel).await?;
+            drop(pause.take());
+            let budget = self.slices.budget(&plan.pace);
+            if self.slices.is_full(budget.min(total - done), budget) {
+                self.finish().await?;
+            }
             let first = next;
-            next = self.submit(plan, bindings, first);
-            done += plan.steps[first..next].iter().map(|step| step.flops).sum::<u64>();
+            next = self.submit(plan, bindings, first, budget);
+            let flops = plan.steps[first..next].iter().map(|step| step.flops).sum();
+            self.slices.submitted(&plan.pace, flops);
+            done += flops;
             if next < plan.steps.len() {
                 self.finish().await?;
+                pause = Some(turn.pause());
+                // Where waiting for the device blocks the thread, those who share it are heard here.
+                yield_now().await;
                 cancel.check()?;
             }
             progress(done, total);
@@ -758,7 +774,13 @@ impl Session for GpuSession {
     async fn read(&mut self, plan: &Plan, output: &str) -> Result<Value> {
         let (found, bindings, buffer, offset) = self.find_output(plan, output)?;
         let bytes = found.shape.count().eval(&bindings) as u64 * 4;
+        let tells = self.slices.tells();
         let data = self.read_buffer(&buffer, offset, bytes).await?;
+        if tells {
+            self.slices.finished()
+        } else {
+            self.slices.forget()
+        }
         Ok(if found.is_u32 {
             Value::U32(bytemuck::pod_collect_to_vec(&data))
         } else {

@@ -65,3 +65,16 @@ impl<T> Receiver<T> {
         .await
     }
 }
+
+/// Gives way once to whatever else is polled with this.
+pub async fn yield_now() {
+    let mut gave_way = false;
+    std::future::poll_fn(|context| match std::mem::replace(&mut gave_way, true) {
+        true => std::task::Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}

@@ -30,6 +30,6 @@ pub use graph::{Graph, InputSpec, Node, NodeId, StateId, SymbolSpec, WeightId, W
 pub use image::{ResizeMode, Window};
 pub use op::{Activation, Binary, DType, Epilogue, Index, MAX_TOP_K, Op, Reduction, Unary};
 pub use pace::Pace;
-pub use queue::{Class, Clock, Entered, Member, Newest, Queue, Turn};
+pub use queue::{Class, Clock, Entered, Member, Newest, Pause, Queue, Turn};
 pub use shape::{Bindings, Count, Dim, Shape, Symbol};
 pub use state::{BUCKET_ROWS, StateOptions, StateSpec, Touch, bucket};

@@ -64,6 +64,8 @@ struct Line {
     /// In the order of their coming.
     waiting: Vec<Ticket>,
     next: u64,
+    /// Runs between two of their slices, by class.
+    pausing: [usize; Class::ALL.len()],
     /// Sessions there are of each class.
     members: [usize; Class::ALL.len()],
 }
@@ -96,8 +98,11 @@ impl Line {
         }
     }
 
+    /// None below a run that pauses: it will ask again at once.
     fn most_urgent(&self) -> Option<usize> {
-        (0..self.waiting.len()).min_by_key(|i| (self.waiting[*i].class, self.waiting[*i].number))
+        let pausing = Class::ALL.into_iter().find(|class| self.pausing[*class as usize] > 0);
+        let next = (0..self.waiting.len()).min_by_key(|i| (self.waiting[*i].class, self.waiting[*i].number))?;
+        pausing.is_none_or(|pausing| self.waiting[next].class <= pausing).then_some(next)
     }
 
     /// Whose patience ended first, unless a frame has given way already.
@@ -196,7 +201,7 @@ impl Place<'_> {
         }
         line.waiting.remove(at);
         self.number = None;
-        Poll::Ready(Ok(Turn { queue: self.queue.clone() }))
+        Poll::Ready(Ok(Turn { queue: self.queue.clone(), class }))
     }
 }
 
@@ -217,6 +222,32 @@ impl Drop for Place<'_> {
 #[must_use = "the turn ends when it is dropped"]
 pub struct Turn {
     queue: Queue,
+    class: Class,
+}
+
+impl Turn {
+    /// Ends it in the midst of a run: until the result is dropped, which is when the run has its next turn, nothing less
+    /// urgent begins. Whoever is more urgent does.
+    pub fn pause(self) -> Pause {
+        self.queue.0.line.borrow_mut().pausing[self.class as usize] += 1;
+        Pause { queue: self.queue.clone(), class: self.class }
+    }
+}
+
+/// Between two slices of a run.
+#[must_use = "the pause ends when it is dropped"]
+pub struct Pause {
+    queue: Queue,
+    class: Class,
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        let now_ms = self.queue.now_ms();
+        let line = &mut *self.queue.0.line.borrow_mut();
+        line.pausing[self.class as usize] -= 1;
+        line.grant(now_ms);
+    }
 }
 
 impl Drop for Turn {

@@ -199,6 +199,31 @@ fn a_turn_whose_owner_is_gone_passes_on() {
     assert!(next.works());
 }
 
+/// A run between two of its slices, when the thread hears its messages: what comes then goes first if it is more urgent, and
+/// what is less urgent does not slip in.
+#[test]
+fn a_run_that_pauses_is_not_overtaken_by_less() {
+    let bench = bench();
+    let mut token = bench.ask(Class::Token);
+    let mut training = bench.ask(Class::Training);
+    let pause = token.turn.take().unwrap().pause();
+    assert!(!training.works());
+    let mut frame = bench.ask(Class::Frame);
+    assert!(frame.works(), "it is more urgent");
+    let mut token = bench.ask(Class::Token);
+    frame.done();
+    assert!(token.works());
+    drop(pause);
+    assert!(!training.works());
+    let pause = token.turn.take().unwrap().pause();
+    bench.pass(1000.0);
+    let mut token = bench.ask(Class::Token);
+    assert!(training.works(), "its patience is over");
+    training.done();
+    assert!(token.works());
+    drop(pause);
+}
+
 #[test]
 fn slices_are_short_where_something_more_urgent_may_come() {
     let queue = bench().queue;
