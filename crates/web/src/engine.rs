@@ -193,7 +193,7 @@ fn cpu(tier: &str, notice: Option<Error>) -> Result<Engine> {
             ));
         }
     };
-    let executor = Cpu::new(mode).with_yield(Rc::new(|| Box::pin(turn::turn())));
+    let executor = Cpu::new(mode).with_clock(crate::clock::clock()).with_yield(Rc::new(|| Box::pin(turn::turn())));
     Ok(Engine { hosts: Hosts::Cpu(Rc::new(Host::new(executor, Limits { ceiling: Some(CPU_CEILING_BYTES) }))), notice })
 }
 
@@ -206,7 +206,7 @@ async fn gpu(tier: &str) -> Result<Engine> {
             "Turn it on, or leave ?device=gpu out of this page's address to use the processor",
         ));
     }
-    let options = GpuOptions { tier, ..GpuOptions::default() };
+    let options = GpuOptions { tier, clock: Some(crate::clock::clock()), ..GpuOptions::default() };
     let executor = Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact))).await?;
     Ok(Engine { hosts: Hosts::Gpu(Rc::new(Host::new(executor, Limits { ceiling: None }))), notice: None })
 }

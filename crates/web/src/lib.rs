@@ -11,6 +11,7 @@ mod autoencode;
 mod bench;
 mod blob;
 mod chat;
+mod clock;
 mod engine;
 mod host;
 mod js;
