@@ -12,6 +12,7 @@ use crate::{Mode, Weights};
 
 /// Made by `Session::compile`, for that session.
 pub struct Plan {
+    pub(crate) mode: Mode,
     pub(crate) graph: Graph,
     pub(crate) views: Vec<View>,
     pub(crate) steps: Vec<NodeId>,
@@ -109,6 +110,7 @@ impl Plan {
     /// `graph` as `prepare` gave it; `states` says where its states stand in the session.
     pub(crate) fn new(
         graph: Graph,
+        mode: Mode,
         store: &Rc<Weights>,
         states: Vec<usize>,
         session: &Rc<()>,
@@ -118,7 +120,7 @@ impl Plan {
         let Placement { views, steps, needs } = place(&graph);
         let touches = graph.touches();
         let (store, session, needs, written) = (store.clone(), session.clone(), Rc::new(needs), Written::default());
-        Ok(Plan { graph, views, steps, store, weights, states, touches, needs, session, written, pace })
+        Ok(Plan { mode, graph, views, steps, store, weights, states, touches, needs, session, written, pace })
     }
 
     /// Of the graph's weights, as they are now.

@@ -182,7 +182,7 @@ impl lantern_graph::Session for Session {
         cancel.check()?;
         let graph = prepare(graph, self.mode)?;
         let states = self.find_states(&graph)?;
-        let plan = Plan::new(graph, weights, states, &self.identity, self.turns.pace())?;
+        let plan = Plan::new(graph, self.mode, weights, states, &self.identity, self.turns.pace())?;
         self.plans.push(Rc::downgrade(&plan.needs));
         let needs = self.needs();
         self.arena.fit(needs, self.ran.is_some())?;

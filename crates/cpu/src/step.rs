@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use lantern_graph::{Bindings, DType, Epilogue, Error, NodeId, Op, Result, Value};
 
+use crate::Mode;
 use crate::arena::{Arena, Rest};
 use crate::f16;
-use crate::kernels::attention::{Attention, rope};
+use crate::kernels::attention::{self, Attention, rope};
 use crate::kernels::conv::{self, Finish, Geometry};
 use crate::kernels::gemm::Matrix;
 use crate::kernels::parallel::threads;
@@ -24,7 +25,7 @@ pub(crate) struct Scratch {
     product: product::Scratch,
     conv: conv::Scratch,
     group_norm: GroupNorm,
-    scores: Vec<f32>,
+    attention: Vec<attention::Space>,
 }
 
 /// Everything a run reads and writes.
@@ -226,7 +227,11 @@ impl Env<'_> {
                 let len: usize = out.iter().product();
                 cost(len.div_ceil(ELEMENTS), &[ELEMENTS.min(len), ELEMENT_FLOPS as usize / 2], 1)
             }
-            Op::Attention { .. } => cost(out[0], &[2, out[1], out[2], out[3], dims(1)[0]], 1),
+            Op::Attention(attention) => {
+                let keys = attention.mask.seen(dims(1)[0]);
+                let rows = |grain| cost(out[0], &[2, out[1], out[2], out[3], keys], grain);
+                if self.plan.mode == Mode::Fast { fast(rows(attention::TILE)) } else { rows(1) }
+            }
             _ => {
                 let read = (0..node.inputs.len()).map(|i| match (&node.op, i) {
                     (Op::Gather, 0) | (Op::Write { .. }, 0) => 0,
@@ -409,18 +414,22 @@ impl Env<'_> {
             Op::ScatterAdd => layout::scatter_add(self.ids(input(0))?, x(1)?, self.dims(id)[1], out),
 
             Op::Rope { start } => rope(x(0)?, x(1)?, dims(0)[1], index(*start), out),
-            Op::Attention { scale, start, window } => {
+            Op::Attention(attention) => {
                 let (q, k) = (dims(0), dims(1));
-                let attention = Attention {
+                let sizes = Attention {
                     kv_heads: q[1],
                     group: q[2],
                     head_dim: q[3],
-                    kv_len: k[0],
-                    start: index(*start),
-                    scale: *scale,
-                    window: window.unwrap_or(usize::MAX),
+                    keys: k[0],
+                    start: attention.mask.start().map_or(k[0], index),
+                    scale: attention.scale,
+                    window: attention.mask.window().unwrap_or(usize::MAX),
                 };
-                attention.run(x(0)?, x(1)?, x(2)?, part, out, &mut scratch.scores);
+                let (operands, at) = ([x(0)?, x(1)?, x(2)?], rows_of(&part, q[1] * q[2] * q[3]));
+                match self.plan.mode {
+                    Mode::Exact => sizes.exact(operands, part, &mut out[at], &mut scratch.attention),
+                    Mode::Fast => sizes.run(operands, part, &mut out[at], &mut scratch.attention),
+                }
             }
             Op::Weight(_) | Op::Constant(_) | Op::Write { .. } | Op::Argmax => return Err(unreadable(id)),
         }

@@ -7,11 +7,11 @@
 
 mod common;
 
-use common::{Tensor, floats, seeded};
+use common::{Tensor, floats, frequencies, seeded};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    Binary, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Index, NodeId, Reduction, ResizeMode, Result,
-    Session, Unary, Value, Window, backward,
+    Attention, Binary, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Index, Mask, NodeId, Reduction,
+    ResizeMode, Result, Session, Unary, Value, Window, backward,
 };
 use lantern_models::nn;
 use rand::rngs::SmallRng;
@@ -282,15 +282,26 @@ fn chains_that_networks_are_made_of() {
     turned.symbols = vec![("start", 5)];
     turned.check(&mut rng, |g, p| {
         let start = g.symbol("start", 9);
-        let frequencies = nn::rope_frequencies(g, 4, 100.0)?;
+        let frequencies = frequencies(g, 4, 100.0);
         nn::rope(g, p[0], frequencies, Index::Symbol(start))
     });
-    let mut attended = case("attention", &[&[2, 2, 2, 3], &[4, 2, 3], &[4, 2, 3]]);
-    attended.symbols = vec![("start", 1)];
-    attended.check(&mut rng, |g, p| {
-        let start = g.symbol("start", 2);
-        nn::attention(g, p[0], p[1], p[2], Index::Symbol(start))
-    });
+}
+
+#[test]
+fn attention_under_every_mask() {
+    let mut rng = seeded(54);
+    // (first position, of so many a query sees one; the last of which sees nothing of four keys)
+    for (what, start, mask) in
+        [("without a mask", 0, 0), ("causal", 1, 1), ("in a window", 2, 2), ("with rows that see nothing", 4, 2)]
+    {
+        let mut attended = case(format!("attention {what}"), &[&[3, 2, 2, 3], &[4, 2, 3], &[4, 2, 3]]);
+        attended.symbols = vec![("start", start)];
+        attended.check(&mut rng, |g, p| {
+            let start = Index::Symbol(g.symbol("start", 4));
+            let mask = [Mask::None, Mask::Causal { start }, Mask::Window { start, size: 2 }][mask];
+            g.attention(p[0], p[1], p[2], &Attention { scale: 0.6, mask })
+        });
+    }
 }
 
 /// In all three: a convolution and its two adjoints are each other's derivatives.

@@ -4,7 +4,8 @@
 use std::rc::Rc;
 
 use lantern_graph::{
-    Bindings, Cancel, Class, DType, Error, Executor, Graph, Index, Op, Result, Session, StateOptions, Value, WeightSpec,
+    Attention, Bindings, Cancel, Class, DType, Error, Executor, Graph, Index, Mask, Op, Result, Session, StateOptions,
+    Value, WeightSpec,
 };
 
 use crate::device::Gpu;
@@ -107,8 +108,8 @@ fn attention(rows: usize, kv_len: usize) -> Result<Work> {
     let options = StateOptions { storage: DType::F16, growing: false };
     let k = graph.state_with("k", &[kv_len, kv_heads, head_dim], options)?;
     let v = graph.state_with("v", &[kv_len, kv_heads, head_dim], options)?;
-    let op = Op::Attention { scale: 0.125, start: Index::Fixed(kv_len - rows), window: None };
-    let y = graph.fused(op, &[q, k, v])?;
+    let mask = Mask::Causal { start: Index::Fixed(kv_len - rows) };
+    let y = graph.attention(q, k, v, &Attention { scale: 0.125, mask })?;
     graph.output("y", y);
     let (queries, keys) = (rows * kv_heads * group * head_dim, kv_len * kv_heads * head_dim);
     let inputs = vec![("q", Value::F32(vec![0.1; queries]))];

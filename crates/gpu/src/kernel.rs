@@ -208,10 +208,12 @@ pub enum Kernel {
     RmsNorm,
     Softmax,
     Rope,
-    /// `head_dim` is a multiple of four, up to 256: `lower/` sees to it. `halves`: keys and values lie in states of halves.
+    /// `head_dim` is a multiple of four, up to 256, in tiles up to 512: `lower/` sees to it. `halves`: keys and values lie in
+    /// states of halves. `tiled`: many rows, which share what they read.
     Attention {
         head_dim: usize,
         halves: bool,
+        tiled: bool,
     },
     /// Rows into a state of halves.
     Pack,
@@ -276,8 +278,9 @@ impl Kernel {
             Kernel::RmsNorm => "rms_norm".into(),
             Kernel::Softmax => "softmax".into(),
             Kernel::Rope => "rope".into(),
-            Kernel::Attention { head_dim, halves } => {
-                format!("attention_{head_dim}{}", if halves { "_f16" } else { "" })
+            Kernel::Attention { head_dim, halves, tiled } => {
+                let (tiled, halves) = (if tiled { "_tiled" } else { "" }, if halves { "_f16" } else { "" });
+                format!("attention_{head_dim}{tiled}{halves}")
             }
             Kernel::Pack => "pack".into(),
             Kernel::Unpack => "unpack".into(),
@@ -325,9 +328,12 @@ impl Kernel {
         all.extend(Unary::ALL.map(Kernel::Unary));
         all.extend(Binary::ALL.map(Kernel::Binary));
         all.extend([Reduction::Sum, Reduction::Max].map(Kernel::Reduce));
-        for head_dim in [8, 32, 64, 80, 128] {
-            all.extend([false, true].map(|halves| Kernel::Attention { head_dim, halves }));
+        // Of language models, and of diffusion models and their autoencoders.
+        for head_dim in [8, 32, 64, 80, 96, 112, 128] {
+            let kernel = |halves: bool| [false, true].map(|tiled| Kernel::Attention { head_dim, halves, tiled });
+            all.extend([false, true].into_iter().flat_map(kernel));
         }
+        all.extend([40, 48, 72, 160, 512].map(|head_dim| Kernel::Attention { head_dim, halves: false, tiled: true }));
         for format in Format::ALL {
             // Quantized rows are whole groups of 32, so never odd.
             let alignments: &[bool] = if format.is_quantized() { &[true] } else { &[true, false] };
@@ -359,9 +365,10 @@ impl Kernel {
             defines.extend(more);
             Some(Variant { file, defines })
         };
-        let attention = |file: &'static str, n: usize, halves: bool| {
-            let mut defines = vec![("QUADS", (n / 4).to_string())];
+        let attention = |file: &'static str, head_dim: usize, halves: bool, more: Defines| {
+            let mut defines = vec![("QUADS", (head_dim / 4).to_string())];
             defines.extend(halves.then(|| ("HALVES", String::new())));
+            defines.extend(more);
             Some(Variant { file, defines })
         };
         match (self, tier) {
@@ -384,7 +391,12 @@ impl Kernel {
             (Kernel::TopK, Tier::Core) => plain("top_k_core.wgsl"),
             (Kernel::RmsNorm, Tier::Core) => plain("rms_norm_core.wgsl"),
             (Kernel::Softmax, Tier::Core) => plain("softmax_core.wgsl"),
-            (Kernel::Attention { head_dim, halves }, Tier::Core) => attention("attention_core.wgsl", head_dim, halves),
+            (Kernel::Attention { head_dim, halves, tiled: false }, Tier::Core) => {
+                attention("attention_core.wgsl", head_dim, halves, Vec::new())
+            }
+            (Kernel::Attention { head_dim, halves, tiled: true }, Tier::Core) => {
+                attention("attention_tiled.wgsl", head_dim, halves, vec![("TILE", tile(head_dim).to_string())])
+            }
             (_, Tier::Core | Tier::Subgroups | Tier::Dot) => None,
             (Kernel::Unary(op), _) => expression("unary.wgsl", unary_expression(op)),
             (Kernel::Affine, _) => expression("unary.wgsl", "v * p.mul + p.add"),
@@ -422,21 +434,17 @@ impl Kernel {
             (Kernel::RmsNorm, _) => plain("rms_norm_software.wgsl"),
             (Kernel::Softmax, _) => plain("softmax_software.wgsl"),
             (Kernel::Rope, _) => plain("rope.wgsl"),
-            (Kernel::Attention { head_dim, halves }, _) => {
-                let mut variant = attention("attention_software.wgsl", head_dim, halves)?;
+            (Kernel::Attention { head_dim, halves, .. }, _) => {
                 let step = vectors_a_step(head_dim);
                 let lines = |line: fn(usize) -> String| (0..step).map(line).collect::<Vec<_>>().join(" ");
-                variant.defines.extend([
+                let total =
+                    |i| format!("total[d + {i}u] = total[d + {i}u] * shrink + weight * four(v[base + d + {i}u]);");
+                let more = vec![
                     ("STEP", step.to_string()),
                     ("PRODUCTS", lines(|i| format!("products += query[d + {i}u] * four(k[base + d + {i}u]);"))),
-                    (
-                        "TOTALS",
-                        lines(|i| {
-                            format!("total[d + {i}u] = total[d + {i}u] * shrink + weight * four(v[base + d + {i}u]);")
-                        }),
-                    ),
-                ]);
-                Some(variant)
+                    ("TOTALS", lines(total)),
+                ];
+                attention("attention_software.wgsl", head_dim, halves, more)
             }
             (Kernel::Pack, _) => plain("pack.wgsl"),
             (Kernel::Unpack, _) => plain("unpack.wgsl"),
@@ -468,13 +476,27 @@ fn vectors_a_step(head_dim: usize) -> usize {
     [8, 4, 2].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1)
 }
 
-/// Steps of an invocation's loops over `keys` keys: see the shaders.
-pub fn attention_steps(tier: Tier, head_dim: usize, keys: usize) -> usize {
+/// Queries of a tile. What an invocation gathers of them stays in its registers: fewer where heads are large.
+fn tile(head_dim: usize) -> usize {
+    if head_dim > 256 { 8 } else { 16 }
+}
+
+/// Steps of an invocation's loops over `keys` keys, at most: see the shaders.
+pub fn attention_steps(tier: Tier, head_dim: usize, tiled: bool, keys: usize) -> usize {
     let quads = head_dim / 4;
-    match tier {
-        Tier::Software => keys.saturating_mul(2 * (quads / vectors_a_step(head_dim)) + 1).saturating_add(2 * quads),
+    match (tier, tiled) {
+        (Tier::Software, _) => {
+            keys.saturating_mul(2 * (quads / vectors_a_step(head_dim)) + 1).saturating_add(2 * quads)
+        }
         // 64 keys at once: a product, six halvings, their sum, and at most as much again for the values.
-        _ => keys.div_ceil(64).saturating_mul(quads + 6 + 64 + 64 + 1),
+        (_, false) => keys.div_ceil(64).saturating_mul(quads + 6 + 64 + 64 + 1),
+        (_, true) => {
+            let (each, columns, shares) = (tile(head_dim) / 4, quads.div_ceil(16), 64 / tile(head_dim));
+            let products = quads.div_ceil(8) * (2 + 8 + 8 * (each + 1) + 1);
+            let weights = 6 * each + 2 * 64 / shares + 2 * shares;
+            let values = 64 * (1 + columns * (each + 1)) + (columns + 1) * each;
+            keys.div_ceil(64).saturating_mul(products + weights + values + 1)
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use lantern_graph::{
-    Activation, Bindings, Cancel, Class, DType, Epilogue, Error, Executor, Graph, Index, NodeId, Op, Result, Session,
-    StateOptions, Unary, Value, Window,
+    Activation, Attention, Bindings, Cancel, Class, DType, Epilogue, Error, Executor, Graph, Index, Mask, NodeId, Op,
+    Result, Session, StateOptions, Unary, Value, Window,
 };
 
 use crate::caps::Tier;
@@ -335,15 +335,16 @@ fn case(kernel: Kernel) -> Result<Option<Case>> {
             let (x, f) = (b.floats("x", [5, 3, 16]), b.floats("f", [8, 1]));
             b.case.graph.fused(Op::Rope { start: Index::Fixed(1007) }, &[x, f])?
         }
-        Kernel::Attention { head_dim, halves } => {
-            let q = b.floats("q", [3, 2, 3, head_dim]);
+        Kernel::Attention { head_dim, halves, tiled } => {
+            let rows = if tiled { 7 } else { 1 };
+            let q = b.floats("q", [rows, 2, 3, head_dim]);
             let (mut k, mut v) = (b.floats("k", [77, 2, head_dim]), b.floats("v", [77, 2, head_dim]));
             if halves {
                 (k, v) = (b.halves("k", k, 0)?, b.halves("v", v, 0)?);
             }
             // A window that ends inside what an invocation or a workgroup takes at once.
-            let op = Op::Attention { scale: 0.7, start: Index::Fixed(74), window: Some(70) };
-            b.case.graph.fused(op, &[q, k, v])?
+            let mask = Mask::Window { start: Index::Fixed(76 - rows), size: 67 };
+            b.case.graph.attention(q, k, v, &Attention { scale: 0.7, mask })?
         }
         Kernel::Pack | Kernel::Unpack => {
             // Halves below the normal ones too.

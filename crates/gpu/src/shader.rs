@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = files![
     "attention_core.wgsl",
     "attention_interface.wgsl",
     "attention_software.wgsl",
+    "attention_tiled.wgsl",
     "bench_copy.wgsl",
     "bench_fma.wgsl",
     "binary.wgsl",

@@ -2,10 +2,14 @@
 
 mod common;
 
-use common::{Work, dense, each_adapter_and_tier, fixed, floats, input, random, weight};
-use lantern_gpu::Tier;
-use lantern_graph::{Binary, DType, Dim, Index, Op, Reduction, Unary, Value};
+use common::{
+    Work, adapters_and_tiers, close, dense, each_adapter_and_tier, fixed, floats, input, one_device, open, random,
+    weight,
+};
+use lantern_gpu::{Gpu, GpuOptions, Tier};
+use lantern_graph::{Attention, Binary, DType, Dim, Index, Mask, Op, Reduction, Unary, Value};
 use rand::Rng;
+use rand::rngs::SmallRng;
 
 /// f32 sums of a few hundred terms in another order; products and exp differ by ulps.
 const F32: f32 = 1e-4;
@@ -185,25 +189,11 @@ fn fused_operations_of_odd_sizes() {
     each_adapter_and_tier(|gpu| {
         let rng = &mut random();
         for head_dim in [4, 12, 32, 80, 128, 256] {
-            let (rows, kv_heads, group) = (rng.random_range(1..9), rng.random_range(1..4), rng.random_range(1..4));
-            let past = rng.random_range(0..150);
+            let (rows, heads, past) = (rng.random_range(1..9), rng.random_range(1..4), rng.random_range(0..150));
             let mut work = Work::new();
             let start = work.graph.symbol("past", 200);
-            let kv_len = work.graph.symbol("kv_len", 210);
-            work.symbols = vec![("past", past), ("kv_len", past + rows)];
-            let q = dense(&mut work, rng, "q", &[rows, kv_heads, group, head_dim]);
-            let cache = [Dim::Symbol(kv_len), Dim::Fixed(kv_heads), Dim::Fixed(head_dim)];
-            let elements = (past + rows) * kv_heads * head_dim;
-            let k = input(&mut work, rng, "k", &cache, elements);
-            let v = input(&mut work, rng, "v", &cache, elements);
-            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window: None };
-            let y = work.graph.fused(op, &[q, k, v]).unwrap();
-            work.graph.output("attention", y);
-            let window = Some(rng.random_range(1..past + rows + 2));
-            let op = Op::Attention { scale: 1.3, start: Index::Symbol(start), window };
-            let y = work.graph.fused(op, &[q, k, v]).unwrap();
-            work.graph.output("attention in a window", y);
-            let x = dense(&mut work, rng, "x", &[rows, group, head_dim]);
+            work.symbols = vec![("past", past)];
+            let x = dense(&mut work, rng, "x", &[rows, heads, head_dim]);
             let frequencies = dense(&mut work, rng, "f", &[head_dim / 2, 1]);
             let turned = work.graph.fused(Op::Rope { start: Index::Symbol(start) }, &[x, frequencies]).unwrap();
             work.graph.output("rope", turned);
@@ -219,6 +209,97 @@ fn fused_operations_of_odd_sizes() {
             work.compare(gpu, F32, &format!("fused, head_dim {head_dim}, past {past}, rows {rows}"));
         }
     });
+}
+
+/// Every mask, on more and fewer keys than queries.
+fn masks(rng: &mut SmallRng, start: Index, keys: usize) -> [Mask; 3] {
+    [Mask::None, Mask::Causal { start }, Mask::Window { start, size: rng.random_range(1..keys + 2) }]
+}
+
+/// Heads of every size that is listed, and the smallest and the largest there can be; lengths known when the graph is built, and
+/// when it runs.
+#[test]
+fn attention_of_every_head_size_and_mask() {
+    each_adapter_and_tier(|gpu| {
+        // These kernels have nothing of their own above.
+        if gpu.tier() > Tier::Core {
+            return;
+        }
+        let rng = &mut random();
+        for head_dim in [4, 12, 32, 40, 48, 64, 72, 80, 96, 112, 128, 160, 256, 512] {
+            let mut work = Work::new();
+            let (kv_heads, group) = (rng.random_range(1..4), rng.random_range(1..5));
+            let (start, rows, keys) = (rng.random_range(0..150), rng.random_range(2..40), rng.random_range(1..200));
+            let symbols = ["start", "rows", "keys"].map(|name| work.graph.symbol(name, 220));
+            work.symbols = vec![("start", start), ("rows", rows), ("keys", keys)];
+            for (what, n, m) in [
+                ("known", Dim::Fixed(rows), Dim::Fixed(keys)),
+                ("bound", Dim::Symbol(symbols[1]), Dim::Symbol(symbols[2])),
+                ("one row", Dim::Fixed(1), Dim::Symbol(symbols[2])),
+            ] {
+                let (heads, group, dim) = (Dim::Fixed(kv_heads), Dim::Fixed(group), Dim::Fixed(head_dim));
+                let row = kv_heads * head_dim;
+                let rows = if n.is_one() { 1 } else { rows };
+                let name = |x: &str| format!("{x} {what}");
+                let q = input(&mut work, rng, &name("q"), &[n, heads, group, dim], rows * row * group.fixed().unwrap());
+                let k = input(&mut work, rng, &name("k"), &[m, heads, dim], keys * row);
+                let v = input(&mut work, rng, &name("v"), &[m, heads, dim], keys * row);
+                for mask in masks(rng, Index::Symbol(symbols[0]), keys) {
+                    let y = work.graph.attention(q, k, v, &Attention { scale: 0.6, mask }).unwrap();
+                    work.graph.output(&format!("{what}, {mask:?}"), y);
+                }
+            }
+            let sizes = format!("{rows} rows at {start}, {keys} keys, {kv_heads} · {group} heads of {head_dim}");
+            work.compare(gpu, F32, &sizes);
+        }
+    });
+}
+
+/// Rows in runs where all of them cannot be bound, and keys in runs where they are too much work for one dispatch.
+#[test]
+fn attention_in_parts_gives_the_numbers_of_the_whole() {
+    let _device = one_device();
+    for (name, tier) in adapters_and_tiers().into_iter().filter(|(_, tier)| *tier <= Tier::Core) {
+        println!("{name}, tier {tier}");
+        let open_with = |binding_limit: Option<u64>| -> Gpu {
+            let options =
+                GpuOptions { tier: Some(tier), adapter: Some(name.clone()), binding_limit, ..Default::default() };
+            open(&options).unwrap()
+        };
+        let rng = &mut random();
+        for (rows, keys, kv_heads, group, head_dim) in [(61, 40, 2, 3, 12), (150, 33, 1, 1, 32)] {
+            let mut work = Work::new();
+            let q = dense(&mut work, rng, "q", &[rows, kv_heads, group, head_dim]);
+            let k = dense(&mut work, rng, "k", &[keys, kv_heads, head_dim]);
+            let v = dense(&mut work, rng, "v", &[keys, kv_heads, head_dim]);
+            for mask in masks(rng, Index::Fixed(3), keys) {
+                let y = work.graph.attention(q, k, v, &Attention { scale: 0.6, mask }).unwrap();
+                work.graph.output(&format!("{mask:?}"), y);
+            }
+            // Queries take 17,568 and 19,200 bytes, keys 3,840 and 4,224; a tensor fits twice the limit.
+            let capped = open_with(Some(9_700));
+            let whole = work.run(&open_with(None)).unwrap();
+            let parts = work.run(&capped).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(capped.step_downs(), []);
+            for (whole, parts) in whole.iter().zip(&parts) {
+                close(parts, whole, 1e-6, "in parts");
+            }
+            work.compare(&capped, F32, "in parts, against the CPU");
+        }
+        let gpu = open_with(None);
+        if gpu.capabilities().is_cpu {
+            // 102 MFLOP a row where a slice has 50: three runs of keys for each.
+            let (rows, keys) = (2, 50_000);
+            let mut work = Work::new();
+            let q = dense(&mut work, rng, "q", &[rows, 1, 2, 256]);
+            let (k, v) = (dense(&mut work, rng, "k", &[keys, 1, 256]), dense(&mut work, rng, "v", &[keys, 1, 256]));
+            for mask in [Mask::None, Mask::Window { start: Index::Fixed(40_000), size: 39_000 }] {
+                let y = work.graph.attention(q, k, v, &Attention { scale: 0.3, mask }).unwrap();
+                work.graph.output(&format!("{mask:?}"), y);
+            }
+            work.compare(&gpu, F32, "many keys");
+        }
+    }
 }
 
 /// What one invocation walks alone at the lowest tier: llvmpipe ends an invocation's loops after 65,535 steps, silently.
@@ -241,22 +322,21 @@ fn long_rows_and_long_contexts_are_walked_to_their_end() {
         let q = dense(&mut work, rng, "q", &[2, 1, 2, head_dim]);
         let (k, v) =
             (dense(&mut work, rng, "k", &[kv_len, 1, head_dim]), dense(&mut work, rng, "v", &[kv_len, 1, head_dim]));
-        let op = Op::Attention { scale: 0.3, start: Index::Fixed(kv_len - 2), window: None };
-        let y = work.graph.fused(op, &[q, k, v]).unwrap();
+        let mask = Mask::Causal { start: Index::Fixed(kv_len - 2) };
+        let y = work.graph.attention(q, k, v, &Attention { scale: 0.3, mask }).unwrap();
         work.graph.output("attention", y);
+        // Of one head of four numbers an invocation takes 21,845 keys there; as many are bound only when it runs.
+        let past = work.graph.symbol("past", 29_999);
+        let keys = work.graph.symbol("keys", 30_000);
+        work.symbols = vec![("past", 29_998), ("keys", 29_999)];
+        let q = dense(&mut work, rng, "small q", &[1, 1, 1, 4]);
+        let cache = [Dim::Symbol(keys), Dim::Fixed(1), Dim::Fixed(4)];
+        let k = input(&mut work, rng, "small k", &cache, 29_999 * 4);
+        let v = input(&mut work, rng, "small v", &cache, 29_999 * 4);
+        let mask = Mask::Causal { start: Index::Symbol(past) };
+        let y = work.graph.attention(q, k, v, &Attention { scale: 0.3, mask }).unwrap();
+        work.graph.output("small heads", y);
         work.compare(gpu, F32, "long");
-
-        // Where the driver would end before that, it is said.
-        if gpu.tier() == Tier::Software && gpu.capabilities().loop_steps() < usize::MAX {
-            let mut work = Work::new();
-            let q = dense(&mut work, rng, "q", &[1, 1, 1, 4]);
-            let (k, v) = (dense(&mut work, rng, "k", &[30_000, 1, 4]), dense(&mut work, rng, "v", &[30_000, 1, 4]));
-            let op = Op::Attention { scale: 0.3, start: Index::Fixed(29_999), window: None };
-            let y = work.graph.fused(op, &[q, k, v]).unwrap();
-            work.graph.output("attention", y);
-            let error = work.run(gpu).unwrap_err();
-            assert!(error.code == "gpu.too_large" && error.cause.contains("30000 positions"), "{error}");
-        }
     });
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use common::{close, each_adapter_and_tier, floats, random};
 use lantern_cpu::{Cpu, Mode};
 use lantern_graph::{
-    BUCKET_ROWS, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Index, NodeId, Op, Result, Session,
+    Attention, BUCKET_ROWS, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Index, Mask, NodeId, Result, Session,
     StateOptions, Value,
 };
 use rand::Rng;
@@ -126,7 +126,12 @@ fn attention_reads_halves_across_buckets() {
             let mut c = Cache::new();
             let (k, v) = (c.cache("k", kv_heads, head_dim, DType::F16), c.cache("v", kv_heads, head_dim, DType::F16));
             let q = c.graph.input("q", [c.rows, kv_heads.into(), group.into(), head_dim.into()], DType::F32);
-            let y = c.graph.fused(Op::Attention { scale: 0.9, start: c.start, window }, &[q, k, v]).unwrap();
+            let start = c.start;
+            let mask = match window {
+                Some(size) => Mask::Window { start, size },
+                None => Mask::Causal { start },
+            };
+            let y = c.graph.attention(q, k, v, &Attention { scale: 0.9, mask }).unwrap();
             c.graph.output("y", y);
             let mut runs: Vec<(Symbols, Inputs)> = Vec::new();
             for (start, rows) in [(0, 40), (40, 1), (41, 60), (101, 60), (161, 60), (221, 60), (281, 1)] {

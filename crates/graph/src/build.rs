@@ -361,9 +361,9 @@ impl Graph {
             return Ok(self.push(op, inputs, self.shape(plain).clone(), DType::F32));
         }
         let like = match (&op, inputs.len()) {
-            (Op::Softmax, 1)
-            | (Op::RmsNorm { .. } | Op::Rope { .. } | Op::SwiGlu, 2)
-            | (Op::Attention { .. } | Op::GroupNorm { .. }, 3) => inputs[0],
+            (Op::Softmax, 1) | (Op::RmsNorm { .. } | Op::Rope { .. } | Op::SwiGlu, 2) | (Op::GroupNorm { .. }, 3) => {
+                inputs[0]
+            }
             (op, n) => return Err(shape_error("fused", format!("{} of {n} inputs", op.name()))),
         };
         Ok(self.push(op, inputs, self.shape(like).clone(), DType::F32))

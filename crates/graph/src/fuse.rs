@@ -6,21 +6,36 @@
 use crate::{Activation, Binary, Epilogue, Graph, Index, Node, NodeId, Op, Reduction, ResizeMode, Unary};
 
 /// The graph with fused operations, without dead nodes. Outputs and writes are kept.
+///
+/// A fused node reads at its pattern's end what the pattern read at its start. Where a state is written in between, that would be
+/// too late: that pattern alone stays as it is.
 pub fn fuse(graph: &Graph) -> Graph {
     let mut fused = graph.clone();
-    let matcher = Matcher { graph, uses: uses(graph) };
+    let matcher = Matcher { graph, uses: uses(graph), written: first_writes(graph) };
     for id in graph.ids() {
         // Matched on the original, so that a pattern's inner nodes are still primitives; products last, since what ends
         // in them ends no other pattern.
-        if let Some((op, inputs)) = matcher.pattern(id) {
+        if let Some((op, inputs)) = matcher.pattern(id).filter(|(_, inputs)| !matcher.reads_late(id, inputs)) {
             let node = &mut fused.nodes[id.0 as usize];
             node.op = op;
             node.inputs = inputs;
         }
     }
-    // A fused node reads at its pattern's end what the pattern read at its start: a state written in between is then read
-    // too late.
-    if fused.check_state_order().is_err() { graph.without_dead_nodes().0 } else { fused.without_dead_nodes().0 }
+    fused.without_dead_nodes().0
+}
+
+/// The first write to each state.
+fn first_writes(graph: &Graph) -> Vec<Option<NodeId>> {
+    let mut first = vec![None; graph.states.len()];
+    for id in graph.ids() {
+        let node = graph.node(id);
+        if matches!(node.op, Op::Write { .. })
+            && let Op::State(state) = graph.node(node.inputs[0]).op
+        {
+            first[state.0 as usize].get_or_insert(id);
+        }
+    }
+    first
 }
 
 /// How often each node is read by live ones; outputs are read by the host.
@@ -41,6 +56,8 @@ fn uses(graph: &Graph) -> Vec<usize> {
 struct Matcher<'g> {
     graph: &'g Graph,
     uses: Vec<usize>,
+    /// By state.
+    written: Vec<Option<NodeId>>,
 }
 
 impl Matcher<'_> {
@@ -49,9 +66,16 @@ impl Matcher<'_> {
             .or_else(|| self.softmax(id).map(|x| (Op::Softmax, vec![x])))
             .or_else(|| self.swiglu(id))
             .or_else(|| self.rope(id))
-            .or_else(|| self.attention(id))
             .or_else(|| self.norm_and_activation(id))
             .or_else(|| self.product(id))
+    }
+
+    /// Would node `id` read a state that was written before it?
+    fn reads_late(&self, id: NodeId, inputs: &[NodeId]) -> bool {
+        inputs.iter().any(|input| match self.node(*input).op {
+            Op::State(state) => self.written[state.0 as usize].is_some_and(|write| write < id),
+            _ => false,
+        })
     }
 
     fn node(&self, id: NodeId) -> &Node {
@@ -79,11 +103,6 @@ impl Matcher<'_> {
         let node = self.node(id);
         let last = node.shape.rank().checked_sub(1)?;
         (node.op == Op::Reduce { op, axis: last }).then(|| node.inputs[0])
-    }
-
-    fn permute(&self, id: NodeId, order: &[usize]) -> Option<NodeId> {
-        let node = self.node(id);
-        matches!(&node.op, Op::Permute(o) if o == order).then(|| node.inputs[0])
     }
 
     fn reshape(&self, id: NodeId) -> Option<NodeId> {
@@ -159,55 +178,6 @@ impl Matcher<'_> {
         let one_per_row = self.node(positions).shape.0[0] == self.node(x).shape.0[0];
         (one_per_row && self.node(id).shape == self.node(x).shape && self.node(x).shape.rank() == 3)
             .then(|| (Op::Rope { start }, vec![x, frequencies]))
-    }
-
-    /// Scaled, causally masked dot-product attention with grouped queries, as `lantern_models::nn::attention` builds it.
-    fn attention(&self, id: NodeId) -> Option<(Op, Vec<NodeId>)> {
-        let product = self.permute(id, &[2, 0, 1, 3])?;
-        let plain = Op::MatMul { transpose_a: false, transpose_b: false };
-        if self.node(product).op != plain {
-            return None;
-        }
-        let (weights, values) = (self.node(product).inputs[0], self.node(product).inputs[1]);
-        let (scores, mask) = self.binary(self.softmax(weights)?, Binary::Add)?;
-        let (dots, scale, zero) = self.affine(scores)?;
-        if self.node(dots).op != (Op::MatMul { transpose_a: false, transpose_b: true }) || zero != 0.0 {
-            return None;
-        }
-        let q = self.permute(self.node(dots).inputs[0], &[1, 2, 0, 3])?;
-        let heads_first = |id: NodeId| self.permute(self.squeeze(id)?, &[1, 0, 2]);
-        let (k, v) = (heads_first(self.node(dots).inputs[1])?, heads_first(values)?);
-        let (start, window) = self.causal_mask(mask)?;
-        let kv_len = self.node(k).shape.0[0];
-        (self.node(v).shape == self.node(k).shape && self.node(mask).shape.back(0) == kv_len)
-            .then(|| (Op::Attention { scale, start, window }, vec![q, k, v]))
-    }
-
-    /// `-big · (key position > query position)`, with a window `+ (query position + 1 - window > key position)`: where the
-    /// queries start, and the window.
-    fn causal_mask(&self, id: NodeId) -> Option<(Index, Option<usize>)> {
-        let (hidden, mul, zero) = self.affine(id)?;
-        let (later, gone) = match self.binary(hidden, Binary::Add) {
-            Some((later, gone)) => (later, Some(gone)),
-            None => (hidden, None),
-        };
-        let (keys, queries) = self.binary(later, Binary::Greater)?;
-        let Op::Range { start: Index::Fixed(0) } = self.node(keys).op else { return None };
-        let Op::Range { start } = self.node(self.squeeze(queries)?).op else { return None };
-        let window = match gone {
-            Some(gone) => {
-                let (first, also_keys) = self.binary(gone, Binary::Greater)?;
-                let (also_queries, one, add) = self.affine(first)?;
-                // A whole number of positions, as the builder wrote it down.
-                let window = 1.0 - add;
-                if (also_queries, also_keys, one) != (queries, keys, 1.0) || window < 1.0 || window.fract() != 0.0 {
-                    return None;
-                }
-                Some(window as usize)
-            }
-            None => None,
-        };
-        (zero == 0.0 && mul <= -1e9 && self.node(queries).shape.back(0).is_one()).then_some((start, window))
     }
 
     /// `w · ((x − mean) · rsqrt(var + eps)) + b` over groups of channels, as `lantern_models::nn::group_norm` builds it.

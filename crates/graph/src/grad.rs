@@ -3,6 +3,7 @@
 //! The derivatives are primitives too, so what runs a graph forwards trains it. Weights are constants; what is trained
 //! is a state. Backward through a quantized `linear` gives the gradient of its input alone.
 
+use crate::ops::attention;
 use crate::shape::{Dim, Shape};
 use crate::{Binary, DType, Error, Graph, Index, NodeId, Op, Reduction, Result, Unary};
 
@@ -184,6 +185,10 @@ fn adjoints(g: &mut Graph, id: NodeId, dy: NodeId, needed: &[bool]) -> Result<Ve
             if wants(1) {
                 out.push((inputs[1], g.gather(dy, inputs[0])?));
             }
+        }
+        Op::Attention(attention) => {
+            let gradients = attention::adjoint(g, id, dy, &attention)?;
+            out.extend(inputs.iter().copied().zip(gradients));
         }
         ref op => return Err(grad_error(format!("{} has no derivative", op.name()))),
     }

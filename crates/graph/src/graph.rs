@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::ops::attention;
 use crate::shape::{Count, Dim, Shape, Symbol};
 use crate::{DType, Error, Op, Result, StateSpec};
 
@@ -197,7 +198,7 @@ impl Graph {
             Op::MaxPool { window } => out * window.taps() as u64,
             Op::Resize { .. } | Op::GroupNorm { .. } => 8 * out,
             Op::MatMul { transpose_a, .. } => 2 * out * inner(0, usize::from(*transpose_a)),
-            Op::Attention { .. } => 4 * out * self.shape(node.inputs[1]).0[0].bound(self) as u64,
+            Op::Attention(attention) => attention::flops(self, id, attention),
             Op::Reduce { .. } | Op::Argmax | Op::TopK { .. } => self.shape(node.inputs[0]).count().bound(self) as u64,
             Op::ScatterAdd => self.shape(node.inputs[1]).count().bound(self) as u64,
             Op::RmsNorm { .. } | Op::Softmax | Op::Rope { .. } | Op::SwiGlu => 4 * out,

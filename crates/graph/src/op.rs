@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::image::{ResizeMode, Window};
+use crate::ops::attention::Attention;
 use crate::shape::{Bindings, Symbol};
 use crate::{StateId, WeightId};
 
@@ -293,6 +294,7 @@ pub enum Op {
     TopK {
         k: usize,
     },
+    Attention(Attention),
 
     // Fused: made by `fuse`, never built by models, never differentiated.
     /// Zhang and Sennrich 2019, "Root Mean Square Layer Normalization". Inputs x, weight.
@@ -304,14 +306,6 @@ pub enum Op {
     /// Su et al. 2021, RoFormer, on adjacent pairs. Inputs x [rows, heads, head_dim], frequencies [head_dim / 2, 1].
     Rope {
         start: Index,
-    },
-    /// Causal grouped-query attention. Inputs q [rows, kv_heads, group, head_dim], k and v [kv_len, kv_heads, head_dim];
-    /// query row r stands at position `start + r` and sees the keys up to there, or the last `window` of them. Result
-    /// [rows, kv_heads, group, head_dim].
-    Attention {
-        scale: f32,
-        start: Index,
-        window: Option<usize>,
     },
     /// Shazeer 2020, "GLU variants": `silu(gate) · up`. Inputs gate, up.
     SwiGlu,
@@ -372,7 +366,7 @@ impl Op {
             Op::RmsNorm { .. } => "rms_norm",
             Op::Softmax => "softmax",
             Op::Rope { .. } => "rope",
-            Op::Attention { .. } => "attention",
+            Op::Attention(_) => "attention",
             Op::SwiGlu => "swiglu",
             Op::FusedLinear { .. } => "fused_linear",
             Op::FusedConv2d { .. } => "fused_conv2d",

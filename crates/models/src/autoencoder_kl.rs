@@ -13,7 +13,7 @@
 //!
 //! Weights carry the names of diffusers' `AutoencoderKL`.
 
-use lantern_graph::{DType, Error, Graph, Index, NodeId, ResizeMode, Result, Window};
+use lantern_graph::{Attention, DType, Error, Graph, Index, Mask, NodeId, ResizeMode, Result, Window};
 
 use crate::{Parameters, nn};
 
@@ -98,8 +98,7 @@ impl Config {
             let at = |depth: u32| (pixels >> (2 * depth)).saturating_mul(*width as u64);
             [at(depth), at(depth.saturating_sub(1))]
         });
-        let inner = pixels / (self.downscale() * self.downscale()) as u64;
-        halved.chain([pixels.saturating_mul(3), inner.saturating_mul(inner)]).max().unwrap_or(0)
+        halved.chain([pixels.saturating_mul(3)]).max().unwrap_or(0)
     }
 
     fn inner_channels(&self) -> usize {
@@ -240,12 +239,14 @@ impl Net<'_> {
             nn::linear(g, self.params, x, &format!("{name}.{part}"), channels, true)
         };
         let (q, k, v) = (linear(g, rows, "to_q")?, linear(g, rows, "to_k")?, linear(g, rows, "to_v")?);
-        // `linear` rather than `matmul`: the keys, and the values turned, are matrices of [out, in], and this is the fast path.
-        let dots = g.linear(q, k)?;
-        let scores = g.affine(dots, 1.0 / (channels as f32).sqrt(), 0.0)?;
-        let shares = nn::softmax(g, scores)?;
-        let values = g.permute(v, &[1, 0])?;
-        let mixed = g.linear(shares, values)?;
+        let attention = Attention { scale: 1.0 / (channels as f32).sqrt(), mask: Mask::None };
+        let (q, k, v) = (
+            g.reshape(q, [pixels, 1, 1, channels])?,
+            g.reshape(k, [pixels, 1, channels])?,
+            g.reshape(v, [pixels, 1, channels])?,
+        );
+        let mixed = g.attention(q, k, v, &attention)?;
+        let mixed = g.reshape(mixed, [pixels, channels])?;
         let out = linear(g, mixed, "to_out.0")?;
         let around = g.reshape(x, [pixels, channels])?;
         let sum = g.add(out, around)?;

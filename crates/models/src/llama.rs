@@ -16,10 +16,10 @@
 
 use std::collections::BTreeSet;
 
-use lantern_graph::{DType, Dim, Error, Graph, Index, NodeId, Result, StateOptions, Symbol};
+use lantern_graph::{Attention, DType, Dim, Error, Graph, Index, Mask, NodeId, Result, StateOptions, Symbol};
 
 use crate::Parameters;
-use crate::nn::{self, Causal};
+use crate::nn;
 pub use crate::rope::{Rope, Scaling, Yarn};
 use crate::sampling::LOGITS;
 
@@ -356,9 +356,12 @@ impl Block<'_> {
         let groups = [rows, Dim::Fixed(kv_heads), Dim::Fixed(heads / kv_heads), Dim::Fixed(head_dim)];
         let q = g.reshape(q, groups)?;
         let scale = self.config.attention_scale.unwrap_or(1.0 / (head_dim as f32).sqrt());
-        let scale = Some(scale * self.config.rope.score_scale());
-        let window = self.config.sliding_window.filter(|window| *window < self.config.context_length);
-        let mixed = nn::attention(g, q, keys, values, Causal { start: past, scale, window })?;
+        let scale = scale * self.config.rope.score_scale();
+        let mask = match self.config.sliding_window.filter(|window| *window < self.config.context_length) {
+            Some(size) => Mask::Window { start: past, size },
+            None => Mask::Causal { start: past },
+        };
+        let mixed = g.attention(q, keys, values, &Attention { scale, mask })?;
         g.reshape(mixed, [rows, Dim::Fixed(heads * head_dim)])
     }
 

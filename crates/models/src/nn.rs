@@ -6,10 +6,6 @@
 use lantern_graph::{Binary, Dim, Error, Graph, Index, NodeId, Reduction, Result, Shape, Unary, Window};
 
 use crate::parameters::{Delta, Parameters};
-use crate::rope::Rope;
-
-/// Added to the scores of positions that may not be seen: exp gives exactly 0.
-const HIDDEN: f32 = -1e30;
 
 fn last_axis(g: &Graph, op: &str, x: NodeId) -> Result<usize> {
     g.shape(x).rank().checked_sub(1).ok_or_else(|| wrong(op, "a scalar has no axis".into()))
@@ -171,11 +167,6 @@ pub fn average_pool(g: &mut Graph, x: NodeId, window: Window) -> Result<NodeId> 
     g.conv2d(x, mean, window, channels)
 }
 
-/// The angles per position of a rotary embedding, `theta^(-2i / head_dim)`: `[head_dim / 2, 1]`.
-pub fn rope_frequencies(g: &mut Graph, head_dim: usize, theta: f32) -> Result<NodeId> {
-    g.constant([head_dim / 2, 1], &Rope::plain(theta).frequencies(head_dim))
-}
-
 /// Rotary position embedding on adjacent pairs (Su et al. 2021, arXiv 2104.09864), as GGUF orders "llama" heads.
 ///
 /// x `[rows, heads, head_dim]`, frequencies `[head_dim / 2, 1]`; row r stands at position `start + r`.
@@ -201,68 +192,6 @@ pub fn rope(g: &mut Graph, x: NodeId, frequencies: NodeId, start: Index) -> Resu
     let (turned_even, turned_odd) = (g.sub(even_cos, odd_sin)?, g.add(even_sin, odd_cos)?);
     let joined = g.concat(&[turned_even, turned_odd], 3)?;
     g.reshape(joined, shape)
-}
-
-/// Which keys a query sees, and how scores are scaled.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Causal {
-    /// Position of query row 0.
-    pub start: Index,
-    /// `None`: 1 / √head_dim.
-    pub scale: Option<f32>,
-    /// A query sees so many positions, its own included (Beltagy et al. 2020, "Longformer", arXiv 2004.05150; Jiang et al.
-    /// 2023, "Mistral 7B", arXiv 2310.06825); `None`: all up to its own.
-    pub window: Option<usize>,
-}
-
-impl From<Index> for Causal {
-    fn from(start: Index) -> Self {
-        Self { start, scale: None, window: None }
-    }
-}
-
-/// Causal scaled dot-product attention (Vaswani et al. 2017) with grouped queries (Ainslie et al. 2023, arXiv 2305.13245).
-///
-/// q `[rows, kv_heads, group, head_dim]`, k and v `[kv_len, kv_heads, head_dim]`; query row r stands at position
-/// `start + r` and sees the keys up to there, or the last `window` of them → `[rows, kv_heads, group, head_dim]`.
-pub fn attention(g: &mut Graph, q: NodeId, k: NodeId, v: NodeId, causal: impl Into<Causal>) -> Result<NodeId> {
-    let Causal { start, scale, window } = causal.into();
-    let (sq, sk) = (g.shape(q).clone(), g.shape(k).clone());
-    let (&[rows, _, _, head_dim], &[kv_len, kv_heads, _]) = (&sq.0[..], &sk.0[..]) else {
-        return Err(wrong("attention", format!("queries {sq} and keys {sk}")));
-    };
-    let Some(width) = head_dim.fixed() else {
-        return Err(wrong("attention", format!("the head dimension of {sq} is not fixed")));
-    };
-    // Positions are whole numbers in f32 up to there.
-    if window.is_some_and(|window| window == 0 || window > 1 << 24) {
-        return Err(wrong("attention", format!("a window of {} positions", window.unwrap_or(0))));
-    }
-    let one = Dim::Fixed(1);
-    let mut heads_first = |x: NodeId| {
-        let permuted = g.permute(x, &[1, 0, 2])?;
-        g.reshape(permuted, [kv_heads, one, kv_len, head_dim])
-    };
-    let (keys, values) = (heads_first(k)?, heads_first(v)?);
-    let queries = g.permute(q, &[1, 2, 0, 3])?;
-    let dots = g.matmul(queries, keys, false, true)?;
-    let scores = g.affine(dots, scale.unwrap_or(1.0 / (width as f32).sqrt()), 0.0)?;
-
-    let key_positions = g.range(Index::Fixed(0), kv_len);
-    let query_positions = g.range(start, rows);
-    let query_positions = g.reshape(query_positions, [rows, one])?;
-    let mut hidden = g.binary(Binary::Greater, key_positions, query_positions)?;
-    if let Some(window) = window {
-        let first = g.affine(query_positions, 1.0, 1.0 - window as f32)?;
-        let gone = g.binary(Binary::Greater, first, key_positions)?;
-        hidden = g.add(hidden, gone)?;
-    }
-    let mask = g.affine(hidden, HIDDEN, 0.0)?;
-
-    let masked = g.add(scores, mask)?;
-    let weights = softmax(g, masked)?;
-    let mixed = g.matmul(weights, values, false, false)?;
-    g.permute(mixed, &[2, 0, 1, 3])
 }
 
 /// `−ln softmax(logits)[target]` of each row, in nats.

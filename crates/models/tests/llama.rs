@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lantern_graph::{Bindings, DType, Graph, Op, fuse};
+use lantern_graph::{Attention, Bindings, DType, Graph, Mask, Op, fuse};
 use lantern_models::llama::{Config, Rope, Scaling, Yarn, decode, prefill};
 use lantern_models::{Parameters, sampling};
 
@@ -96,14 +96,16 @@ fn variants_fuse_whole_too() {
     assert_eq!(counts(&fused), expected);
     let scale = 0.3 * (1.0 + 0.1 * 4f32.ln()).powi(2);
     for node in &fused.nodes {
-        if let Op::Attention { window, scale: found, .. } = node.op {
-            assert_eq!(window, Some(16));
+        if let Op::Attention(Attention { mask, scale: found }) = node.op {
+            assert_eq!(mask.window(), Some(16));
             assert!((found - scale).abs() < 1e-6, "{found} for {scale}");
         }
     }
     // A window that holds the whole context is none.
     let wide = fuse(&decode(&Config { sliding_window: Some(128), ..config() }, &Parameters::weights(&q8)).unwrap());
-    assert!(wide.nodes.iter().all(|node| !matches!(node.op, Op::Attention { window: Some(_), .. })));
+    assert!(
+        wide.nodes.iter().all(|node| !matches!(node.op, Op::Attention(Attention { mask: Mask::Window { .. }, .. })))
+    );
 }
 
 #[test]

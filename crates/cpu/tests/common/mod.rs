@@ -27,6 +27,11 @@ pub fn le_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
+/// The angles per position of a plain rotary embedding: `[head_dim / 2, 1]`.
+pub fn frequencies(g: &mut Graph, head_dim: usize, theta: f32) -> NodeId {
+    g.constant([head_dim / 2, 1], &lantern_models::llama::Rope::plain(theta).frequencies(head_dim)).unwrap()
+}
+
 /// File bytes of values, and the values those bytes stand for.
 pub fn stored(dtype: DType, values: &[f32]) -> (Vec<u8>, Vec<f32>) {
     let ggml = GgmlType::READ.into_iter().find(|ggml| ggml.dtype() == Some(dtype)).expect("a file's type");

@@ -2,8 +2,10 @@
 
 // One workgroup a query head, 64 keys a step: an invocation scores one key, then gathers one vector of v's columns. With
 // fewer vectors than invocations the rest share the keys out: invocation i takes vector i % QUADS and every SPLIT-th key.
+// For a row or two; many rows would read the keys as often.
 const WG: u32 = 64u;
 const COVERS_X: u32 = 1u;
+const COVERS_Y: u32 = 1u;
 const SPLIT: u32 = WG / QUADS;
 
 var<workgroup> query: array<vec4<f32>, QUADS>;
@@ -20,18 +22,24 @@ fn main(
     // A workgroup past the end does the last head again: barriers want all of them.
     let i = min(workgroup_number(id, count), p.rows * p.heads - 1u);
     let row = i / p.heads;
-    let kv_head = (i % p.heads) / (p.heads / p.kv_heads);
+    let head = i % p.heads;
+    let kv_head = head / (p.heads / p.kv_heads);
     let stride = p.kv_heads * QUADS;
     let keys = seen(row);
+    let at = head_at(row, head);
     if (local < QUADS) {
-        query[local] = q[i * QUADS + local] * p.scale;
+        query[local] = q[at + local] * p.scale;
     }
     workgroupBarrier();
     let quad = local % QUADS;
     let share = local / QUADS;
+    let before = score_before(row, head);
     var total = vec4<f32>(0.0);
-    var most = -1e30;
-    var sum = 0.0;
+    if (local < QUADS) {
+        total = total_before(at + local);
+    }
+    var most = before.x;
+    var sum = before.y;
     for (var j0 = keys.x; j0 < keys.y; j0 += WG) {
         let j = j0 + local;
         var score = -1e30;
@@ -71,10 +79,13 @@ fn main(
     }
     parts[local] = total;
     workgroupBarrier();
+    if (local == 0u) {
+        keep_score(row, head, most, sum);
+    }
     if (local < QUADS) {
         for (var s = 1u; s < SPLIT; s++) {
             total += parts[s * QUADS + local];
         }
-        y[i * QUADS + local] = total / sum;
+        put(at + local, total, sum);
     }
 }

@@ -1,6 +1,7 @@
 //! From a fused graph to steps: which kernel does each node, on which slots, with which numbers. Products are in
 //! `product.rs`, other operations on pictures in `picture.rs`.
 
+mod attention;
 mod bands;
 mod picture;
 mod product;
@@ -12,7 +13,7 @@ use lantern_graph::{Count, DType, Dim, Error, Graph, Index, NodeId, Op, Result, 
 
 use crate::caps::Tier;
 use crate::device::Gpu;
-use crate::kernel::{Format, Kernel, attention_steps};
+use crate::kernel::{Format, Kernel};
 use crate::pipeline::Pipeline;
 use crate::step::{Param, Part, Slot, Step, strides};
 use crate::weights::GpuWeights;
@@ -81,12 +82,6 @@ fn in_halves(graph: &Graph, id: NodeId) -> bool {
     }
 }
 
-/// Attention that reads its keys and values as halves.
-fn attends_halves(graph: &Graph, id: NodeId) -> bool {
-    let node = graph.node(id);
-    matches!(node.op, Op::Attention { .. }) && node.inputs[1..].iter().all(|input| in_halves(graph, *input))
-}
-
 /// The nodes that lie in a state of halves and are read as floats: by the host, or by anything but attention, a write or a
 /// view.
 fn unpacked(graph: &Graph) -> Vec<bool> {
@@ -99,7 +94,7 @@ fn unpacked(graph: &Graph) -> Vec<bool> {
         for (i, input) in graph.node(id).inputs.iter().enumerate() {
             let as_they_are = match graph.node(id).op {
                 Op::Write { .. } => i == 0,
-                Op::Attention { .. } => i > 0 && attends_halves(graph, id),
+                Op::Attention(_) => i > 0 && attention::attends_halves(graph, id),
                 _ => is_view(graph, id),
             };
             unpacked[input.0 as usize] |= !as_they_are && in_halves(graph, *input);
@@ -177,13 +172,7 @@ fn node_kernels(graph: &Graph, id: NodeId) -> Result<Vec<Kernel>> {
         Op::RmsNorm { .. } => vec![Kernel::RmsNorm],
         Op::Softmax => vec![Kernel::Softmax],
         Op::Rope { .. } => vec![Kernel::Rope],
-        Op::Attention { .. } => {
-            let head_dim = fixed(node.shape.back(0), "head_dim")?;
-            if !head_dim.is_multiple_of(4) || !(4..=256).contains(&head_dim) {
-                return Err(unsupported(format!("attention heads of {head_dim}, not a multiple of four up to 256")));
-            }
-            vec![Kernel::Attention { head_dim, halves: attends_halves(graph, id) }]
-        }
+        Op::Attention(_) => vec![attention::kernel(graph, id)?],
         Op::SwiGlu => vec![Kernel::SwiGlu],
     })
 }
@@ -306,26 +295,6 @@ impl<'a> Lowering<'a> {
             .collect()
     }
 
-    /// A driver that ends loops early must not be asked for so many steps.
-    fn check_loops(&self, id: NodeId, kernel: Kernel) -> Result<()> {
-        let (Op::Attention { window, .. }, Kernel::Attention { head_dim, .. }) = (&self.graph.node(id).op, kernel)
-        else {
-            return Ok(());
-        };
-        let keys = self.shape(self.graph.node(id).inputs[1]).0[0].bound(self.graph);
-        let keys = window.map_or(keys, |window| keys.min(window));
-        let (steps, most) =
-            (attention_steps(self.gpu.chosen(kernel)?.tier, head_dim, keys), self.gpu.capabilities().loop_steps());
-        if steps <= most {
-            return Ok(());
-        }
-        Err(Error::new(
-            "gpu.too_large",
-            format!("attention over {keys} positions takes {steps} steps, and this driver ends a kernel after {most}"),
-            "use a shorter context, or the processor",
-        ))
-    }
-
     fn node(&mut self, id: NodeId) -> Result<Slot> {
         let graph = self.graph;
         let node = graph.node(id);
@@ -333,9 +302,6 @@ impl<'a> Lowering<'a> {
         let shape = &node.shape;
         let count = shape.count();
         let kernel = node_kernels(graph, id)?.first().copied();
-        if let Some(kernel) = kernel {
-            self.check_loops(id, kernel)?;
-        }
         match (&node.op, kernel) {
             (Op::Input(i), _) => Ok(Slot::Input(*i)),
             (Op::Weight(w), _) => {
@@ -365,13 +331,6 @@ impl<'a> Lowering<'a> {
                 let params = vec![pairs.clone().into(), Param::Offset(*start, row)];
                 self.simple(id, Kernel::Pack, vec![value, state], params, pairs)?;
                 Ok(state)
-            }
-            (Op::Attention { .. }, Some(kernel @ Kernel::Attention { halves: true, .. })) => {
-                let out = self.result(id);
-                let storage = vec![self.slot(inputs[0])?, self.stored(inputs[1])?, self.stored(inputs[2])?, out];
-                let (params, grid) = self.numbers(id)?;
-                self.simple(id, kernel, storage, params, grid)?;
-                Ok(out)
             }
             (Op::Write { start }, _) => {
                 let (state, value) = (self.slot(inputs[0])?, self.slot(inputs[1])?);
@@ -432,6 +391,7 @@ impl<'a> Lowering<'a> {
             (Op::GroupNorm { groups, eps, silu }, _) => self.group_norm(id, *groups, *eps, *silu),
             (Op::Unary(_) | Op::Affine { .. } | Op::SwiGlu, Some(kernel)) => self.elements(id, kernel),
             (Op::Binary(_), Some(kernel)) => self.binary(id, kernel),
+            (Op::Attention(attention), Some(kernel)) => self.attention(id, kernel, attention),
             (Op::TopK { k }, Some(kernel)) => self.top_k(id, kernel, *k),
             (_, Some(kernel)) => {
                 let out = self.result(id);
@@ -527,21 +487,6 @@ impl<'a> Lowering<'a> {
                 let pairs = Count { factor: count.factor / 2, ..count };
                 let half = fixed(shape.back(0), "head_dim")? / 2;
                 (vec![pairs.clone().into(), shape.0[1].into(), half.into(), Param::Index(*start)], pairs)
-            }
-            Op::Attention { scale, start, window } => {
-                let heads = Count::product(&shape.0[1..3]);
-                let all = Count::product(&shape.0[..3]);
-                let (kv_len, kv_heads) = (input(1).0[0], input(1).0[1]);
-                let params = vec![
-                    shape.0[0].into(),
-                    heads.into(),
-                    kv_heads.into(),
-                    Param::Index(*start),
-                    kv_len.into(),
-                    Param::F32(*scale),
-                    Param::U32(window.map_or(u32::MAX, |window| window.try_into().unwrap_or(u32::MAX))),
-                ];
-                (params, all)
             }
             Op::Conv2dTransposed { .. } | Op::Conv2dFilter { .. } | Op::MaxPool { .. } | Op::Resize { .. } => {
                 self.picture_numbers(id)?

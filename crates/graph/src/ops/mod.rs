@@ -1,0 +1,3 @@
+//! The operations, a file for each family: what it is, the method that builds it, its cost and its derivative.
+
+pub(crate) mod attention;
