@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::ops::attention;
-use crate::shape::{Count, Dim, Shape, Symbol};
+use crate::shape::{Dim, Shape, Symbol};
 use crate::{DType, Error, Op, Result, StateSpec};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +64,7 @@ impl WeightSpec {
     }
 }
 
-/// A description of the work. Build it with the methods named after the operations (see `build.rs`).
+/// A description of the work. Build it with the methods named after the operations (see `ops/`).
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     /// Inputs stand before the nodes that use them, so the order is one in which they can run.
@@ -176,35 +175,6 @@ impl Graph {
             .map(|id| (format!("n{}", id.0), id))
             .collect();
         graph
-    }
-
-    /// Floating-point operations of one node with its symbols at their bounds: what plans are cut into slices by.
-    pub fn flops(&self, id: NodeId) -> u64 {
-        let node = self.node(id);
-        let out = node.shape.count().bound(self) as u64;
-        let inner = |i: usize, d: usize| self.shape(node.inputs[i]).back(d).bound(self) as u64;
-        match &node.op {
-            Op::Linear { transposed } => 2 * out * inner(1, usize::from(*transposed)),
-            Op::FusedLinear { .. } => 2 * out * inner(1, 0),
-            Op::Conv2d { window, .. } | Op::FusedConv2d { window, .. } => 2 * out * window.taps() as u64 * inner(1, 0),
-            Op::Conv2dTransposed { window, .. } => {
-                let from = self.shape(node.inputs[0]).count().bound(self) as u64;
-                2 * from * window.taps() as u64 * inner(1, 0)
-            }
-            Op::Conv2dFilter { .. } => {
-                let positions = &self.shape(node.inputs[1]).0[..3];
-                2 * out * Count::product(positions).bound(self) as u64
-            }
-            Op::MaxPool { window } => out * window.taps() as u64,
-            Op::Resize { .. } | Op::GroupNorm { .. } => 8 * out,
-            Op::MatMul { transpose_a, .. } => 2 * out * inner(0, usize::from(*transpose_a)),
-            Op::Attention(attention) => attention::flops(self, id, attention),
-            Op::Reduce { .. } | Op::Argmax | Op::TopK { .. } => self.shape(node.inputs[0]).count().bound(self) as u64,
-            Op::ScatterAdd => self.shape(node.inputs[1]).count().bound(self) as u64,
-            Op::RmsNorm { .. } | Op::Softmax | Op::Rope { .. } | Op::SwiGlu => 4 * out,
-            op if op.is_leaf() => 0,
-            _ => out,
-        }
     }
 
     /// A state must not be read past a write to it: executors that write in place and executors that copy would differ.

@@ -7,14 +7,12 @@
 //! What must stay true: this crate depends on nothing, names no device and no file format; every primitive has a
 //! derivative or says in its documentation why not; a fused operation computes what the primitives it replaces compute.
 
-mod build;
 mod error;
 mod executor;
 mod frame;
 mod fuse;
 mod grad;
 mod graph;
-mod image;
 mod op;
 mod ops;
 mod pace;
@@ -28,9 +26,10 @@ pub use frame::{Alpha, Crop, Filter, FrameSpec, Frames, MOST_SHRINK, MOST_SIDE, 
 pub use fuse::fuse;
 pub use grad::backward;
 pub use graph::{Graph, InputSpec, Node, NodeId, StateId, SymbolSpec, WeightId, WeightSpec};
-pub use image::{ResizeMode, Window};
 pub use op::{Activation, Binary, DType, Epilogue, Index, MAX_TOP_K, Op, Reduction, Unary};
 pub use ops::attention::{Attention, Mask};
+pub use ops::convolution::Window;
+pub use ops::picture::ResizeMode;
 pub use pace::Pace;
 pub use queue::{Class, Clock, Entered, Member, Newest, Pause, Queue, Turn};
 pub use shape::{Bindings, Count, Dim, Shape, Symbol};

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::image::{ResizeMode, Window};
 use crate::ops::attention::Attention;
+use crate::ops::convolution::Window;
+use crate::ops::picture::ResizeMode;
 use crate::shape::{Bindings, Symbol};
 use crate::{StateId, WeightId};
 

@@ -1,6 +1,6 @@
 //! Attention: queries that mix the values of the keys they see.
 
-use crate::build::shape_error;
+use super::{Back, Gradients, shape_error};
 use crate::shape::Dim;
 use crate::{Binary, DType, Graph, Index, NodeId, Op, Reduction, Result, Unary};
 
@@ -82,15 +82,14 @@ impl Graph {
 
 /// Two products of every query with the keys it sees at most.
 pub(crate) fn flops(g: &Graph, id: NodeId, attention: &Attention) -> u64 {
-    let node = g.node(id);
-    let keys = attention.mask.seen(g.shape(node.inputs[1]).0[0].bound(g));
-    4 * node.shape.count().bound(g) as u64 * keys as u64
+    let keys = attention.mask.seen(g.shape(g.node(id).inputs[1]).0[0].bound(g));
+    4 * g.elements(id) * keys as u64
 }
 
-/// The gradients of q, k and v for the gradient `dy` of node `id`, whose weights are computed once more (Dao et al. 2022,
+/// The gradients of q, k and v. The weights are computed once more (Dao et al. 2022,
 /// "FlashAttention", arXiv 2205.14135, appendix B.4), written out: scores are `[kv_heads, group, rows, keys]`.
-pub(crate) fn adjoint(g: &mut Graph, id: NodeId, dy: NodeId, attention: &Attention) -> Result<[NodeId; 3]> {
-    let [q, k, v] = [0, 1, 2].map(|i| g.node(id).inputs[i]);
+pub(crate) fn gradient(g: &mut Graph, at: &Back, attention: &Attention) -> Result<Gradients> {
+    let (q, k, v) = (at.inputs[0], at.inputs[1], at.inputs[2]);
     let key_shape = g.shape(k).clone();
     let (one, [keys, kv_heads, head_dim]) = (Dim::Fixed(1), [0, 1, 2].map(|i| key_shape.0[i]));
     // Heads first: queries [kv_heads, group, rows, head_dim], keys [kv_heads, 1, keys, head_dim].
@@ -106,7 +105,7 @@ pub(crate) fn adjoint(g: &mut Graph, id: NodeId, dy: NodeId, attention: &Attenti
         let sum = g.reshape(sum, [kv_heads, keys, head_dim])?;
         g.permute(sum, &[1, 0, 2])
     };
-    let (queries, dy, y) = (by_head(g, q)?, by_head(g, dy)?, by_head(g, id)?);
+    let (queries, dy, y) = (by_head(g, q)?, by_head(g, at.dy)?, by_head(g, at.id)?);
     let (keys_, values) = (keys_by_head(g, k)?, keys_by_head(g, v)?);
 
     let weights = weights(g, queries, keys_, attention)?;
@@ -119,7 +118,7 @@ pub(crate) fn adjoint(g: &mut Graph, id: NodeId, dy: NodeId, attention: &Attenti
     let of_dots = g.affine(of_scores, attention.scale, 0.0)?;
     let dq = g.matmul(of_dots, keys_, false, false)?;
     let dk = g.matmul(of_dots, queries, true, false)?;
-    Ok([by_row(g, dq)?, keys_by_row(g, dk)?, keys_by_row(g, dv)?])
+    Ok(vec![(0, by_row(g, dq)?), (1, keys_by_row(g, dk)?), (2, keys_by_row(g, dv)?)])
 }
 
 /// The weights in primitives: queries `[kv_heads, group, rows, head_dim]`, keys `[kv_heads, 1, keys, head_dim]` →
