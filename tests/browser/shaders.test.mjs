@@ -1,7 +1,7 @@
 // Every variant of every kernel, compiled by a real browser. naga, which compiles them natively, accepts WGSL that Chrome
 // refuses, and the other way round.
 //
-// LANTERN_SHADERS names the output of `lantern shaders --json`: [{name, tier, f16, subgroups, wgsl}].
+// LANTERN_SHADERS names the output of `lantern shaders --json`: [{name, tier, subgroups, wgsl}].
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -19,13 +19,13 @@ before(async () => {
   here = await visit(chromium, '/host-page', { prepare: hostPage('') });
   await here.page.evaluate(async () => {
     const adapter = await navigator.gpu.requestAdapter();
-    const wanted = ['subgroups', 'shader-f16'].filter((feature) => adapter.features.has(feature));
+    const wanted = ['subgroups'].filter((feature) => adapter.features.has(feature));
     const { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = adapter.limits;
     globalThis.device = await adapter.requestDevice({
       requiredFeatures: wanted,
       requiredLimits: { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX },
     });
-    globalThis.has = Object.fromEntries(['subgroups', 'shader-f16'].map((feature) => [feature, adapter.features.has(feature)]));
+    globalThis.subgroups = adapter.features.has('subgroups');
   });
 });
 after(async () => {
@@ -59,25 +59,24 @@ for (const shader of shaders) byName.set(shader.name, [...(byName.get(shader.nam
 
 for (const [name, variants] of byName) {
   test(`${name}: Chromium compiles it for every tier`, options, async (t) => {
-    const has = await here.page.evaluate(() => globalThis.has);
+    const hasSubgroups = await here.page.evaluate(() => globalThis.subgroups);
     let compiled = 0;
     let left = 0;
-    for (const { tier, f16, subgroups, wgsl } of variants) {
-      if ((f16 && !has['shader-f16']) || (subgroups && !has.subgroups)) {
+    for (const { tier, subgroups, wgsl } of variants) {
+      if (subgroups && !hasSubgroups) {
         left += 1;
         continue;
       }
       assert.deepEqual(await compile(wgsl), [], `${name}, tier ${tier}`);
       compiled += 1;
     }
-    if (left > 0) t.diagnostic(`${compiled} compiled; ${left} need f16 or subgroups, which this browser's GPU has not`);
+    if (left > 0) t.diagnostic(`${compiled} compiled; ${left} need subgroups, which this browser's GPU has not`);
   });
 }
 
 test('what could not be compiled here is counted', async (t) => {
-  const has = await here.page.evaluate(() => globalThis.has);
-  const f16 = shaders.filter((shader) => shader.f16 && !has['shader-f16']).length;
-  const subgroups = shaders.filter((shader) => !shader.f16 && shader.subgroups && !has.subgroups).length;
-  t.diagnostic(`${shaders.length - f16 - subgroups} of ${shaders.length} variants compiled; ${f16} need f16, ${subgroups} need subgroups`);
-  assert.ok(f16 + subgroups < shaders.length, 'nothing was compiled');
+  const hasSubgroups = await here.page.evaluate(() => globalThis.subgroups);
+  const left = shaders.filter((shader) => shader.subgroups && !hasSubgroups).length;
+  t.diagnostic(`${shaders.length - left} of ${shaders.length} variants compiled; ${left} need subgroups`);
+  assert.ok(left < shaders.length, 'nothing was compiled');
 });

@@ -14,7 +14,7 @@ pub fn run(args: &Json) -> Result<()> {
             .iter()
             .map(|s| {
                 json!({
-                    "name": s.name, "tier": s.tier.name(), "f16": s.f16, "subgroups": s.subgroups, "wgsl": s.wgsl,
+                    "name": s.name, "tier": s.tier.name(), "subgroups": s.subgroups, "wgsl": s.wgsl,
                 })
             })
             .collect();

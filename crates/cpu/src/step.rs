@@ -1,19 +1,17 @@
-//! One node at a time: fetches what it reads, and calls the kernel.
+//! One node at a time: what it reads, what it costs, and the call of its kernel. The tables here have a line for each operation: a
+//! new one does not compile before it has its place in them. What is more than a line stands beside the arithmetic in `kernels/`.
 
 use std::ops::Range;
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, DType, Epilogue, Error, NodeId, Op, Result, Value};
+use lantern_graph::{Bindings, Epilogue, Error, Graph, Index, Node, NodeId, Op, Result, Value};
 
 use crate::Mode;
 use crate::arena::{Arena, Rest};
-use crate::f16;
-use crate::kernels::attention::{self, Attention, rope};
-use crate::kernels::conv::{self, Finish, Geometry};
-use crate::kernels::gemm::Matrix;
+use crate::kernels::attention::{self, rope};
 use crate::kernels::parallel::threads;
-use crate::kernels::picture::{self, GroupNorm, GroupNormSize};
-use crate::kernels::{elementwise, layout, product, reduce};
+use crate::kernels::picture::{GroupNorm, GroupNormSize};
+use crate::kernels::{conv, elementwise, layout, product, reduce};
 use crate::place::Home;
 use crate::plan::Plan;
 use crate::session::State;
@@ -101,10 +99,26 @@ pub(crate) struct Cost {
     pub units: usize,
     pub flops_per_unit: u64,
     /// Units are taken in multiples of this, except the last ones.
-    grain: usize,
+    pub grain: usize,
 }
 
 impl Cost {
+    /// `units` of as many multiplications and additions as `flops` multiply to, taken in multiples of `grain`.
+    pub fn new(units: usize, flops: &[usize], grain: usize) -> Cost {
+        let flops_per_unit = flops.iter().fold(2, |product: u64, n| product.saturating_mul(*n as u64));
+        Cost { units, flops_per_unit, grain }
+    }
+
+    /// All at once: so many elements on their way through memory.
+    pub fn elements(count: usize) -> Cost {
+        Cost { units: 1, flops_per_unit: count as u64 * ELEMENT_FLOPS, grain: 1 }
+    }
+
+    /// Of what `gemm` does: so much faster than the products that flops are counted by, and on all cores.
+    pub fn fast(self) -> Cost {
+        Cost { flops_per_unit: self.flops_per_unit / (GEMM_SPEED * threads() as u64), ..self }
+    }
+
     pub fn total(&self) -> u64 {
         (self.units as u64).saturating_mul(self.flops_per_unit)
     }
@@ -124,13 +138,29 @@ const GEMM_SPEED: u64 = 4;
 /// Elements of one unit of an operation on each element.
 const ELEMENTS: usize = 1 << 16;
 
-fn unreadable(id: NodeId) -> Error {
+pub(crate) fn unreadable(id: NodeId) -> Error {
     Error::new("cpu.value", format!("node {} has no value to read", id.0), "report this with the graph")
 }
 
 impl Env<'_> {
-    fn dims(&self, id: NodeId) -> Vec<usize> {
+    pub fn dims(&self, id: NodeId) -> Vec<usize> {
         self.plan.graph.shape(id).eval(self.bindings)
+    }
+
+    pub fn node(&self, id: NodeId) -> &Node {
+        self.plan.graph.node(id)
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.plan.graph
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.plan.mode
+    }
+
+    pub fn index(&self, index: Index) -> usize {
+        index.eval(self.bindings)
     }
 
     fn span(&self, id: NodeId) -> (Home, Range<usize>) {
@@ -175,7 +205,7 @@ impl Env<'_> {
     }
 
     /// What is read by rows: a weight in whatever type it has.
-    fn table(&self, id: NodeId) -> Result<Table<'_>> {
+    pub fn table(&self, id: NodeId) -> Result<Table<'_>> {
         let (home, span) = self.span(id);
         match home {
             Home::Weight(weight) => {
@@ -185,80 +215,50 @@ impl Env<'_> {
         }
     }
 
-    fn picture(&self, id: NodeId) -> Result<[usize; 4]> {
+    pub fn picture(&self, id: NodeId) -> Result<[usize; 4]> {
         self.dims(id).try_into().map_err(|_| unreadable(id))
     }
 
+    /// What a node can be cut into, and what a piece costs.
     pub fn cost(&self, id: NodeId) -> Result<Cost> {
         let node = self.plan.graph.node(id);
-        let out = self.dims(id);
-        let dims = |i: usize| self.dims(node.inputs[i]);
-        let cost = |units: usize, flops: &[usize], grain: usize| Cost {
-            units,
-            flops_per_unit: flops.iter().fold(2, |product, n| product.saturating_mul(*n as u64)),
-            grain,
-        };
-        // `gemm` is that much faster than the products that flops are counted by, and on all cores.
-        let fast = |cost: Cost| Cost { flops_per_unit: cost.flops_per_unit / (GEMM_SPEED * threads() as u64), ..cost };
+        let count = |id: NodeId| self.dims(id).iter().product::<usize>();
+        let (out, of) = (count(id), |i: usize| count(node.inputs[i]));
+        // All at once, by whatever is largest of what is read and written.
+        let moved = || Cost::elements((0..node.inputs.len()).map(of).max().unwrap_or(0).max(out));
         Ok(match &node.op {
-            Op::Linear { transposed: false } | Op::FusedLinear { .. } => {
-                let inner = dims(1)[1];
-                // One row is cut across its columns; candle takes them by four.
-                if out[0] == 1 { cost(out[1], &[inner], 64) } else { cost(out[0], &[out[1], inner], 1) }
-            }
-            Op::Linear { transposed: true } => cost(dims(1)[0], &[out[0], out[1]], 1),
-            Op::MatMul { transpose_a, .. } => {
-                let a = dims(0);
-                let inner = a[a.len() - if *transpose_a { 2 } else { 1 }];
-                let (batch, [m, n]) = matrix(&out);
-                let rows = product::rows_per_unit(inner, n).min(m.max(1));
-                fast(cost(batch.iter().product::<usize>() * m.div_ceil(rows), &[rows, n, inner], 1))
-            }
-            Op::Conv2d { .. } | Op::FusedConv2d { .. } | Op::Conv2dTransposed { .. } | Op::Conv2dFilter { .. } => {
-                let (geometry, y) = self.convolution(id)?;
-                let per_row = [y[2], y[3], geometry.terms()];
-                let rows = cost(y[0] * y[1], &per_row, geometry.rows_per_piece());
-                if geometry.is_depthwise() { rows } else { fast(rows) }
-            }
-            Op::MaxPool { window } => cost(out[0] * out[1], &[out[2], out[3], window.taps()], 1),
-            Op::Resize { .. } => cost(out[0] * out[1], &[out[2], out[3], 4], 1),
-            Op::GroupNorm { silu, .. } => cost(3 * out[0] * out[1], &[out[2], out[3], if *silu { 4 } else { 2 }], 1),
+            Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Constant(_) | Op::Range { .. } => moved(),
             Op::Unary(_) | Op::Affine { .. } => {
-                let len: usize = out.iter().product();
-                cost(len.div_ceil(ELEMENTS), &[ELEMENTS.min(len), ELEMENT_FLOPS as usize / 2], 1)
+                Cost::new(out.div_ceil(ELEMENTS), &[ELEMENTS.min(out), ELEMENT_FLOPS as usize / 2], 1)
             }
-            Op::Attention(attention) => {
-                let keys = attention.mask.seen(dims(1)[0]);
-                let rows = |grain| cost(out[0], &[2, out[1], out[2], out[3], keys], grain);
-                if self.plan.mode == Mode::Fast { fast(rows(attention::TILE)) } else { rows(1) }
+            Op::Binary(_) | Op::SwiGlu => moved(),
+            Op::Reduce { .. } | Op::Argmax | Op::TopK { .. } | Op::Softmax | Op::RmsNorm { .. } => moved(),
+            Op::Reshape | Op::Broadcast | Op::Permute(_) | Op::Slice { .. } | Op::Pad { .. } | Op::Concat { .. } => {
+                moved()
             }
-            _ => {
-                let read = (0..node.inputs.len()).map(|i| match (&node.op, i) {
-                    (Op::Gather, 0) | (Op::Write { .. }, 0) => 0,
-                    _ => dims(i).iter().product::<usize>(),
-                });
-                let written = if matches!(node.op, Op::Write { .. }) { 0 } else { out.iter().product::<usize>() };
-                let elements = read.max().unwrap_or(0).max(written) as u64;
-                Cost { units: 1, flops_per_unit: elements * ELEMENT_FLOPS, grain: 1 }
+            Op::Gather => Cost::elements(out.max(of(1))),
+            Op::ScatterAdd => moved(),
+            Op::Write { .. } => Cost::elements(of(1)),
+            Op::MatMul { transpose_a, .. } => self.matmul_cost(id, *transpose_a),
+            Op::Linear { transposed: false } | Op::FusedLinear { .. } => self.linear_cost(id),
+            Op::Linear { transposed: true } => self.linear_transposed_cost(id),
+            Op::Conv2d { window, groups } => self.convolution_cost(&self.conv2d(id, *window, *groups, 1)?),
+            Op::FusedConv2d { window, groups, upsample, .. } => {
+                self.convolution_cost(&self.conv2d(id, *window, *groups, *upsample)?)
             }
+            Op::Conv2dTransposed { window, groups } => {
+                self.convolution_cost(&self.conv2d_transposed(id, *window, *groups)?)
+            }
+            Op::Conv2dFilter { window, groups } => self.convolution_cost(&self.conv2d_filter(id, *window, *groups)?),
+            Op::MaxPool { window } => self.picture_cost(id, window.taps())?,
+            Op::Resize { .. } => self.picture_cost(id, 4)?,
+            Op::GroupNorm { silu, .. } => self.group_norm_cost(id, *silu)?,
+            Op::Rope { .. } => moved(),
+            Op::Attention(attention) => self.attention_cost(id, attention),
         })
     }
 
-    fn write(&self, id: NodeId, state: &mut [f32]) -> Result<()> {
-        let node = self.plan.graph.node(id);
-        let (Op::Write { start }, [_, value]) = (&node.op, &node.inputs[..]) else { return Err(unreadable(id)) };
-        let (whole, rows, start) = (self.dims(id), self.dims(*value)[0], start.eval(self.bindings));
-        layout::place(self.floats(*value)?, rows, &whole, 0, start, state);
-        let row_elements: usize = whole.iter().skip(1).product();
-        match self.plan.graph.node(node.inputs[0]).op {
-            Op::State(of) if self.plan.graph.states[of.0 as usize].dtype == DType::F16 => {
-                f16::round(&mut state[start * row_elements..][..rows * row_elements]);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
+    /// A node of u32.
     fn compute_ids(&self, id: NodeId, out: &mut [u32]) -> Result<()> {
         let node = self.plan.graph.node(id);
         match node.op {
@@ -276,12 +276,12 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// Units `part` of a node of f32.
     fn compute(&self, id: NodeId, part: Range<usize>, out: &mut [f32], scratch: &mut Scratch) -> Result<()> {
         let node = self.plan.graph.node(id);
-        let input = |i: usize| node.inputs[i];
-        let x = |i: usize| self.floats(input(i));
-        let dims = |i: usize| self.dims(input(i));
-        let index = |start: lantern_graph::Index| start.eval(self.bindings);
+        let x = |i: usize| self.floats(node.inputs[i]);
+        let dims = |i: usize| self.dims(node.inputs[i]);
+        let columns = || dims(0).last().copied().unwrap_or(0);
         match &node.op {
             // Leaves that must be kept beyond what they show.
             Op::Input(at) => match self.inputs.get(*at) {
@@ -291,9 +291,7 @@ impl Env<'_> {
             Op::State(state) => {
                 out.copy_from_slice(&self.states[self.plan.states[state.0 as usize]].values);
             }
-            Op::Reshape => out.copy_from_slice(x(0)?),
-            Op::Range { start } => elementwise::range(index(*start), out),
-
+            Op::Range { start } => elementwise::range(self.index(*start), out),
             Op::Unary(op) => {
                 let at = elements(&part, out.len());
                 elementwise::unary(*op, &x(0)?[at.clone()], &mut out[at]);
@@ -309,207 +307,59 @@ impl Env<'_> {
             Op::SwiGlu => elementwise::swiglu(x(0)?, x(1)?, out),
 
             Op::Reduce { op, axis } => reduce::reduce(*op, x(0)?, &dims(0), *axis, out),
-            Op::TopK { k } => {
-                let columns = dims(0).last().copied().unwrap_or(0);
-                reduce::top_k(x(0)?, columns, *k, out);
-            }
-            Op::Softmax => reduce::softmax(x(0)?, dims(0).last().copied().unwrap_or(1), out),
+            Op::TopK { k } => reduce::top_k(x(0)?, columns(), *k, out),
+            Op::Softmax => reduce::softmax(x(0)?, columns(), out),
             Op::RmsNorm { eps } => reduce::rms_norm(x(0)?, x(1)?, *eps, out),
 
-            Op::MatMul { transpose_a, transpose_b } => {
-                self.matmul(id, (*transpose_a, *transpose_b), part, out)?;
-            }
+            Op::MatMul { transpose_a, transpose_b } => self.matmul(id, (*transpose_a, *transpose_b), part, out)?,
             Op::Linear { transposed: false } => self.linear(id, part, out, &mut scratch.product)?,
-            Op::FusedLinear { epilogue } => {
-                let dims = self.dims(id);
-                // One row is cut across its columns.
-                let (at, columns) =
-                    if dims[0] == 1 { (part.clone(), part.clone()) } else { (rows_of(&part, dims[1]), 0..dims[1]) };
-                self.linear(id, part, out, &mut scratch.product)?;
-                let [bias, residual] = self.epilogue(id, *epilogue)?;
-                let bias = bias.map(|bias| &bias[columns]);
-                let residual = residual.map(|residual| &residual[at.clone()]);
-                elementwise::finish(&mut out[at], bias, residual, epilogue.activation);
-            }
-            Op::Linear { transposed: true } => {
-                if part.start == 0 {
-                    out.fill(0.0);
-                }
-                let shape = dims(1);
-                let table = self.table(input(1))?;
-                let row = |j: usize, to: &mut [f32]| table.read(j * shape[1], to);
-                product::linear_transposed(x(0)?, (shape[0], shape[1]), part, out, &mut scratch.product, row);
-            }
+            Op::Linear { transposed: true } => self.linear_transposed(id, part, out, &mut scratch.product)?,
+            Op::FusedLinear { epilogue } => self.fused_linear(id, epilogue, part, out, &mut scratch.product)?,
 
-            Op::Conv2d { .. } | Op::FusedConv2d { .. } => {
-                let (geometry, y) = self.convolution(id)?;
-                let at = rows_of(&part, y[2] * y[3]);
-                let mut finish = Finish::default();
-                if let Op::FusedConv2d { epilogue, .. } = &node.op {
-                    let [bias, residual] = self.epilogue(id, *epilogue)?;
-                    let residual = residual.map(|residual| &residual[at.clone()]);
-                    finish = Finish { bias, residual, activation: epilogue.activation };
-                }
-                geometry.forward(x(0)?, &self.table(input(1))?, part, finish, &mut out[at], &mut scratch.conv);
+            Op::Conv2d { window, groups } => {
+                let geometry = self.conv2d(id, *window, *groups, 1)?;
+                self.convolve(id, &geometry, &Epilogue::default(), part, out, &mut scratch.conv)?;
             }
-            Op::Conv2dTransposed { .. } => {
-                if part.start == 0 {
-                    out.fill(0.0);
-                }
-                let (geometry, _) = self.convolution(id)?;
-                geometry.transposed(x(0)?, &self.table(input(1))?, part, out, &mut scratch.conv);
+            Op::FusedConv2d { window, groups, upsample, epilogue } => {
+                let geometry = self.conv2d(id, *window, *groups, *upsample)?;
+                self.convolve(id, &geometry, epilogue, part, out, &mut scratch.conv)?;
             }
-            Op::Conv2dFilter { .. } => {
-                if part.start == 0 {
-                    out.fill(0.0);
-                }
-                let (geometry, _) = self.convolution(id)?;
+            Op::Conv2dTransposed { window, groups } => {
+                let geometry = self.conv2d_transposed(id, *window, *groups)?;
+                zero_first(&part, out);
+                geometry.transposed(x(0)?, &self.table(node.inputs[1])?, part, out, &mut scratch.conv);
+            }
+            Op::Conv2dFilter { window, groups } => {
+                let geometry = self.conv2d_filter(id, *window, *groups)?;
+                zero_first(&part, out);
                 geometry.filter(x(0)?, x(1)?, part, out, &mut scratch.conv);
             }
-            Op::MaxPool { window } => {
-                let (from, to) = (self.picture(input(0))?, self.picture(id)?);
-                let at = rows_of(&part, to[2] * to[3]);
-                picture::max_pool(x(0)?, from, *window, to, part, &mut out[at]);
-            }
-            Op::Resize { mode } => {
-                let (from, to) = (self.picture(input(0))?, self.picture(id)?);
-                let at = rows_of(&part, to[2] * to[3]);
-                picture::resize(x(0)?, from, *mode, to, part, &mut out[at]);
-            }
+            Op::MaxPool { window } => self.max_pool(id, *window, part, out)?,
+            Op::Resize { mode } => self.resize(id, *mode, part, out)?,
             Op::GroupNorm { groups, eps, silu } => {
                 let size = GroupNormSize { x: self.picture(id)?, groups: *groups, eps: *eps, silu: *silu };
                 scratch.group_norm.run(&size, x(0)?, (x(1)?, x(2)?), part, out);
             }
 
+            Op::Reshape => out.copy_from_slice(x(0)?),
             Op::Broadcast => layout::broadcast(x(0)?, &dims(0), &self.dims(id), out),
             Op::Permute(order) => layout::permute(x(0)?, &dims(0), order, out),
             Op::Slice { axis, start } => {
-                let (from, start, len) = (dims(0), index(*start), self.dims(id)[*axis]);
+                let (from, start, len) = (dims(0), self.index(*start), self.dims(id)[*axis]);
                 layout::slice(x(0)?, &from, *axis, start, len, out);
             }
             Op::Pad { axis, start } => {
-                let (to, start, len) = (self.dims(id), index(*start), dims(0)[*axis]);
+                let (to, start, len) = (self.dims(id), self.index(*start), dims(0)[*axis]);
                 out.fill(0.0);
                 layout::place(x(0)?, len, &to, *axis, start, out);
             }
-            Op::Concat { axis } => {
-                let (to, mut start) = (self.dims(id), 0);
-                for i in 0..node.inputs.len() {
-                    let len = dims(i)[*axis];
-                    layout::place(x(i)?, len, &to, *axis, start, out);
-                    start += len;
-                }
-            }
-            Op::Gather => {
-                let (shape, table) = (dims(0), self.table(input(0))?);
-                if shape[1] > 0 {
-                    for (id, out) in self.ids(input(1))?.iter().zip(out.chunks_exact_mut(shape[1])) {
-                        match (*id as usize) < shape[0] {
-                            true => table.read(*id as usize * shape[1], out),
-                            false => out.fill(0.0),
-                        }
-                    }
-                }
-            }
-            Op::ScatterAdd => layout::scatter_add(self.ids(input(0))?, x(1)?, self.dims(id)[1], out),
+            Op::Concat { axis } => self.concat(id, *axis, out)?,
+            Op::Gather => self.gather(id, out)?,
+            Op::ScatterAdd => layout::scatter_add(self.ids(node.inputs[0])?, x(1)?, self.dims(id)[1], out),
 
-            Op::Rope { start } => rope(x(0)?, x(1)?, dims(0)[1], index(*start), out),
-            Op::Attention(attention) => {
-                let (q, k) = (dims(0), dims(1));
-                let sizes = Attention {
-                    kv_heads: q[1],
-                    group: q[2],
-                    head_dim: q[3],
-                    keys: k[0],
-                    start: attention.mask.start().map_or(k[0], index),
-                    scale: attention.scale,
-                    window: attention.mask.window().unwrap_or(usize::MAX),
-                };
-                let (operands, at) = ([x(0)?, x(1)?, x(2)?], rows_of(&part, q[1] * q[2] * q[3]));
-                match self.plan.mode {
-                    Mode::Exact => sizes.exact(operands, part, &mut out[at], &mut scratch.attention),
-                    Mode::Fast => sizes.run(operands, part, &mut out[at], &mut scratch.attention),
-                }
-            }
+            Op::Rope { start } => rope(x(0)?, x(1)?, dims(0)[1], self.index(*start), out),
+            Op::Attention(attention) => self.attention(id, attention, part, out, &mut scratch.attention)?,
             Op::Weight(_) | Op::Constant(_) | Op::Write { .. } | Op::Argmax => return Err(unreadable(id)),
-        }
-        Ok(())
-    }
-
-    /// Sizes of a convolution or of an adjoint of one, and its `[n, oh, ow, out]`.
-    fn convolution(&self, id: NodeId) -> Result<(Geometry, [usize; 4])> {
-        let node = self.plan.graph.node(id);
-        let input = |i: usize| node.inputs[i];
-        let (window, groups, upsample, x, y) = match node.op {
-            Op::Conv2d { window, groups } => (window, groups, 1, input(0), id),
-            Op::FusedConv2d { window, groups, upsample, .. } => (window, groups, upsample, input(0), id),
-            Op::Conv2dTransposed { window, groups } => (window, groups, 1, id, input(0)),
-            Op::Conv2dFilter { window, groups } => (window, groups, 1, input(0), input(1)),
-            _ => return Err(unreadable(id)),
-        };
-        let (x, y) = (self.picture(x)?, self.picture(y)?);
-        Ok((Geometry { window, groups, upsample, x, y }, y))
-    }
-
-    /// The bias and the residual of a fused product, where it has them.
-    fn epilogue(&self, id: NodeId, epilogue: Epilogue) -> Result<[Option<&[f32]>; 2]> {
-        let mut more = self.plan.graph.node(id).inputs.iter().skip(2);
-        let mut next = |has: bool| match has {
-            true => more.next().ok_or_else(|| unreadable(id)).and_then(|input| self.floats(*input)).map(Some),
-            false => Ok(None),
-        };
-        Ok([next(epilogue.bias)?, next(epilogue.residual)?])
-    }
-
-    /// Units are rows, or the columns of a single row.
-    fn linear(&self, id: NodeId, part: Range<usize>, out: &mut [f32], scratch: &mut product::Scratch) -> Result<()> {
-        let node = self.plan.graph.node(id);
-        let (x, [n, k]) = (self.floats(node.inputs[0])?, matrix(&self.dims(node.inputs[1])).1);
-        let (x, start_row, out, mkn) = match self.dims(id)[0] {
-            1 => (x, part.start, &mut out[part.clone()], (1, k, part.len())),
-            _ => (&x[rows_of(&part, k)], 0, &mut out[rows_of(&part, n)], (part.len(), k, n)),
-        };
-        let at = start_row * k;
-        match self.table(node.inputs[1])? {
-            Table::Stored(rows, start) => product::linear(x, rows, start + at, mkn, out, scratch),
-            Table::Floats(w) => {
-                let (m, k, n) = mkn;
-                product::matmul(Matrix::rows(x, m, k, k), Matrix::rows(&w[at..], n, k, k).transposed(), out);
-                Ok(())
-            }
-        }
-    }
-
-    /// Units are blocks of rows of the result's matrices.
-    fn matmul(
-        &self,
-        id: NodeId,
-        (transpose_a, transpose_b): (bool, bool),
-        part: Range<usize>,
-        out: &mut [f32],
-    ) -> Result<()> {
-        let node = self.plan.graph.node(id);
-        let (a, b) = (self.floats(node.inputs[0])?, self.floats(node.inputs[1])?);
-        let (a_dims, b_dims, out_dims) = (self.dims(node.inputs[0]), self.dims(node.inputs[1]), self.dims(id));
-        let ((batch, [m, n]), (a_batch, [a0, a1]), (b_batch, [b0, b1])) =
-            (matrix(&out_dims), matrix(&a_dims), matrix(&b_dims));
-        let k = if transpose_a { a0 } else { a1 };
-        let rows = product::rows_per_unit(k, n).min(m.max(1));
-        let (a_strides, b_strides) =
-            (layout::broadcast_strides(a_batch, batch), layout::broadcast_strides(b_batch, batch));
-        for unit in part {
-            let (index, first) = (unit / m.div_ceil(rows), unit % m.div_ceil(rows) * rows);
-            let (mut rest, mut a_at, mut b_at) = (index, 0, 0);
-            for axis in (0..batch.len()).rev() {
-                let i = rest % batch[axis];
-                rest /= batch[axis];
-                a_at += i * a_strides[axis];
-                b_at += i * b_strides[axis];
-            }
-            let a = Matrix::rows(&a[a_at * a0 * a1..][..a0 * a1], a0, a1, a1).turned(transpose_a);
-            let b = Matrix::rows(&b[b_at * b0 * b1..][..b0 * b1], b0, b1, b1).turned(transpose_b);
-            let a = a.part(first, rows);
-            product::matmul(a, b, &mut out[(index * m + first) * n..][..a.height() * n]);
         }
         Ok(())
     }
@@ -547,12 +397,14 @@ fn elements(units: &Range<usize>, len: usize) -> Range<usize> {
     units.start * ELEMENTS..len.min(units.end * ELEMENTS)
 }
 
-fn rows_of(rows: &Range<usize>, columns: usize) -> Range<usize> {
+/// The rows of `columns` that units of rows are.
+pub(crate) fn rows_of(rows: &Range<usize>, columns: usize) -> Range<usize> {
     rows.start * columns..rows.end * columns
 }
 
-/// The leading dimensions and the last two.
-fn matrix(dims: &[usize]) -> (&[usize], [usize; 2]) {
-    let (batch, last) = dims.split_at(dims.len().saturating_sub(2));
-    (batch, [last[0], last[1]])
+/// Before its first unit, where units add to what is there.
+pub(crate) fn zero_first(part: &Range<usize>, out: &mut [f32]) {
+    if part.start == 0 {
+        out.fill(0.0);
+    }
 }

@@ -69,18 +69,17 @@ impl Gpu {
 
     async fn choose(&self, kernel: Kernel) -> Result<()> {
         let mut reasons = Vec::new();
-        for &other in tested_through(kernel, self.0.tier) {
-            let pipeline = self.compile(other, Tier::Software).await?;
-            self.0.chosen.borrow_mut().insert(other, pipeline);
-        }
         for tier in kernel.tiers(self.0.tier, &self.0.caps) {
-            let outcome = match self.compile(kernel, tier).await {
-                Ok(pipeline) => {
-                    self.0.chosen.borrow_mut().insert(kernel, pipeline);
-                    selftest::passes(self, kernel).await
+            let outcome = async {
+                for &other in kernel.variant(tier).map_or(&[][..], |variant| variant.with) {
+                    let pipeline = self.compile(other, Tier::Software).await?;
+                    self.0.chosen.borrow_mut().insert(other, pipeline);
                 }
-                Err(e) => Err(e),
-            };
+                let pipeline = self.compile(kernel, tier).await?;
+                self.0.chosen.borrow_mut().insert(kernel, pipeline);
+                selftest::passes(self, kernel).await
+            }
+            .await;
             match outcome {
                 Ok(()) => return Ok(()),
                 Err(e) if e.code == "gpu.lost" => return Err(e),
@@ -153,17 +152,6 @@ impl Gpu {
             #[cfg(target_arch = "wasm32")]
             _warm: warm,
         })
-    }
-}
-
-/// Kernels that work only for this one and are right only if it is: its self-test is theirs.
-fn tested_through(kernel: Kernel, tier: Tier) -> &'static [Kernel] {
-    match kernel {
-        Kernel::Linear { many: false, .. } if tier == Tier::Dot => &[Kernel::Quantize],
-        Kernel::GroupNormApply => &[Kernel::GroupNormParts, Kernel::GroupNormFold],
-        Kernel::Attention { halves: true, .. } | Kernel::Unpack => &[Kernel::Pack],
-        Kernel::Pack => &[Kernel::Unpack],
-        _ => &[],
     }
 }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use half::f16;
 use lantern_graph::DType;
 
-use crate::kernel::Format;
+use crate::format::Format;
 
 /// Rows as kernels read them.
 pub struct Repacked<'b> {

@@ -11,8 +11,6 @@ use crate::pipeline::{source, uses_subgroups};
 pub struct ShaderText {
     pub name: String,
     pub tier: Tier,
-    /// Needs f16 arithmetic.
-    pub f16: bool,
     pub subgroups: bool,
     pub wgsl: String,
 }
@@ -24,12 +22,12 @@ pub struct ShaderText {
 pub fn shaders() -> Result<Vec<ShaderText>> {
     let mut texts = Vec::new();
     for kernel in Kernel::all() {
-        for tier in Tier::ALL.into_iter().filter(|t| kernel.variant(*t).is_some()) {
+        for tier in Tier::ALL.into_iter().filter(|tier| kernel.is_written_for(*tier)) {
             let shader = source(kernel, tier)?;
             let subgroups = uses_subgroups(&shader);
             let enable = if subgroups && !shader.wgsl.starts_with("enable") { "enable subgroups;\n" } else { "" };
             let wgsl = format!("{enable}{}", shader.wgsl);
-            texts.push(ShaderText { name: kernel.name(), tier, f16: wgsl.contains("enable f16;"), subgroups, wgsl });
+            texts.push(ShaderText { name: kernel.name(), tier, subgroups, wgsl });
         }
     }
     Ok(texts)

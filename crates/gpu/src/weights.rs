@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use lantern_graph::{Error, Result, WeightSpec};
 
 use crate::device::Gpu;
-use crate::kernel::Format;
+use crate::format::Format;
 use crate::memory::Buffer;
 use crate::repack::{Repacked, repack};
 

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
+use lantern_graph::{self as graph, NodeId, Result};
+
 use super::gemm::{Matrix, gemm};
 use super::parallel::{self, threads};
 use super::reduce::softmax_row;
+use crate::Mode;
+use crate::step::{Cost, Env, rows_of};
 
 /// x `[rows, heads, head_dim]`, frequencies `[head_dim / 2]`; row `r` stands at position `start + r`.
 pub fn rope(x: &[f32], frequencies: &[f32], heads: usize, start: usize, out: &mut [f32]) {
@@ -193,4 +197,43 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
     let [a, b, c, d, e, f, g, h] = sums;
     ((a + e) + (b + f)) + ((c + g) + (d + h)) + rest
+}
+
+impl Env<'_> {
+    pub(crate) fn attention_cost(&self, id: NodeId, attention: &graph::Attention) -> Cost {
+        let (q, k) = (self.dims(id), self.dims(self.node(id).inputs[1]));
+        let flops = [2, q[1], q[2], q[3], attention.mask.seen(k[0])];
+        match self.mode() {
+            Mode::Fast => Cost::new(q[0], &flops, TILE).fast(),
+            Mode::Exact => Cost::new(q[0], &flops, 1),
+        }
+    }
+
+    pub(crate) fn attention(
+        &self,
+        id: NodeId,
+        attention: &graph::Attention,
+        part: Range<usize>,
+        out: &mut [f32],
+        spaces: &mut Vec<Space>,
+    ) -> Result<()> {
+        let inputs = &self.node(id).inputs;
+        let (q, keys) = (self.dims(id), self.dims(inputs[1])[0]);
+        let sizes = Attention {
+            kv_heads: q[1],
+            group: q[2],
+            head_dim: q[3],
+            keys,
+            start: attention.mask.start().map_or(keys, |start| self.index(start)),
+            scale: attention.scale,
+            window: attention.mask.window().unwrap_or(usize::MAX),
+        };
+        let operands = [self.floats(inputs[0])?, self.floats(inputs[1])?, self.floats(inputs[2])?];
+        let out = &mut out[rows_of(&part, sizes.row_len())];
+        match self.mode() {
+            Mode::Exact => sizes.exact(operands, part, out, spaces),
+            Mode::Fast => sizes.run(operands, part, out, spaces),
+        }
+        Ok(())
+    }
 }

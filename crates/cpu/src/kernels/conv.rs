@@ -4,11 +4,12 @@
 
 use std::ops::Range;
 
-use lantern_graph::{Activation, Window};
+use lantern_graph::{Activation, Epilogue, NodeId, Result, Window};
 
 use super::elementwise::finish;
 use super::gemm::{Matrix, gemm};
 use super::parallel;
+use crate::step::{Cost, Env, rows_of};
 use crate::weights::Table;
 
 /// Elements of im2col rows per core, 2 MiB, unless these are fewer than `POSITIONS` rows.
@@ -412,5 +413,49 @@ impl Widened {
             }
             f(block, &self.values);
         }
+    }
+}
+
+impl Env<'_> {
+    /// Sizes of a convolution of an `upsample` times enlarged picture.
+    pub(crate) fn conv2d(&self, id: NodeId, window: Window, groups: usize, upsample: usize) -> Result<Geometry> {
+        let (x, y) = (self.picture(self.node(id).inputs[0])?, self.picture(id)?);
+        Ok(Geometry { window, groups, upsample, x, y })
+    }
+
+    pub(crate) fn conv2d_transposed(&self, id: NodeId, window: Window, groups: usize) -> Result<Geometry> {
+        let (x, y) = (self.picture(id)?, self.picture(self.node(id).inputs[0])?);
+        Ok(Geometry { window, groups, upsample: 1, x, y })
+    }
+
+    pub(crate) fn conv2d_filter(&self, id: NodeId, window: Window, groups: usize) -> Result<Geometry> {
+        let inputs = &self.node(id).inputs;
+        let (x, y) = (self.picture(inputs[0])?, self.picture(inputs[1])?);
+        Ok(Geometry { window, groups, upsample: 1, x, y })
+    }
+
+    /// Of a convolution or an adjoint of one, by rows of y.
+    pub(crate) fn convolution_cost(&self, geometry: &Geometry) -> Cost {
+        let y = geometry.y;
+        let rows = Cost::new(y[0] * y[1], &[y[2], y[3], geometry.terms()], geometry.rows_per_piece());
+        if geometry.is_depthwise() { rows } else { rows.fast() }
+    }
+
+    pub(crate) fn convolve(
+        &self,
+        id: NodeId,
+        geometry: &Geometry,
+        epilogue: &Epilogue,
+        part: Range<usize>,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let at = rows_of(&part, geometry.y[2] * geometry.y[3]);
+        let [bias, residual] = self.epilogue(id, epilogue)?;
+        let residual = residual.map(|residual| &residual[at.clone()]);
+        let finish = Finish { bias, residual, activation: epilogue.activation };
+        let inputs = &self.node(id).inputs;
+        geometry.forward(self.floats(inputs[0])?, &self.table(inputs[1])?, part, finish, &mut out[at], scratch);
+        Ok(())
     }
 }

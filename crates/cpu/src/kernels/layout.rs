@@ -1,5 +1,10 @@
 //! Moving elements without changing them: broadcasts, permutations, parts of an axis, rows by number.
 
+use lantern_graph::{DType, NodeId, Op, Result};
+
+use crate::f16;
+use crate::step::{Env, unreadable};
+
 /// Row-major strides.
 pub fn strides(dims: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; dims.len()];
@@ -125,5 +130,48 @@ pub fn scatter_add(ids: &[u32], rows: &[f32], columns: usize, out: &mut [f32]) {
         if let Some(out) = out.chunks_exact_mut(columns).nth(*id as usize) {
             super::elementwise::add_to(out, row);
         }
+    }
+}
+
+impl Env<'_> {
+    pub(crate) fn concat(&self, id: NodeId, axis: usize, out: &mut [f32]) -> Result<()> {
+        let (to, mut start) = (self.dims(id), 0);
+        for part in &self.node(id).inputs {
+            let len = self.dims(*part)[axis];
+            place(self.floats(*part)?, len, &to, axis, start, out);
+            start += len;
+        }
+        Ok(())
+    }
+
+    /// An id past the table gives zeros.
+    pub(crate) fn gather(&self, id: NodeId, out: &mut [f32]) -> Result<()> {
+        let inputs = &self.node(id).inputs;
+        let (shape, table) = (self.dims(inputs[0]), self.table(inputs[0])?);
+        if shape[1] > 0 {
+            for (id, out) in self.ids(inputs[1])?.iter().zip(out.chunks_exact_mut(shape[1])) {
+                match (*id as usize) < shape[0] {
+                    true => table.read(*id as usize * shape[1], out),
+                    false => out.fill(0.0),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows into a state, in place; rounded where it is stored as halves.
+    pub(crate) fn write(&self, id: NodeId, state: &mut [f32]) -> Result<()> {
+        let node = self.node(id);
+        let (Op::Write { start }, [_, value]) = (&node.op, &node.inputs[..]) else { return Err(unreadable(id)) };
+        let (whole, rows, start) = (self.dims(id), self.dims(*value)[0], self.index(*start));
+        place(self.floats(*value)?, rows, &whole, 0, start, state);
+        let row_elements: usize = whole.iter().skip(1).product();
+        match self.node(node.inputs[0]).op {
+            Op::State(of) if self.graph().states[of.0 as usize].dtype == DType::F16 => {
+                f16::round(&mut state[start * row_elements..][..rows * row_elements]);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }

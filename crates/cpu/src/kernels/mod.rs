@@ -1,4 +1,5 @@
-//! The arithmetic, on row-major slices. Shapes were checked before; nothing here allocates in proportion to a model.
+//! The arithmetic, on row-major slices; and, at each file's end, what it costs and how a step calls it, where that is more than a
+//! line. Shapes were checked before; nothing here allocates in proportion to a model.
 
 pub mod attention;
 pub mod conv;

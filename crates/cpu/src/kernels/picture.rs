@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use lantern_graph::{ResizeMode, Window};
+use lantern_graph::{NodeId, ResizeMode, Result, Window};
 
 use super::elementwise::sigmoid;
+use crate::step::{Cost, Env, rows_of};
 
 /// Rows `rows` of `n · oh` of the largest elements under the window, into `out`, which holds those alone.
 pub fn max_pool(
@@ -148,5 +149,35 @@ impl GroupNorm {
                 }
             }
         }
+    }
+}
+
+impl Env<'_> {
+    /// By rows of the result, with so much work for each element.
+    pub(crate) fn picture_cost(&self, id: NodeId, work: usize) -> Result<Cost> {
+        let [n, h, w, channels] = self.picture(id)?;
+        Ok(Cost::new(n * h, &[w, channels, work], 1))
+    }
+
+    /// Three passes over the rows.
+    pub(crate) fn group_norm_cost(&self, id: NodeId, silu: bool) -> Result<Cost> {
+        let [n, h, w, channels] = self.picture(id)?;
+        Ok(Cost::new(3 * n * h, &[w, channels, if silu { 4 } else { 2 }], 1))
+    }
+
+    pub(crate) fn max_pool(&self, id: NodeId, window: Window, part: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let x = self.node(id).inputs[0];
+        let (from, to) = (self.picture(x)?, self.picture(id)?);
+        let at = rows_of(&part, to[2] * to[3]);
+        max_pool(self.floats(x)?, from, window, to, part, &mut out[at]);
+        Ok(())
+    }
+
+    pub(crate) fn resize(&self, id: NodeId, mode: ResizeMode, part: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let x = self.node(id).inputs[0];
+        let (from, to) = (self.picture(x)?, self.picture(id)?);
+        let at = rows_of(&part, to[2] * to[3]);
+        resize(self.floats(x)?, from, mode, to, part, &mut out[at]);
+        Ok(())
     }
 }

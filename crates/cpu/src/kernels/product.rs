@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants;
-use lantern_graph::{Error, Result};
+use lantern_graph::{Epilogue, Error, NodeId, Result};
 
 use super::gemm::{Matrix, gemm};
-use super::parallel;
-use crate::weights::Rows;
+use super::{elementwise, layout, parallel};
+use crate::step::{Cost, Env, rows_of, unreadable, zero_first};
+use crate::weights::{Rows, Table};
 
 /// Below this many multiplications the thread pool's barrier costs more than it saves.
 const ALONE: usize = 1 << 18;
@@ -142,4 +143,130 @@ pub fn matmul(a: Matrix, b: Matrix, out: &mut [f32]) {
     parallel::pieces(out, rows * n, &mut Vec::<()>::new(), |i, out, ()| {
         gemm(a.part(i * rows, out.len() / n), b, out, n, false);
     });
+}
+
+/// The leading dimensions and the last two.
+fn matrix(dims: &[usize]) -> (&[usize], [usize; 2]) {
+    let (batch, last) = dims.split_at(dims.len().saturating_sub(2));
+    (batch, [last[0], last[1]])
+}
+
+impl Env<'_> {
+    pub(crate) fn linear_cost(&self, id: NodeId) -> Cost {
+        let (out, inner) = (self.dims(id), self.dims(self.node(id).inputs[1])[1]);
+        // One row is cut across its columns; candle takes them by four.
+        if out[0] == 1 { Cost::new(out[1], &[inner], 64) } else { Cost::new(out[0], &[out[1], inner], 1) }
+    }
+
+    /// By rows of the weight, each of which adds to the whole result.
+    pub(crate) fn linear_transposed_cost(&self, id: NodeId) -> Cost {
+        let (out, rows) = (self.dims(id), self.dims(self.node(id).inputs[1])[0]);
+        Cost::new(rows, &[out[0], out[1]], 1)
+    }
+
+    pub(crate) fn matmul_cost(&self, id: NodeId, transpose_a: bool) -> Cost {
+        let (a, out) = (self.dims(self.node(id).inputs[0]), self.dims(id));
+        let inner = a[a.len() - if transpose_a { 2 } else { 1 }];
+        let (batch, [m, n]) = matrix(&out);
+        let rows = rows_per_unit(inner, n).min(m.max(1));
+        Cost::new(batch.iter().product::<usize>() * m.div_ceil(rows), &[rows, n, inner], 1).fast()
+    }
+
+    /// The bias and the residual of a fused product, where it has them.
+    pub(crate) fn epilogue(&self, id: NodeId, epilogue: &Epilogue) -> Result<[Option<&[f32]>; 2]> {
+        let mut more = self.node(id).inputs.iter().skip(2);
+        let mut next = |has: bool| match has {
+            true => more.next().ok_or_else(|| unreadable(id)).and_then(|input| self.floats(*input)).map(Some),
+            false => Ok(None),
+        };
+        Ok([next(epilogue.bias)?, next(epilogue.residual)?])
+    }
+
+    /// Units are rows, or the columns of a single row.
+    pub(crate) fn linear(&self, id: NodeId, part: Range<usize>, out: &mut [f32], scratch: &mut Scratch) -> Result<()> {
+        let node = self.node(id);
+        let (x, [n, k]) = (self.floats(node.inputs[0])?, matrix(&self.dims(node.inputs[1])).1);
+        let (x, start_row, out, mkn) = match self.dims(id)[0] {
+            1 => (x, part.start, &mut out[part.clone()], (1, k, part.len())),
+            _ => (&x[rows_of(&part, k)], 0, &mut out[rows_of(&part, n)], (part.len(), k, n)),
+        };
+        let at = start_row * k;
+        match self.table(node.inputs[1])? {
+            Table::Stored(rows, start) => linear(x, rows, start + at, mkn, out, scratch),
+            Table::Floats(w) => {
+                let (m, k, n) = mkn;
+                matmul(Matrix::rows(x, m, k, k), Matrix::rows(&w[at..], n, k, k).transposed(), out);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn fused_linear(
+        &self,
+        id: NodeId,
+        epilogue: &Epilogue,
+        part: Range<usize>,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let dims = self.dims(id);
+        // One row is cut across its columns.
+        let (at, columns) =
+            if dims[0] == 1 { (part.clone(), part.clone()) } else { (rows_of(&part, dims[1]), 0..dims[1]) };
+        self.linear(id, part, out, scratch)?;
+        let [bias, residual] = self.epilogue(id, epilogue)?;
+        let bias = bias.map(|bias| &bias[columns]);
+        let residual = residual.map(|residual| &residual[at.clone()]);
+        elementwise::finish(&mut out[at], bias, residual, epilogue.activation);
+        Ok(())
+    }
+
+    pub(crate) fn linear_transposed(
+        &self,
+        id: NodeId,
+        part: Range<usize>,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let inputs = &self.node(id).inputs;
+        let (shape, table) = (self.dims(inputs[1]), self.table(inputs[1])?);
+        zero_first(&part, out);
+        let row = |j: usize, to: &mut [f32]| table.read(j * shape[1], to);
+        linear_transposed(self.floats(inputs[0])?, (shape[0], shape[1]), part, out, scratch, row);
+        Ok(())
+    }
+
+    /// Units are blocks of rows of the result's matrices.
+    pub(crate) fn matmul(
+        &self,
+        id: NodeId,
+        (transpose_a, transpose_b): (bool, bool),
+        part: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let node = self.node(id);
+        let (a, b) = (self.floats(node.inputs[0])?, self.floats(node.inputs[1])?);
+        let (a_dims, b_dims, out_dims) = (self.dims(node.inputs[0]), self.dims(node.inputs[1]), self.dims(id));
+        let ((batch, [m, n]), (a_batch, [a0, a1]), (b_batch, [b0, b1])) =
+            (matrix(&out_dims), matrix(&a_dims), matrix(&b_dims));
+        let k = if transpose_a { a0 } else { a1 };
+        let rows = rows_per_unit(k, n).min(m.max(1));
+        let (a_strides, b_strides) =
+            (layout::broadcast_strides(a_batch, batch), layout::broadcast_strides(b_batch, batch));
+        for unit in part {
+            let (index, first) = (unit / m.div_ceil(rows), unit % m.div_ceil(rows) * rows);
+            let (mut rest, mut a_at, mut b_at) = (index, 0, 0);
+            for axis in (0..batch.len()).rev() {
+                let i = rest % batch[axis];
+                rest /= batch[axis];
+                a_at += i * a_strides[axis];
+                b_at += i * b_strides[axis];
+            }
+            let a = Matrix::rows(&a[a_at * a0 * a1..][..a0 * a1], a0, a1, a1).turned(transpose_a);
+            let b = Matrix::rows(&b[b_at * b0 * b1..][..b0 * b1], b0, b1, b1).turned(transpose_b);
+            let a = a.part(first, rows);
+            matmul(a, b, &mut out[(index * m + first) * n..][..a.height() * n]);
+        }
+        Ok(())
+    }
 }

@@ -17,7 +17,7 @@ use crate::kernel::Kernel;
 use crate::memory::Buffer;
 use crate::session::{DATA, GpuSession};
 
-pub(crate) use selftest::passes;
+pub(crate) use selftest::{all, frame_difference, frame_in, frame_out};
 pub(crate) use show::Show;
 use show::Target;
 

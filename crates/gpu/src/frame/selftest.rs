@@ -1,10 +1,12 @@
-//! No picture passes through a driver before these kernels were right there, twice: of odd sizes, with every kind of oddity.
+//! The kernels of this room, and their self-test: no picture passes through a driver before these kernels were right there, twice: of odd sizes, with every kind of oddity.
+
+use std::pin::Pin;
 
 use lantern_graph::{Alpha, Crop, Error, Filter, FrameSpec, Result, Transfer};
 
 use super::Pixels;
 use crate::device::Gpu;
-use crate::kernel::Kernel;
+use crate::kernel::{Described, Kernel, Test, Variant};
 use crate::session::DATA;
 
 /// Against f64: powers are within 2⁻¹⁷ or so.
@@ -36,23 +38,47 @@ fn ways() -> [FrameSpec; 2] {
     [smaller, larger]
 }
 
-/// Runs a kernel of this room with its chosen variant, twice.
+pub(crate) fn all() -> Vec<Kernel> {
+    vec![Kernel::FrameIn, Kernel::FrameOut, Kernel::FrameDifference]
+}
+
+pub(crate) fn frame_in() -> Described {
+    let variants = vec![Variant::software("frame_in.wgsl")];
+    let test = Test::Own(|gpu| twice(gpu, "frame_in", |gpu| Box::pin(inwards(gpu))));
+    Described { name: "frame_in".into(), variants, test }
+}
+
+pub(crate) fn frame_out() -> Described {
+    let variants = vec![Variant::software("frame_out.wgsl")];
+    let test = Test::Own(|gpu| twice(gpu, "frame_out", |gpu| Box::pin(outwards(gpu))));
+    Described { name: "frame_out".into(), variants, test }
+}
+
+pub(crate) fn frame_difference() -> Described {
+    let variants = vec![Variant::software("frame_difference.wgsl")];
+    let test = Test::Own(|gpu| twice(gpu, "frame_difference", |gpu| Box::pin(differences(gpu))));
+    Described { name: "frame_difference".into(), variants, test }
+}
+
+type Later<'g, T> = Pin<Box<dyn Future<Output = Result<T>> + 'g>>;
+
+/// Runs a kernel with its chosen variant, twice: `test` says what was wrong.
 ///
 /// # Errors
 /// `gpu.selftest` with what was wrong; `gpu.lost`.
-pub(crate) async fn passes(gpu: &Gpu, kernel: Kernel) -> Result<()> {
+fn twice<'g>(gpu: &'g Gpu, name: &'static str, test: fn(&Gpu) -> Later<'_, Option<String>>) -> Later<'g, ()> {
+    Box::pin(rounds(gpu, name, test))
+}
+
+async fn rounds(gpu: &Gpu, name: &str, test: fn(&Gpu) -> Later<'_, Option<String>>) -> Result<()> {
     for round in ["first", "second"] {
-        let outcome = match kernel {
-            Kernel::FrameIn => inwards(gpu).await,
-            Kernel::FrameOut => outwards(gpu).await,
-            _ => differences(gpu).await,
-        };
+        let outcome = test(gpu).await;
         // A refused command was about this kernel; a lost device is not.
         let wrong = outcome.map_err(|error| gpu.take_trouble().unwrap_or(error))?;
         if let Some(wrong) = wrong {
             return Err(Error::new(
                 "gpu.selftest",
-                format!("{} is wrong in its {round} run: {wrong}", kernel.name()),
+                format!("{name} is wrong in its {round} run: {wrong}"),
                 "use the processor",
             ));
         }

@@ -7,10 +7,12 @@ const WG: u32 = 64u;
 const COVERS_X: u32 = 1u;
 const COVERS_Y: u32 = 1u;
 const SPLIT: u32 = WG / QUADS;
+const LANES: u32 = WG;
+
+#include "tree.wgsl"
 
 var<workgroup> query: array<vec4<f32>, QUADS>;
 var<workgroup> weights: array<f32, WG>;
-var<workgroup> tree: array<f32, WG>;
 var<workgroup> parts: array<vec4<f32>, WG>;
 
 @compute @workgroup_size(WG)
@@ -52,12 +54,7 @@ fn main(
             score = products.x + products.y + products.z + products.w;
         }
         tree[local] = score;
-        for (var half = WG / 2u; half > 0u; half /= 2u) {
-            workgroupBarrier();
-            if (local < half) {
-                tree[local] = max(tree[local], tree[local + half]);
-            }
-        }
+        find_largest(local);
         workgroupBarrier();
         let next = max(most, tree[0]);
         let shrink = exp(most - next);

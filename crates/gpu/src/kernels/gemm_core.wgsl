@@ -37,14 +37,7 @@ fn main(
     // Where the tile reaches past the end there is nothing to fetch and nothing to multiply: a few pixels of many channels, or
     // three columns of many pixels, cost what they are.
     let busy = row0 + ty * 4u < p.rows && column0 + tx * 4u < p.n;
-    var t0 = vec4<f32>(0.0);
-    var t1 = vec4<f32>(0.0);
-    var t2 = vec4<f32>(0.0);
-    var t3 = vec4<f32>(0.0);
-    var t4 = vec4<f32>(0.0);
-    var t5 = vec4<f32>(0.0);
-    var t6 = vec4<f32>(0.0);
-    var t7 = vec4<f32>(0.0);
+#include "tile_begin.wgsl"
     for (var c0 = 0u; c0 < p.chunks; c0 += 4u) {
         let c = c0 + part;
         let k0 = part * 8u;
@@ -92,12 +85,5 @@ fn main(
     }
     let row = row0 + ty * 4u;
     let column = column0 + tx * 4u;
-    put4(row, column, t0);
-    put4(row + 1u, column, t1);
-    put4(row + 2u, column, t2);
-    put4(row + 3u, column, t3);
-    put4(row + 4u, column, t4);
-    put4(row + 5u, column, t5);
-    put4(row + 6u, column, t6);
-    put4(row + 7u, column, t7);
+#include "tile_end.wgsl"
 }

@@ -45,14 +45,7 @@ fn main(
     let c1 = min(column + 1u, last);
     let c2 = min(column + 2u, last);
     let c3 = min(column + 3u, last);
-    var t0 = vec4<f32>(0.0);
-    var t1 = vec4<f32>(0.0);
-    var t2 = vec4<f32>(0.0);
-    var t3 = vec4<f32>(0.0);
-    var t4 = vec4<f32>(0.0);
-    var t5 = vec4<f32>(0.0);
-    var t6 = vec4<f32>(0.0);
-    var t7 = vec4<f32>(0.0);
+#include "tile_begin.wgsl"
     for (var c = 0u; c < p.chunks; c++) {
         let t = tap(c);
         let w0 = weight8(column, c);
@@ -68,12 +61,5 @@ fn main(
         t6 += dot4(x8(r6, t), w0, w1, w2, w3);
         t7 += dot4(x8(r7, t), w0, w1, w2, w3);
     }
-    put4(row, column, t0);
-    put4(row + 1u, column, t1);
-    put4(row + 2u, column, t2);
-    put4(row + 3u, column, t3);
-    put4(row + 4u, column, t4);
-    put4(row + 5u, column, t5);
-    put4(row + 6u, column, t6);
-    put4(row + 7u, column, t7);
+#include "tile_end.wgsl"
 }

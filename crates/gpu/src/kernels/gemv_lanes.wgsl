@@ -6,7 +6,7 @@ const LANES: u32 = 16u;
 const COVERS_X: u32 = 4u;
 const COVERS_Y: u32 = 1u;
 
-var<workgroup> sums: array<f32, 64>;
+#include "tree.wgsl"
 
 @compute @workgroup_size(WG)
 fn main(
@@ -26,14 +26,9 @@ fn main(
             total += dot8(row, column, c);
         }
     }
-    sums[local] = total;
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (lane < half) {
-            sums[local] += sums[local + half];
-        }
-    }
+    tree[local] = total;
+    add_up(local);
     if (inside && lane == 0u) {
-        put(row, column, sums[local]);
+        put(row, column, tree[local]);
     }
 }

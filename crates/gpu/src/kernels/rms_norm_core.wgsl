@@ -13,8 +13,9 @@ struct Params {
 
 const WG: u32 = 128u;
 const COVERS_X: u32 = 1u;
+const LANES: u32 = WG;
 
-var<workgroup> sums: array<f32, 128>;
+#include "tree.wgsl"
 
 @compute @workgroup_size(WG)
 fn main(
@@ -28,15 +29,10 @@ fn main(
     for (var i = local; i < p.columns; i += WG) {
         squares += x[base + i] * x[base + i];
     }
-    sums[local] = squares;
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (local < half) {
-            sums[local] += sums[local + half];
-        }
-    }
+    tree[local] = squares;
+    add_up(local);
     workgroupBarrier();
-    let scale = inverseSqrt(sums[0] / f32(p.columns) + p.eps);
+    let scale = inverseSqrt(tree[0] / f32(p.columns) + p.eps);
     for (var i = local; i < p.columns; i += WG) {
         y[base + i] = x[base + i] * scale * weight[i];
     }

@@ -11,8 +11,9 @@ struct Params {
 
 const WG: u32 = 128u;
 const COVERS_X: u32 = 1u;
+const LANES: u32 = WG;
 
-var<workgroup> values: array<f32, 128>;
+#include "tree.wgsl"
 
 @compute @workgroup_size(WG)
 fn main(
@@ -26,29 +27,19 @@ fn main(
     for (var i = local; i < p.columns; i += WG) {
         most = max(most, x[base + i]);
     }
-    values[local] = most;
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (local < half) {
-            values[local] = max(values[local], values[local + half]);
-        }
-    }
+    tree[local] = most;
+    find_largest(local);
     workgroupBarrier();
-    most = values[0];
+    most = tree[0];
     workgroupBarrier();
     var sum = 0.0;
     for (var i = local; i < p.columns; i += WG) {
         sum += exp(x[base + i] - most);
     }
-    values[local] = sum;
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (local < half) {
-            values[local] += values[local + half];
-        }
-    }
+    tree[local] = sum;
+    add_up(local);
     workgroupBarrier();
-    sum = values[0];
+    sum = tree[0];
     for (var i = local; i < p.columns; i += WG) {
         y[base + i] = exp(x[base + i] - most) / sum;
     }

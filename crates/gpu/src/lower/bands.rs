@@ -5,13 +5,13 @@ use super::Lowering;
 
 impl Lowering<'_> {
     /// Elements that one binding can hold, wherever the run in it begins.
-    pub(super) fn bindable(&self) -> usize {
+    pub fn bindable(&self) -> usize {
         (self.gpu.0.binding_limit / 4) as usize - 64
     }
 
     /// Rows a dispatch may take: each row has so many elements in each of its bindings, and costs so much. At least one: a
     /// row over the limit is found when it is bound.
-    pub(super) fn rows_at_once(&self, row_elements: &[usize], row_flops: u64) -> usize {
+    pub fn rows_at_once(&self, row_elements: &[usize], row_flops: u64) -> usize {
         let bindable = self.bindable();
         let by_size = row_elements.iter().map(|n| bindable / (*n).max(1)).min().unwrap_or(usize::MAX);
         let by_work = (self.gpu.slice_flops() / row_flops.max(1)) as usize;
@@ -20,7 +20,7 @@ impl Lowering<'_> {
 }
 
 /// `0 .. total` in runs of at most `step`, about equally long, each beginning at a multiple of `unit`.
-pub(super) fn runs(total: usize, step: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn runs(total: usize, step: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = total.div_ceil(step.max(1)).max(1);
     let even = total.div_ceil(count).next_multiple_of(unit);
     let step = if count == 1 { total } else { even.min((step / unit).max(1) * unit) }.max(1);

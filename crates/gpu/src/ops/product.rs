@@ -1,0 +1,417 @@
+//! Matrix products: a step for each shard of the weight and each band of the rows.
+
+use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result, Shape};
+
+use super::{Lowering, one, weight_of};
+use crate::caps::Tier;
+use crate::format::Format;
+use crate::kernel::{Described, Kernel, Test, Variant};
+use crate::lower::bands::runs;
+use crate::lower::fixed;
+use crate::shader::Defines;
+use crate::step::{Param, Part, Slot};
+use crate::weights::GpuWeight;
+
+pub fn all() -> Vec<Kernel> {
+    let mut all = vec![Kernel::MatMul, Kernel::Quantize];
+    for (format, aligned) in Format::aligned() {
+        all.push(Kernel::LinearTransposed { format, aligned });
+        let adds = Adds::ALL.into_iter().filter(|adds| !adds.bias || Format::PICTURES.contains(&format));
+        let linear = |adds| [false, true].map(|many| Kernel::Linear { format, many, adds, aligned });
+        all.extend(adds.flat_map(linear));
+    }
+    all
+}
+
+/// What is added to a product while its result is in registers. The activation is a number of the dispatch: it costs a
+/// branch that all invocations take alike, and saves a compilation per kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Adds {
+    pub bias: bool,
+    pub residual: bool,
+}
+
+impl Adds {
+    pub const NONE: Adds = Adds { bias: false, residual: false };
+    pub const ALL: [Adds; 4] = [
+        Adds::NONE,
+        Adds { bias: true, residual: false },
+        Adds { bias: false, residual: true },
+        Adds { bias: true, residual: true },
+    ];
+
+    pub fn of(epilogue: &Epilogue) -> Adds {
+        Adds { bias: epilogue.bias, residual: epilogue.residual }
+    }
+
+    pub(super) fn suffix(self) -> &'static str {
+        match (self.bias, self.residual) {
+            (false, false) => "",
+            (true, false) => "_bias",
+            (false, true) => "_add",
+            (true, true) => "_bias_add",
+        }
+    }
+
+    pub(super) fn defines(self) -> Defines {
+        let mut defines = Vec::new();
+        defines.extend(self.bias.then(|| ("BIAS", String::new())));
+        defines.extend(self.residual.then(|| ("RESIDUAL", String::new())));
+        defines
+    }
+}
+
+/// What `product_interface.wgsl` and what it is included with want defined, where the rows of x are of a file.
+pub(super) fn rows_of(file: &str, adds: Adds) -> Defines {
+    let mut defines = adds.defines();
+    defines.push(("ROWS", file.to_owned()));
+    defines
+}
+
+pub fn matmul() -> Described {
+    Described {
+        name: "matmul".into(),
+        variants: vec![Variant::software("matmul.wgsl")],
+        test: Test::case(|b| {
+            let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
+            b.graph().matmul(l, r, false, true)
+        }),
+    }
+}
+
+/// One row.
+pub fn gemv(format: Format, adds: Adds, aligned: bool) -> Described {
+    let variant = |tier, file| {
+        Variant::new(tier, file).defines(format.defines()).flag("ALIGNED", aligned).defines(adds.defines())
+    };
+    let mut variants = vec![
+        variant(Tier::Software, "gemv_software.wgsl"),
+        variant(Tier::Core, "gemv_core.wgsl"),
+        variant(Tier::Subgroups, "gemv_subgroups.wgsl"),
+    ];
+    variants.extend(format.is_quantized().then(|| variant(Tier::Dot, "gemv_dot.wgsl").with(&[Kernel::Quantize])));
+    linear(false, format, adds, aligned, variants)
+}
+
+/// Many rows.
+pub fn gemm(format: Format, adds: Adds, aligned: bool) -> Described {
+    let variant = |variant: Variant| {
+        variant.defines(format.defines()).flag("ALIGNED", aligned).defines(rows_of("activations", adds))
+    };
+    let variants = vec![variant(Variant::software("gemm_software.wgsl")), variant(Variant::core("gemm_core.wgsl"))];
+    linear(true, format, adds, aligned, variants)
+}
+
+fn linear(many: bool, format: Format, adds: Adds, aligned: bool, variants: Vec<Variant>) -> Described {
+    let name = if many { "gemm" } else { "gemv" };
+    Described {
+        name: format!("{name}_{}{}{}", format.name(), adds.suffix(), if aligned { "" } else { "_odd" }),
+        variants,
+        test: Test::case(move |b| {
+            let (rows, n, k) = (if many { 71 } else { 1 }, 45, b.columns(format, aligned));
+            let x = b.floats("x", [rows, k]);
+            let w = b.weight(&[n, k], format)?;
+            let (mut inputs, epilogue) = b.epilogue(adds, [rows, n], Activation::Tanh);
+            inputs.splice(0..0, [x, w]);
+            b.graph().fused(Op::FusedLinear { epilogue }, &inputs)
+        }),
+    }
+}
+
+pub fn linear_transposed(format: Format, aligned: bool) -> Described {
+    Described {
+        name: format!("linear_transposed_{}{}", format.name(), if aligned { "" } else { "_odd" }),
+        variants: vec![Variant::software("linear_transposed.wgsl").defines(format.defines()).flag("ALIGNED", aligned)],
+        test: Test::case(move |b| {
+            let x = b.floats("x", [5, 45]);
+            let w = b.weight(&[45, b.columns(format, aligned)], format)?;
+            b.graph().linear_transposed(x, w)
+        }),
+    }
+}
+
+pub fn quantize() -> Described {
+    let variants = vec![Variant::software("quantize.wgsl")];
+    Described { name: "quantize".into(), variants, test: Test::WithOthers }
+}
+
+/// The kernels of a product with a weight at a tier.
+pub(super) fn linear_kernels(graph: &Graph, id: NodeId, epilogue: &Epilogue, tier: Tier) -> Vec<Kernel> {
+    let kernel = linear_kernel(graph, id, epilogue);
+    let quantizes =
+        tier == Tier::Dot && matches!(kernel, Kernel::Linear { format, many: false, .. } if format.is_quantized());
+    quantizes.then_some(Kernel::Quantize).into_iter().chain([kernel]).collect()
+}
+
+fn linear_kernel(graph: &Graph, id: NodeId, epilogue: &Epilogue) -> Kernel {
+    let node = graph.node(id);
+    let (format, aligned) = weight_of(graph, node.inputs[1]);
+    Kernel::Linear { format, many: !node.shape.0[0].is_one(), adds: Adds::of(epilogue), aligned }
+}
+
+pub(super) fn linear_transposed_kernel(graph: &Graph, id: NodeId) -> Kernel {
+    let (format, aligned) = weight_of(graph, graph.node(id).inputs[1]);
+    Kernel::LinearTransposed { format, aligned }
+}
+
+/// A weight operand: a node's own slot, or the shards of a weight.
+pub(super) struct Shards<'a> {
+    pub parts: Vec<ShardSlots>,
+    weight: Option<&'a GpuWeight>,
+}
+
+pub(super) struct ShardSlots {
+    pub first: usize,
+    pub rows: Param,
+    pub grid: Count,
+    pub words: Slot,
+    pub scales: Option<Slot>,
+}
+
+/// Its number in `product_interface.wgsl`.
+fn activation_number(activation: Option<Activation>) -> usize {
+    activation.map_or(0, |a| match a {
+        Activation::Relu => 1,
+        Activation::Silu => 2,
+        Activation::Tanh => 3,
+        Activation::Sigmoid => 4,
+    })
+}
+
+/// A product's kernel, what is done to its result, and its bands.
+pub(super) struct Product<'e> {
+    pub kernel: Kernel,
+    pub epilogue: &'e Epilogue,
+    pub bands: Vec<Band>,
+}
+
+/// One dispatch of a product, before shards: which rows of x and of y, and the convolution's numbers.
+pub(super) struct Band {
+    pub x: Part,
+    pub y: Part,
+    pub residual: Option<Part>,
+    pub rows: Count,
+    pub window: Vec<Param>,
+}
+
+impl<'a> Lowering<'a> {
+    /// The slots of a weight operand, shard by shard of its rows.
+    pub(super) fn shards(&self, id: NodeId) -> Result<Shards<'a>> {
+        let node = self.graph.node(id);
+        if let Op::Weight(w) = node.op {
+            let index = w.0 as usize;
+            let weight = self.weights.get(&self.graph.weights[index])?;
+            let parts = weight.shards.iter().enumerate().map(|(i, shard)| ShardSlots {
+                first: shard.first,
+                rows: shard.rows.into(),
+                grid: one(shard.rows),
+                words: Slot::Words(index, i),
+                scales: shard.scales.is_some().then_some(Slot::Scales(index, i)),
+            });
+            return Ok(Shards { parts: parts.collect(), weight: Some(weight) });
+        }
+        let rows = node.shape.0[0];
+        let whole = ShardSlots {
+            first: 0,
+            rows: rows.into(),
+            grid: Count::product(&[rows]),
+            words: self.slot(id)?,
+            scales: None,
+        };
+        Ok(Shards { parts: vec![whole], weight: None })
+    }
+
+    fn total_rows(&self, shards: &Shards, w: NodeId) -> Param {
+        match shards.weight {
+            Some(weight) => weight.spec.rows().into(),
+            None => self.shape(w).0[0].into(),
+        }
+    }
+
+    /// Kernels that take a table's or a weight's shards one after the other, `operands` being it and the other operand.
+    pub(super) fn by_shards(
+        &mut self,
+        id: NodeId,
+        kernel: Kernel,
+        [table, other]: [NodeId; 2],
+        rows: &Count,
+        grid: &dyn Fn(usize) -> Vec<Count>,
+    ) -> Result<Slot> {
+        let shards = self.shards(table)?;
+        let k = fixed(self.shape(table).0[1], "a weight's row")?;
+        let total = self.total_rows(&shards, table);
+        let pipeline = self.gpu.chosen(kernel)?;
+        let out = self.result(id);
+        let x = self.slot(other)?;
+        let chunks = k.div_ceil(8);
+        for shard in shards.parts {
+            let mut storage: Vec<Part> = vec![out.into(), x.into(), shard.words.into()];
+            storage.extend(shard.scales.map(Part::from));
+            let params =
+                vec![shard.rows, rows.clone().into(), chunks.into(), k.into(), shard.first.into(), total.clone()];
+            self.step(id, pipeline.clone(), storage, params, grid(chunks));
+        }
+        Ok(out)
+    }
+
+    pub(super) fn linear_transposed(&mut self, id: NodeId) -> Result<Slot> {
+        let node = self.graph.node(id);
+        let rows = Count::product(&[node.shape.0[0]]);
+        let grid = |chunks: usize| vec![one(chunks), rows.clone()];
+        self.by_shards(id, linear_transposed_kernel(self.graph, id), [node.inputs[1], node.inputs[0]], &rows, &grid)
+    }
+
+    /// `linear` and what is fused to it.
+    pub(super) fn linear(&mut self, id: NodeId, epilogue: &Epilogue) -> Result<Slot> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let kernel = linear_kernel(graph, id, epilogue);
+        let (x, w) = (node.inputs[0], node.inputs[1]);
+        let k = fixed(self.shape(w).0[1], "a weight's row")?;
+        let out = self.result(id);
+        if self.gpu.chosen(kernel)?.tier == Tier::Dot {
+            let quantized = self.quantize(id, x)?;
+            let bands = vec![self.whole(id, epilogue, [quantized[0], out], &node.shape.0[..1], Vec::new())?];
+            return self.product(id, Product { kernel, epilogue, bands }, Some(quantized[1])).map(|()| out);
+        }
+        let bands = match (node.shape.0[0], node.shape.0[1]) {
+            (Dim::Fixed(rows), Dim::Fixed(n)) => self.row_bands(id, epilogue, out, [rows, k, n])?,
+            (rows, _) => vec![self.whole(id, epilogue, [self.slot(x)?, out], &[rows], Vec::new())?],
+        };
+        self.product(id, Product { kernel, epilogue, bands }, None).map(|()| out)
+    }
+
+    /// The one band of a product that is bound whole: as many rows as `rows` multiply to.
+    pub(super) fn whole(
+        &self,
+        id: NodeId,
+        epilogue: &Epilogue,
+        [x, out]: [Slot; 2],
+        rows: &[Dim],
+        window: Vec<Param>,
+    ) -> Result<Band> {
+        let residual = self.residual(id, epilogue, None)?;
+        Ok(Band { x: x.into(), y: out.into(), residual, rows: Count::product(rows), window })
+    }
+
+    /// Bands of a product of `rows` rows of `k` to rows of `n`.
+    pub(super) fn row_bands(
+        &self,
+        id: NodeId,
+        epilogue: &Epilogue,
+        out: Slot,
+        [rows, k, n]: [usize; 3],
+    ) -> Result<Vec<Band>> {
+        let x = self.slot(self.graph.node(id).inputs[0])?;
+        let step = self.rows_at_once(&[k, n], 2 * (k * n) as u64);
+        if step >= rows {
+            return Ok(vec![self.whole(id, epilogue, [x, out], &[rows.into()], Vec::new())?]);
+        }
+        runs(rows, step, if step >= 64 { 64 } else { 1 })
+            .map(|(first, count)| {
+                Ok(Band {
+                    x: Part::run(x, first * k, count * k),
+                    residual: self.residual(id, epilogue, Some((first * n, count * n)))?,
+                    y: Part::run(out, first * n, count * n),
+                    rows: one(count),
+                    window: Vec::new(),
+                })
+            })
+            .collect()
+    }
+
+    /// The operand that is added to the result, or the run of it.
+    pub(super) fn residual(
+        &self,
+        id: NodeId,
+        epilogue: &Epilogue,
+        run: Option<(usize, usize)>,
+    ) -> Result<Option<Part>> {
+        if !epilogue.residual {
+            return Ok(None);
+        }
+        let slot = self.slot(self.graph.node(id).inputs[2 + usize::from(epilogue.bias)])?;
+        Ok(Some(run.map_or(slot.into(), |(first, len)| Part::run(slot, first, len))))
+    }
+
+    /// Steps for every band and shard.
+    pub(super) fn product(&mut self, id: NodeId, product: Product, x_scales: Option<Slot>) -> Result<()> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let w = node.inputs[1];
+        let shards = self.shards(w)?;
+        let total = self.total_rows(&shards, w);
+        let k: usize = Count::product(&self.shape(w).0[1..]).factor;
+        let Product { kernel, epilogue, bands } = product;
+        let bias = epilogue.bias.then(|| self.slot(node.inputs[2])).transpose()?;
+        let pipeline = self.gpu.chosen(kernel)?;
+        for band in bands {
+            for shard in &shards.parts {
+                let mut storage = vec![band.y];
+                storage.extend(bias.map(Part::from));
+                storage.extend(band.residual);
+                storage.push(band.x);
+                storage.extend(x_scales.map(Part::from));
+                storage.push(shard.words.into());
+                storage.extend(shard.scales.map(Part::from));
+                let mut params = vec![
+                    shard.rows.clone(),
+                    band.rows.clone().into(),
+                    k.div_ceil(8).into(),
+                    k.into(),
+                    shard.first.into(),
+                    total.clone(),
+                    activation_number(epilogue.activation).into(),
+                    band.x.base().into(),
+                    band.y.base().into(),
+                ];
+                params.extend(band.window.iter().cloned());
+                let grid = match kernel {
+                    // An invocation four channels of a pixel.
+                    Kernel::ConvDirect { .. } | Kernel::Depthwise { .. } => {
+                        let factor = band.rows.factor * shard.grid.factor.div_ceil(4);
+                        vec![Count { factor, symbols: band.rows.symbols.clone() }]
+                    }
+                    _ => vec![shard.grid.clone(), band.rows.clone()],
+                };
+                self.step(id, pipeline.clone(), storage, params, grid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Activations as int8: words, then scale and sum of each group of 32.
+    fn quantize(&mut self, id: NodeId, x: NodeId) -> Result<[Slot; 2]> {
+        let count = self.shape(x).count();
+        let elements = count.bound(self.graph);
+        let words = self.temporary(elements / 4);
+        let scales = self.temporary(elements / 32 * 2);
+        let groups = Count { factor: count.factor / 32, ..count };
+        let source = self.slot(x)?;
+        self.simple(id, Kernel::Quantize, vec![source, words, scales], vec![groups.clone().into()], groups)?;
+        Ok([words, scales])
+    }
+
+    /// A batch of products of two computed matrices.
+    pub(super) fn matmul(&mut self, id: NodeId, transpose: [bool; 2]) -> Result<Slot> {
+        let node = self.graph.node(id);
+        let shape = &node.shape;
+        let (a, b) = (self.shape(node.inputs[0]), self.shape(node.inputs[1]));
+        let mut params = self.dims4(shape)?;
+        let (m, n) = (shape.back(1), shape.back(0));
+        let k = a.back(usize::from(transpose[0]));
+        for (operand, transposed, rows, columns) in [(a, transpose[0], m, k), (b, transpose[1], k, n)] {
+            // The operand as the product sees it, broadcast over the batch; its own strides, swapped if transposed.
+            let mut seen = Shape(shape.0[..shape.rank() - 2].to_vec());
+            seen.0.extend(if transposed { [columns, rows] } else { [rows, columns] });
+            let mut four = self.strides4(operand, &seen);
+            // A dimension of 1 that is not stretched has stride 0 here, which reads the same element.
+            if transposed {
+                four.swap(2, 3);
+            }
+            params.extend(four);
+        }
+        params.extend([shape.count().into(), k.into()]);
+        self.plain(id, Kernel::MatMul, params, shape.count())
+    }
+}
