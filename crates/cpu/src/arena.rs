@@ -4,19 +4,19 @@ use std::ops::Range;
 
 use lantern_graph::Result;
 
-use crate::memory::{Account, Held, reserve};
+use crate::memory::{Account, Entry, reserve};
 use crate::place::Needs;
 
 pub(crate) struct Arena {
     pub floats: Vec<f32>,
     pub ids: Vec<u32>,
     memory: Account,
-    _held: Held,
+    _entry: Entry,
 }
 
 impl Arena {
     pub fn new(memory: &Account) -> Arena {
-        Arena { floats: Vec::new(), ids: Vec::new(), memory: memory.clone(), _held: memory.hold(0) }
+        Arena { floats: Vec::new(), ids: Vec::new(), memory: memory.clone(), _entry: memory.enter(0) }
     }
 
     pub fn size(&self) -> Needs {
@@ -36,7 +36,7 @@ impl Arena {
             (self.floats, self.ids) = (Vec::new(), Vec::new());
         }
         let fitted = fit(&mut self.floats, needs.floats).and_then(|()| fit(&mut self.ids, needs.ids));
-        self._held = self.memory.hold(self.size().bytes());
+        self._entry = self.memory.enter(self.size().bytes());
         fitted
     }
 }

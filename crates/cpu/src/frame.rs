@@ -5,10 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
 
-use lantern_graph::{Alpha, Error, FrameSpec, Frames, InputSpec, PlanOf, Result, Session as _, Transfer, Value};
+use lantern_graph::contract::find_input;
+use lantern_graph::{Alpha, Error, FrameSpec, Frames, PlanOf, Result, Session as _, Transfer, Value};
 
-use crate::memory::{Account, Held, filled};
-use crate::{Cpu, Plan, Session};
+use crate::memory::{Account, Entry, filled};
+use crate::{Cpu, Session};
 
 /// Multiplications between two turns of the event loop: some 20 ms in the page.
 const SLICE: usize = 10_000_000;
@@ -17,7 +18,7 @@ const SLICE: usize = 10_000_000;
 pub struct Frame {
     size: [usize; 2],
     rgba: Vec<u8>,
-    _held: Held,
+    _entry: Entry,
 }
 
 /// What was painted last, as bytes.
@@ -25,7 +26,7 @@ pub struct Surface {
     size: [usize; 2],
     rgba: Vec<u8>,
     memory: Account,
-    held: Held,
+    entry: Entry,
 }
 
 impl Surface {
@@ -42,20 +43,31 @@ impl Surface {
 
 /// Inputs of a plan that frames were written to, by their place in the graph.
 #[derive(Default)]
-pub(crate) struct Written(RefCell<HashMap<usize, Rc<Tensor>>>);
+pub(crate) struct Written(RefCell<Tensors>);
 
-/// An input's value that stays from run to run.
-pub(crate) struct Tensor {
-    pub value: Value,
-    _held: Held,
+/// Inputs' values that stay from run to run.
+#[derive(Default, Clone)]
+pub(crate) struct Tensors(HashMap<usize, Rc<Tensor>>);
+
+struct Tensor {
+    value: Value,
+    _entry: Entry,
 }
 
 impl Written {
     /// Those that a run is not given itself; for those that it is, the frame is over.
-    pub fn beside(&self, specs: &[InputSpec], given: &[(&str, Value)]) -> HashMap<usize, Rc<Tensor>> {
+    pub fn beside(&self, given: &[Option<&Value>]) -> Tensors {
         let mut written = self.0.borrow_mut();
-        written.retain(|i, _| given.iter().all(|(name, _)| *name != specs[*i].name));
+        written.0.retain(|i, _| given[*i].is_none());
         written.clone()
+    }
+}
+
+impl Tensors {
+    /// What is given, and these where nothing is.
+    pub fn fill<'v>(&'v self, given: &[Option<&'v Value>]) -> Vec<Option<&'v Value>> {
+        let standing = |i: usize| self.0.get(&i).map(|tensor| &tensor.value);
+        given.iter().enumerate().map(|(i, value)| value.or_else(|| standing(i))).collect()
     }
 }
 
@@ -310,7 +322,7 @@ impl Frames for Cpu {
         count(rgba.len(), size, 4)?;
         let mut bytes = filled("a picture", rgba.len(), 0)?;
         bytes.copy_from_slice(rgba);
-        Ok(Frame { size, _held: self.memory.hold(bytes.len() as u64), rgba: bytes })
+        Ok(Frame { size, _entry: self.memory.enter(bytes.len() as u64), rgba: bytes })
     }
 
     fn frame_size(&self, frame: &Frame) -> [usize; 2] {
@@ -318,7 +330,7 @@ impl Frames for Cpu {
     }
 
     fn surface(&self) -> Surface {
-        Surface { size: [0, 0], rgba: Vec::new(), memory: self.memory.clone(), held: self.memory.hold(0) }
+        Surface { size: [0, 0], rgba: Vec::new(), memory: self.memory.clone(), entry: self.memory.enter(0) }
     }
 
     async fn write_frame(
@@ -329,18 +341,19 @@ impl Frames for Cpu {
         frame: &Frame,
         spec: &FrameSpec,
     ) -> Result<()> {
-        session.own(plan)?;
-        let at = find_input(plan, input)?;
+        let at = find_input(session, plan, input)?;
         spec.check_in(frame.size, &plan.graph.inputs[at].shape.bound(&plan.graph))?;
         let [height, width] = spec.size;
         // The one before goes first.
-        plan.written.0.borrow_mut().remove(&at);
+        plan.bond.input_is_written(at);
+        plan.written.0.borrow_mut().0.remove(&at);
         let mut tensor = filled(input, height * width * spec.channels(), 0.0)?;
         let mut inwards = Inwards::new(spec, &frame.rgba);
         self.rows(spec, &mut tensor, |i, row| inwards.row(i, row)).await;
-        let held = self.memory.hold(size_of_val(&tensor[..]) as u64);
-        let tensor = Tensor { value: Value::F32(tensor), _held: held };
-        plan.written.0.borrow_mut().insert(at, Rc::new(tensor));
+        plan.bond.input_stands(at, tensor.len());
+        let entry = self.memory.enter(size_of_val(&tensor[..]) as u64);
+        let tensor = Tensor { value: Value::F32(tensor), _entry: entry };
+        plan.written.0.borrow_mut().0.insert(at, Rc::new(tensor));
         Ok(())
     }
 
@@ -361,7 +374,7 @@ impl Frames for Cpu {
             // What was painted before goes first.
             (surface.rgba, surface.size) = (Vec::new(), [0, 0]);
             surface.rgba = filled("a picture", height * width * 4, 0)?;
-            surface.held = surface.memory.hold(surface.rgba.len() as u64);
+            surface.entry = surface.memory.enter(surface.rgba.len() as u64);
             surface.size = spec.size;
         }
         let mut outwards = Outwards::new(spec, channels, &values);
@@ -382,10 +395,4 @@ impl Frames for Cpu {
     async fn read_surface(&self, surface: &Surface) -> Result<([usize; 2], Vec<u8>)> {
         Ok((surface.size, surface.rgba.clone()))
     }
-}
-
-fn find_input(plan: &Plan, name: &str) -> Result<usize> {
-    plan.graph.inputs.iter().position(|spec| spec.name == name).ok_or_else(|| {
-        Error::new("graph.input", format!("the graph has no input {name}"), "name an input that the graph declares")
-    })
 }

@@ -9,7 +9,6 @@
 //! synchronous Worker hears "stop"; no input panics.
 
 mod arena;
-mod f16;
 mod frame;
 mod kernels;
 mod memory;
@@ -17,6 +16,7 @@ mod place;
 mod plan;
 mod session;
 mod slices;
+mod state;
 mod step;
 mod weights;
 

@@ -13,20 +13,20 @@ impl Account {
         self.0.get()
     }
 
-    pub fn hold(&self, bytes: u64) -> Held {
+    pub fn enter(&self, bytes: u64) -> Entry {
         self.0.set(self.0.get() + bytes);
-        Held { account: self.clone(), bytes }
+        Entry { account: self.clone(), bytes }
     }
 }
 
 /// An entry in the account, for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Entry {
     account: Account,
     bytes: u64,
 }
 
-impl Drop for Held {
+impl Drop for Entry {
     fn drop(&mut self) {
         self.account.0.set(self.account.0.get() - self.bytes);
     }

@@ -41,7 +41,7 @@ pub(crate) struct Placement {
 
 /// Elements of an arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Needs {
+pub struct Needs {
     pub floats: usize,
     pub ids: usize,
 }

@@ -14,7 +14,7 @@ use crate::kernels::picture::{GroupNorm, GroupNormSize};
 use crate::kernels::{conv, elementwise, layout, product, reduce};
 use crate::place::Home;
 use crate::plan::Plan;
-use crate::session::State;
+use crate::state::State;
 use crate::weights::{Rows, Table};
 
 /// Working space that a session keeps.
@@ -363,33 +363,6 @@ impl Env<'_> {
         }
         Ok(())
     }
-}
-
-/// Slices, pads and writes whose ends are known only now.
-///
-/// # Errors
-/// `graph.binding` where one leaves what it cuts.
-pub(crate) fn check_ranges(plan: &Plan, bindings: &Bindings) -> Result<()> {
-    for id in plan.graph.ids() {
-        let node = plan.graph.node(id);
-        let (axis, start, whole, part) = match (&node.op, &node.inputs[..]) {
-            (Op::Slice { axis, start }, [x]) => (*axis, *start, *x, id),
-            (Op::Pad { axis, start }, [x]) => (*axis, *start, id, *x),
-            (Op::Write { start }, [_, value]) => (0, *start, id, *value),
-            _ => continue,
-        };
-        let length = |id: NodeId| plan.graph.shape(id).0[axis].eval(bindings);
-        let end = start.eval(bindings) + length(part);
-        if end > length(whole) {
-            let cause = format!("{}..{end} of an axis of {}", start.eval(bindings), length(whole));
-            return Err(Error::new(
-                "graph.binding",
-                format!("node {} ({}): {cause}", id.0, node.op.name()),
-                "bind symbols so that it stays inside",
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The elements of units of `ELEMENTS`.

@@ -7,11 +7,12 @@ use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants::{
     BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0,
 };
-use lantern_graph::{DType, Error, Result, WeightSpec};
+use lantern_graph::contract::WeightTable;
+use lantern_graph::{DType, Result, WeightSpec, f16};
 
+use crate::Mode;
 use crate::kernels::product::rows_by_rows;
-use crate::memory::{Account, Held, filled};
-use crate::{Mode, f16};
+use crate::memory::{Account, Entry, filled};
 
 /// Rows of a weight, contiguous, in the layout they are multiplied in.
 #[derive(Clone)]
@@ -128,10 +129,6 @@ impl Rows {
         let elements = spec.shape.iter().product::<usize>();
         let what = &spec.name;
         Ok(match (mode, spec.dtype) {
-            (_, DType::U32) => {
-                let types = DType::WEIGHTS.map(DType::name).join(", ");
-                return Err(weight_error(format!("{what} is of u32"), &format!("weights are {types}")));
-            }
             (Mode::Exact, _) | (_, DType::F32) => Rows::F32(filled(what, elements, 0.0)?),
             (_, DType::F16) => Rows::F16(filled(what, elements, 0)?),
             (_, DType::BF16) => Rows::Bf16(filled(what, elements, 0)?),
@@ -230,86 +227,39 @@ fn dequantize(dtype: DType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
     Ok(())
 }
 
-struct Slot {
-    spec: WeightSpec,
-    /// A run holds the rows it started with; rows written meanwhile are seen by the next run.
-    rows: RefCell<Rc<Rows>>,
-}
+/// A run holds the rows it started with; rows written meanwhile are seen by the next run.
+type Slot = RefCell<Rc<Rows>>;
 
 /// Weights by name, in an executor's layout. Starts as zeros.
 #[derive(Default)]
 pub struct Weights {
-    slots: Vec<Slot>,
-    _held: Option<Held>,
+    table: WeightTable<Slot>,
+    _entry: Option<Entry>,
 }
 
 impl Weights {
     pub(crate) fn allocate(specs: &[WeightSpec], mode: Mode, memory: &Account) -> Result<Weights> {
-        let mut slots: Vec<Slot> = Vec::with_capacity(specs.len());
         let mut bytes = 0;
-        for spec in specs {
-            if slots.iter().any(|slot| slot.spec.name == spec.name) {
-                return Err(weight_error(format!("{} is given twice", spec.name), "name each weight once"));
-            }
+        let table = WeightTable::allocate(specs, |spec| {
             let rows = Rows::zeros(spec, mode)?;
             bytes += rows.bytes() as u64;
-            slots.push(Slot { spec: spec.clone(), rows: RefCell::new(Rc::new(rows)) });
-        }
-        Ok(Weights { slots, _held: Some(memory.hold(bytes)) })
+            Ok(RefCell::new(Rc::new(rows)))
+        })?;
+        Ok(Weights { table, _entry: Some(memory.enter(bytes)) })
     }
 
     pub(crate) fn write_rows(&self, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {
-        let Some(slot) = self.slots.iter().find(|slot| slot.spec.name == name) else {
-            return Err(weight_error(format!("there is no weight {name}"), "allocate it first"));
-        };
-        let spec = &slot.spec;
-        let count = bytes.len() / spec.row_bytes();
-        let inside = first_row.checked_add(count).is_some_and(|end| end <= spec.rows());
-        if !bytes.len().is_multiple_of(spec.row_bytes()) || !inside {
-            return Err(weight_error(
-                format!(
-                    "{} bytes from row {first_row} into {name}, which has {} rows of {} bytes",
-                    bytes.len(),
-                    spec.rows(),
-                    spec.row_bytes()
-                ),
-                "write whole rows inside the weight",
-            ));
-        }
-        Rc::make_mut(&mut slot.rows.borrow_mut()).write(spec.dtype, first_row * spec.columns(), bytes)
+        let (spec, slot) = self.table.rows(name, first_row, bytes)?;
+        Rc::make_mut(&mut slot.borrow_mut()).write(spec.dtype, first_row * spec.columns(), bytes)
     }
 
     /// Where the weight a graph asks for stands.
     pub(crate) fn find(&self, wanted: &WeightSpec) -> Result<usize> {
-        let Some(index) = self.slots.iter().position(|slot| slot.spec.name == wanted.name) else {
-            return Err(weight_error(
-                format!("the graph needs {}, which was not loaded", wanted.name),
-                "load every weight of the graph",
-            ));
-        };
-        let found = &self.slots[index].spec;
-        if found != wanted {
-            return Err(weight_error(
-                format!(
-                    "{} is {} {:?}, the graph wants {} {:?}",
-                    wanted.name,
-                    found.dtype.name(),
-                    found.shape,
-                    wanted.dtype.name(),
-                    wanted.shape
-                ),
-                "build the graph for the file that was loaded",
-            ));
-        }
-        Ok(index)
+        self.table.find(wanted)
     }
 
     /// The rows of those slots as they are now.
     pub(crate) fn of(&self, slots: &[Option<usize>]) -> Vec<Option<Rc<Rows>>> {
-        slots.iter().map(|slot| slot.map(|slot| self.slots[slot].rows.borrow().clone())).collect()
+        slots.iter().map(|slot| slot.map(|slot| self.table.at(slot).borrow().clone())).collect()
     }
-}
-
-fn weight_error(cause: String, remedy: &str) -> Error {
-    Error::new("cpu.weight", cause, remedy)
 }

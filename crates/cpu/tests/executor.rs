@@ -465,18 +465,18 @@ fn refusals_name_what_is_wrong() {
         let store = cpu.allocate_weights(&g.weights).unwrap();
         for (name, first, len) in [("v", 0, 68), ("w", 0, 67), ("w", 3, 68), ("w", 2, 136), ("w", usize::MAX, 68)] {
             let error = cpu.write_rows(&store, name, first, &vec![0; len]).await.unwrap_err();
-            assert_eq!(error.code, "cpu.weight", "{name} {first} {len}");
+            assert_eq!(error.code, "graph.weight", "{name} {first} {len}");
         }
         assert_eq!(
             code(cpu.allocate_weights(&[g.weights[0].clone(), g.weights[0].clone()]).err().unwrap()),
-            "cpu.weight"
+            "graph.weight"
         );
-        assert_eq!(code(cpu.allocate_weights(&[spec(&[3], DType::U32)]).err().unwrap()), "cpu.weight");
+        assert_eq!(code(cpu.allocate_weights(&[spec(&[3], DType::U32)]).err().unwrap()), "graph.weight");
 
         for specs in [vec![], vec![spec(&[3, 32], DType::Q8_0)], vec![spec(&[3, 64], DType::Q4_0)]] {
             let store = Rc::new(cpu.allocate_weights(&specs).unwrap());
             let error = cpu.session(Class::Picture).compile(&g, &store, &cancel).await.err().unwrap();
-            assert_eq!(error.code, "cpu.weight", "{error}");
+            assert_eq!(error.code, "graph.weight", "{error}");
             assert!(error.cause.contains('w'), "{error}");
         }
 
@@ -494,14 +494,14 @@ fn refusals_name_what_is_wrong() {
         ];
         for inputs in wrong {
             let error = session.run(&plan, &bindings, &inputs, &cancel).await.unwrap_err();
-            assert_eq!(error.code, "cpu.input", "{error}");
+            assert_eq!(error.code, "graph.input", "{error}");
         }
         assert_eq!(code(session.read(&plan, "y").await.unwrap_err()), "graph.output");
         session.run(&plan, &bindings, &[("x", x())], &cancel).await.unwrap();
         assert_eq!(code(session.read(&plan, "z").await.unwrap_err()), "graph.output");
         assert_eq!(code(session.read_state("s").await.unwrap_err()), "graph.state");
         assert_eq!(code(session.write_state("s", &x()).unwrap_err()), "graph.state");
-        assert_eq!(code(cpu.session(Class::Picture).read(&plan, "y").await.unwrap_err()), "cpu.plan");
+        assert_eq!(code(cpu.session(Class::Picture).read(&plan, "y").await.unwrap_err()), "graph.plan");
 
         // States of one name and two shapes.
         let stateful = |rows: usize| {

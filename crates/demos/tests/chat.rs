@@ -8,7 +8,9 @@ use std::rc::Rc;
 use common::{SMALL, Sizes, generate, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit};
-use lantern_graph::{Bindings, Cancel, Class, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec};
+use lantern_graph::{
+    Bindings, Cancel, Class, DType, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec,
+};
 use lantern_weights::{Gguf, MemorySource};
 use pollster::block_on;
 
@@ -294,6 +296,10 @@ impl Session for TripwireSession {
 
     fn write_state(&mut self, name: &str, value: &Value) -> Result<()> {
         self.inner.write_state(name, value)
+    }
+
+    fn write_state_rows(&mut self, name: &str, first_row: usize, dtype: DType, bytes: &[u8]) -> Result<()> {
+        self.inner.write_state_rows(name, first_row, dtype, bytes)
     }
 
     fn dispatches(&self, plan: &Self::Plan) -> usize {

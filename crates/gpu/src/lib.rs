@@ -13,6 +13,7 @@
 mod bench;
 mod caps;
 mod device;
+mod executor;
 mod format;
 mod frame;
 mod kernel;

@@ -70,6 +70,18 @@ pub enum Param {
 }
 
 impl Param {
+    /// Is it the same whatever the symbols are?
+    pub fn is_fixed(&self) -> bool {
+        let fixed = |count: &Count| count.symbols.is_empty();
+        match self {
+            Param::U32(_) | Param::F32(_) => true,
+            Param::Dim(dim) => dim.fixed().is_some(),
+            Param::Index(index) => matches!(index, Index::Fixed(_)),
+            Param::Count(count) => fixed(count),
+            Param::Offset(index, count) => matches!(index, Index::Fixed(_)) && fixed(count),
+        }
+    }
+
     pub fn bits(&self, bindings: &Bindings) -> u32 {
         let number = match self {
             Param::U32(n) => return *n,

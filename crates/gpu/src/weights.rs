@@ -16,18 +16,18 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use lantern_graph::contract::WeightTable;
 use lantern_graph::{Error, Result, WeightSpec};
 
 use crate::device::Gpu;
 use crate::format::Format;
 use crate::memory::Buffer;
 use crate::repack::{Repacked, repack};
+use crate::session::DATA;
 
 /// Weights by name.
 #[derive(Default)]
-pub struct GpuWeights {
-    weights: HashMap<String, GpuWeight>,
-}
+pub struct GpuWeights(WeightTable<GpuWeight>);
 
 pub struct GpuWeight {
     pub spec: WeightSpec,
@@ -72,16 +72,10 @@ pub fn weight_bytes(spec: &WeightSpec) -> u64 {
     (rows * words_per_row(format, columns)) as u64 * 4 + scale_bytes(format, rows, columns)
 }
 
-fn weight_error(cause: String) -> Error {
-    Error::new("gpu.weight", cause, "load a file of the model the graph was built for")
-}
-
 impl GpuWeights {
     pub fn allocate(gpu: &Gpu, specs: &[WeightSpec]) -> Result<GpuWeights> {
         let limit = gpu.0.binding_limit.min(gpu.0.buffer_limit);
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let mut weights = HashMap::new();
-        for spec in specs {
+        let table = WeightTable::allocate(specs, |spec| {
             let format = Format::of(spec.dtype);
             let row_bytes = words_per_row(format, spec.columns()) as u64 * 4;
             if row_bytes > limit {
@@ -101,48 +95,28 @@ impl GpuWeights {
             while first < spec.rows() {
                 let rows = rows_per_shard.min(spec.rows() - first);
                 let scale_bytes = scale_bytes(format, rows, spec.columns());
-                let scales = format.is_quantized().then(|| gpu.buffer(&spec.name, scale_bytes, usage));
-                let words = gpu.buffer(&spec.name, rows as u64 * row_bytes, usage);
+                let scales = format.is_quantized().then(|| gpu.buffer(&spec.name, scale_bytes, DATA));
+                let words = gpu.buffer(&spec.name, rows as u64 * row_bytes, DATA);
                 shards.push(Shard { first, rows, words, scales });
                 first += rows;
             }
-            let weight = GpuWeight { spec: spec.clone(), format, shards, edge_scales: RefCell::default() };
-            weights.insert(spec.name.clone(), weight);
-        }
-        Ok(GpuWeights { weights })
+            Ok(GpuWeight { spec: spec.clone(), format, shards, edge_scales: RefCell::default() })
+        })?;
+        Ok(GpuWeights(table))
     }
 
     /// # Errors
-    /// `gpu.weight` when there is none, or it is of another shape or type.
-    pub fn get(&self, spec: &WeightSpec) -> Result<&GpuWeight> {
-        let weight =
-            self.weights.get(&spec.name).ok_or_else(|| weight_error(format!("there is no weight {}", spec.name)))?;
-        if weight.spec == *spec {
-            return Ok(weight);
-        }
-        let (have, want) = (&weight.spec, spec);
-        Err(weight_error(format!(
-            "{} is {:?} {}, the graph wants {:?} {}",
-            spec.name,
-            have.shape,
-            have.dtype.name(),
-            want.shape,
-            want.dtype.name()
-        )))
+    /// `graph.weight` when there is none, or it is of another shape or type.
+    pub fn get(&self, wanted: &WeightSpec) -> Result<&GpuWeight> {
+        Ok(self.0.at(self.0.find(wanted)?))
     }
 
+    /// # Errors
+    /// `graph.weight` when there is none, or the bytes are not whole rows inside it; `gpu.weight`; `gpu.lost`.
     pub fn write_rows(&self, gpu: &Gpu, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {
-        let weight = self.weights.get(name).ok_or_else(|| weight_error(format!("there is no weight {name}")))?;
-        let row_bytes = weight.spec.row_bytes();
+        let (spec, weight) = self.0.rows(name, first_row, bytes)?;
+        let row_bytes = spec.row_bytes();
         let rows = bytes.len() / row_bytes;
-        let inside = first_row.checked_add(rows).is_some_and(|end| end <= weight.spec.rows());
-        if !bytes.len().is_multiple_of(row_bytes) || !inside {
-            return Err(weight_error(format!(
-                "{} bytes at row {first_row} of {name} are not rows of {row_bytes} bytes of its {}",
-                bytes.len(),
-                weight.spec.rows()
-            )));
-        }
         for (index, shard) in weight.shards.iter().enumerate() {
             let from = first_row.max(shard.first);
             let to = (first_row + rows).min(shard.first + shard.rows);

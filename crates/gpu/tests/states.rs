@@ -188,7 +188,7 @@ fn halves_are_read_and_written_by_hand_and_not_past_the_bound() {
 
             let error = session.run(&plan, &bind(BOUND - 1, 1), &[("x", two)], &cancel).await.unwrap_err();
             assert!(error.code == "graph.binding" && error.cause.contains("1001 rows"), "{error}");
-            assert_eq!(session.write_state("x.state", &Value::F32(vec![0.0; 4])).unwrap_err().code, "gpu.state");
+            assert_eq!(session.write_state("x.state", &Value::F32(vec![0.0; 4])).unwrap_err().code, "graph.state");
             drop((session, plan));
             assert_eq!(gpu.memory_bytes(), before);
         });

@@ -73,7 +73,7 @@ fn a_scale_that_no_half_holds_is_refused() {
             let error = gpu.write_rows(&weights, "w", 0, &bytes).await.unwrap_err();
             assert!(error.code == "gpu.weight" && error.cause.contains("65504"), "{error}");
             let error = gpu.write_rows(&weights, "w", usize::MAX, &bytes).await.unwrap_err();
-            assert_eq!(error.code, "gpu.weight");
+            assert_eq!(error.code, "graph.weight");
         });
     });
 }

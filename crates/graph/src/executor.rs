@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use crate::{Bindings, Class, Error, FrameSpec, Graph, Result, WeightSpec};
+use crate::{Bindings, Class, DType, Error, FrameSpec, Graph, Result, WeightSpec};
 
 /// Shared "stop" flag. Executors look at it between slices of work, loops between tokens. Any thread may raise it: a signal
 /// handler has one of its own.
@@ -61,6 +61,25 @@ pub enum Value {
 }
 
 impl Value {
+    pub fn dtype(&self) -> DType {
+        match self {
+            Value::F32(_) => DType::F32,
+            Value::U32(_) => DType::U32,
+        }
+    }
+
+    /// Of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Value::F32(values) => values.len(),
+            Value::U32(ids) => ids.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// # Errors
     /// `graph.dtype` when it holds ids.
     pub fn into_f32(self) -> Result<Vec<f32>> {
@@ -105,16 +124,19 @@ pub trait Executor: 'static {
         Vec::new()
     }
 
-    /// Allocates storage for weights in the executor's own layout.
+    /// Storage for weights, as zeros: `[rows, …]` each, in the executor's own layout.
     ///
     /// # Errors
-    /// When they cannot fit, with the numbers.
+    /// `graph.weight` for a name that comes twice, a shape without elements, rows that are not whole blocks, and u32;
+    /// `cpu.memory`, `gpu.too_large` when they cannot fit, with the numbers.
     fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<Self::Weights>;
 
-    /// Fills whole rows of one weight from the file's bytes, repacking them. Called in chunks of at most 8 MiB.
+    /// Fills whole rows of one weight, from `first_row` on, with a file's bytes of its type, repacking them. Called in chunks of at
+    /// most 8 MiB, in any order; rows that were filled may be filled again, and plans see that in their next run.
     ///
     /// # Errors
-    /// When the name is unknown or the bytes are not whole rows.
+    /// `graph.weight` when there is none of that name, or the bytes are not whole rows inside it; `gpu.weight` for blocks whose
+    /// scale no half holds; `gpu.lost`.
     async fn write_rows(&self, weights: &Self::Weights, name: &str, first_row: usize, bytes: &[u8]) -> Result<()>;
 
     /// Makes what `graph` needs beside its weights, such as kernels, while those may still be on their way: `compile` finds it
@@ -137,21 +159,28 @@ pub trait Executor: 'static {
 ///
 /// A plan holds the weights it was compiled with. So a session serves several sets, and each goes as soon as whoever loaded it
 /// and all plans over it are gone: a text encoder's before the network runs that its result is for.
+///
+/// An executor implements [`Runner`](crate::contract::Runner), and is a session by that.
 #[allow(async_fn_in_trait, reason = "one thread per engine: nothing here is Send by design")]
 pub trait Session {
     type Weights: 'static;
     type Plan: 'static;
 
-    /// Makes a graph ready to run. States are found by name: two plans of one session share them.
+    /// Makes a graph ready to run. States are found by name: two plans of one session share them. What there is to read stays.
     ///
     /// # Errors
-    /// When a weight is missing or of another shape, the graph is malformed, or memory does not suffice.
+    /// `graph.weight` when one is missing or of another shape or type; `graph.state` when the session has one of a state's name in
+    /// another shape or storage; `graph.state_order`; `graph.dtype`; `gpu.graph` for what has no kernel; `gpu.too_large`,
+    /// `cpu.memory`; `gpu.lost`; `run.cancelled`.
     async fn compile(&mut self, graph: &Graph, weights: &Rc<Self::Weights>, cancel: &Cancel) -> Result<Self::Plan>;
 
-    /// Runs the plan, in slices of bounded cost with `cancel` heard between them.
+    /// Runs the plan, in slices of bounded cost with `cancel` heard between them. Every input that the graph reads is given
+    /// once, of its type, with as many elements as its shape has with these symbols. A run that is refused changes nothing; one
+    /// that ends early, by `cancel` or an error, may have written some of its states.
     ///
     /// # Errors
-    /// `run.cancelled`; `gpu.lost`; inputs that do not fit the graph.
+    /// `graph.plan` for a plan of another session; `graph.input`; `graph.binding` for symbols of another graph, or that lead a
+    /// slice, a pad or a write out of what it cuts; `run.cancelled`; `cpu.memory`; `gpu.lost`.
     async fn run(
         &mut self,
         plan: &Self::Plan,
@@ -182,20 +211,33 @@ pub trait Session {
     /// As `compile`.
     async fn peak_bytes(&mut self, graph: &Graph, weights: &Rc<Self::Weights>, cancel: &Cancel) -> Result<u64>;
 
-    /// An output of the plan's last run, trimmed to the symbols' values then. It must be read before another plan of the
-    /// session runs: they share their temporaries.
+    /// An output of the plan's last run, trimmed to the symbols' values then; one that is a state or a weight shows it as it is
+    /// now. It is there once the run came to its end, and until another run of the session begins: they share their temporaries.
     ///
     /// # Errors
-    /// `graph.output`; `gpu.lost`.
+    /// `graph.plan` for a plan of another session; `graph.output` when it is not declared or not there; `gpu.lost`.
     async fn read(&mut self, plan: &Self::Plan, output: &str) -> Result<Value>;
 
+    /// All elements of a state as f32, `[rows, …]`: zeros where nothing was written.
+    ///
     /// # Errors
-    /// When there is no such state in any plan compiled so far.
+    /// `graph.state` when no plan compiled so far has one of that name; `gpu.lost`.
     async fn read_state(&mut self, name: &str) -> Result<Value>;
 
+    /// Writes all elements of a state, `[rows, …]` of f32, rounded to what it is stored as.
+    ///
     /// # Errors
-    /// When there is no such state in any plan compiled so far, or the length differs.
+    /// `graph.state` when no plan compiled so far has one of that name, or it has more or fewer elements; `cpu.memory`;
+    /// `gpu.lost`.
     fn write_state(&mut self, name: &str, value: &Value) -> Result<()>;
+
+    /// Writes whole rows of a state, from `first_row` on, out of a file's bytes: f32, f16 or bf16, rounded to what the state is
+    /// stored as. Called in chunks of at most 8 MiB.
+    ///
+    /// # Errors
+    /// `graph.dtype` for other types; `graph.state` when no plan compiled so far has one of that name, or the bytes are not whole
+    /// rows inside it; `cpu.memory`; `gpu.lost`.
+    fn write_state_rows(&mut self, name: &str, first_row: usize, dtype: DType, bytes: &[u8]) -> Result<()>;
 
     /// Dispatches (GPU) or operations (CPU) one run takes.
     fn dispatches(&self, plan: &Self::Plan) -> usize;

@@ -4,11 +4,15 @@
 //! [`backward`] appends the derivatives, [`fuse`] rewrites what executors have one kernel for, and an [`Executor`]
 //! compiles the result into a plan it can replay.
 //!
+//! Executors keep one [`contract`], which is checked here.
+//!
 //! What must stay true: this crate depends on nothing, names no device and no file format; every primitive has a
 //! derivative or says in its documentation why not; a fused operation computes what the primitives it replaces compute.
 
+pub mod contract;
 mod error;
 mod executor;
+pub mod f16;
 mod frame;
 mod fuse;
 mod grad;

@@ -22,6 +22,10 @@ impl StateSpec {
         self.shape.iter().skip(1).product()
     }
 
+    pub fn elements(&self) -> usize {
+        self.rows() * self.row_elements()
+    }
+
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
     }
@@ -63,17 +67,19 @@ pub const BUCKET_ROWS: usize = 256;
 pub fn bucket(spec: &StateSpec, have: usize, needed: usize) -> Result<usize> {
     let most = spec.rows();
     if needed > most {
-        return Err(Error::new(
-            "graph.binding",
-            format!("{needed} rows of the state {}, which has {most}", spec.name),
-            "bind symbols so that it stays inside",
-        ));
+        return Err(past_end(spec, needed));
     }
     let mut rows = have.max(1);
     while rows < needed {
         rows = rows.saturating_mul(2);
     }
     Ok(rows.min(most).max(have))
+}
+
+/// `graph.binding` for a write that ends at that row.
+pub(crate) fn past_end(spec: &StateSpec, end: usize) -> Error {
+    let cause = format!("{end} rows of the state {}, which has {}", spec.name, spec.rows());
+    Error::new("graph.binding", cause, "bind symbols so that it stays inside")
 }
 
 /// Rows of a growing state that a node reads or writes: there must be room for all before its end.
@@ -121,7 +127,7 @@ impl Graph {
     }
 
     /// The state that a node is, as it was or as it is after a write.
-    fn state_behind(&self, id: NodeId) -> Option<usize> {
+    pub(crate) fn state_behind(&self, id: NodeId) -> Option<usize> {
         let node = self.node(id);
         match node.op {
             Op::State(state) => Some(state.0 as usize),

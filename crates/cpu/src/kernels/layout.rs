@@ -1,8 +1,7 @@
 //! Moving elements without changing them: broadcasts, permutations, parts of an axis, rows by number.
 
-use lantern_graph::{DType, NodeId, Op, Result};
+use lantern_graph::{DType, NodeId, Op, Result, f16};
 
-use crate::f16;
 use crate::step::{Env, unreadable};
 
 /// Row-major strides.

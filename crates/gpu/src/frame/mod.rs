@@ -155,18 +155,18 @@ impl Frames for Gpu {
 
     async fn write_frame(
         &self,
-        _: &mut GpuSession,
+        session: &mut GpuSession,
         plan: &PlanOf<Self>,
         input: &str,
         frame: &GpuFrame,
         spec: &FrameSpec,
     ) -> Result<()> {
         self.check()?;
-        let (shape, buffer) = plan.input(input)?;
+        let (at, shape, buffer) = session.input(plan, input)?;
         spec.check_in(frame.pixels.size, &shape)?;
         self.prepare(&[Kernel::FrameIn]).await?;
         self.picture_in(&frame.pixels, spec, buffer, 0)?;
-        plan.mark_written(input);
+        plan.bond.input_stands(at, shape.iter().product());
         self.check()
     }
 
