@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use lantern_graph::Result;
 
-use crate::memory::{Account, Entry, reserve};
+use crate::memory::{Account, Entry, check, reserve};
 use crate::place::Needs;
 
 pub(crate) struct Arena {
@@ -32,10 +32,14 @@ impl Arena {
         if self.size() == needs {
             return Ok(());
         }
+        let present = if keep { self.size().bytes() } else { 0 };
         if !keep {
             (self.floats, self.ids) = (Vec::new(), Vec::new());
         }
-        let fitted = fit(&mut self.floats, needs.floats).and_then(|()| fit(&mut self.ids, needs.ids));
+        self._entry = self.memory.enter(present);
+        let fitted = check(&self.memory, "a plan", needs.bytes().saturating_sub(present))
+            .and_then(|()| fit(&mut self.floats, needs.floats))
+            .and_then(|()| fit(&mut self.ids, needs.ids));
         self._entry = self.memory.enter(self.size().bytes());
         fitted
     }

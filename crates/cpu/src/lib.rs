@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use lantern_graph::{
-    Bindings, Cancel, Class, Clock, Description, Error, Executor, FrameSpec, Graph, Oracle, Queue, Result,
+    Account, Bindings, Cancel, Class, Clock, Description, Error, Executor, FrameSpec, Graph, Oracle, Queue, Result,
     Session as _, Value, WeightSpec,
 };
 
@@ -64,18 +64,28 @@ pub struct Cpu {
     queue: Queue,
     yields: Option<Yield>,
     slice_flops: u64,
-    memory: memory::Account,
+    memory: Account,
+    /// All sets of weights, a part of that.
+    weights: Account,
 }
 
 impl Cpu {
     pub fn new(mode: Mode) -> Self {
+        let memory = Account::default();
         Self {
             mode,
             queue: Queue::with_default_clock(),
             yields: None,
             slice_flops: slices::GUESS_FLOPS,
-            memory: memory::Account::default(),
+            weights: memory.part(),
+            memory,
         }
+    }
+
+    /// Most bytes of weights that are held at a time.
+    pub fn with_weight_limit(self, bytes: u64) -> Self {
+        self.weights.limit_to(Some(bytes));
+        self
     }
 
     /// Tells the time from now on. In a page it stands still without.
@@ -121,7 +131,7 @@ impl Executor for Cpu {
     }
 
     fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<Weights> {
-        Weights::allocate(specs, self.mode, &self.memory)
+        Weights::allocate(specs, self.mode, &self.weights)
     }
 
     async fn write_rows(&self, weights: &Weights, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {
@@ -132,12 +142,20 @@ impl Executor for Cpu {
         Session::new(
             self.mode,
             Turns::new(&self.queue, class, self.yields.clone(), self.slice_flops),
-            self.memory.clone(),
+            self.memory.part(),
         )
     }
 
-    fn memory_bytes(&self) -> u64 {
-        self.memory.bytes()
+    fn account(&self) -> &Account {
+        &self.memory
+    }
+
+    fn weights_account<'w>(&self, weights: &'w Weights) -> &'w Account {
+        weights.account()
+    }
+
+    fn check_weights(&self, bytes: u64) -> Result<()> {
+        weights::check(&self.weights, bytes)
     }
 }
 

@@ -51,6 +51,10 @@ impl Runner for Session {
     type State = State;
     type Needs = Needs;
 
+    fn account(&self) -> &Account {
+        &self.memory
+    }
+
     fn ledger(&self) -> &Ledger<State, Needs> {
         &self.ledger
     }

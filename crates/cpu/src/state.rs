@@ -4,7 +4,7 @@
 use lantern_graph::contract::Stored;
 use lantern_graph::{DType, Result, StateSpec, f16};
 
-use crate::memory::{Account, Entry, filled, reserve};
+use crate::memory::{Account, Entry, check, filled, reserve};
 
 pub struct State {
     spec: StateSpec,
@@ -25,6 +25,7 @@ impl Stored for State {
 
 impl State {
     pub(crate) fn new(spec: &StateSpec, memory: &Account) -> Result<State> {
+        check(memory, &spec.name, spec.first_rows() as u64 * spec.row_elements() as u64 * 4)?;
         let values = filled(&spec.name, spec.first_rows() * spec.row_elements(), 0.0)?;
         let entry = memory.enter(size_of_val(&values[..]) as u64);
         Ok(State { spec: spec.clone(), values, entry })
@@ -33,6 +34,8 @@ impl State {
     /// Makes room for so many rows, as zeros.
     pub(crate) fn grow(&mut self, rows: usize, memory: &Account) -> Result<()> {
         let len = rows * self.spec.row_elements();
+        // What is there stays until it has moved.
+        check(memory, &self.spec.name, len as u64 * 4)?;
         reserve(&self.spec.name, &mut self.values, len)?;
         self.values.resize(len.max(self.values.len()), 0.0);
         self.entry = memory.enter(size_of_val(&self.values[..]) as u64);

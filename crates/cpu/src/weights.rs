@@ -139,6 +139,13 @@ impl Rows {
         })
     }
 
+    /// What `zeros` will hold.
+    fn bytes_of(spec: &WeightSpec, mode: Mode) -> u64 {
+        let elements = spec.shape.iter().map(|side| *side as u64).product::<u64>();
+        let (block, bytes) = if mode == Mode::Exact { (1, 4) } else { spec.dtype.block() };
+        (elements / block as u64).saturating_mul(bytes as u64)
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Rows::F32(v) => size_of_val(&v[..]),
@@ -234,18 +241,30 @@ type Slot = RefCell<Rc<Rows>>;
 #[derive(Default)]
 pub struct Weights {
     table: WeightTable<Slot>,
+    account: Account,
     _entry: Option<Entry>,
 }
 
+/// Whether weights of so many bytes more may be had.
+pub(crate) fn check(weights: &Account, bytes: u64) -> Result<()> {
+    weights.check("cpu.ceiling", "the model", bytes, "choose a smaller model, or a graphics card")
+}
+
 impl Weights {
-    pub(crate) fn allocate(specs: &[WeightSpec], mode: Mode, memory: &Account) -> Result<Weights> {
+    pub(crate) fn allocate(specs: &[WeightSpec], mode: Mode, weights: &Account) -> Result<Weights> {
+        check(weights, specs.iter().map(|spec| Rows::bytes_of(spec, mode)).sum())?;
+        let account = weights.part();
         let mut bytes = 0;
         let table = WeightTable::allocate(specs, |spec| {
             let rows = Rows::zeros(spec, mode)?;
             bytes += rows.bytes() as u64;
             Ok(RefCell::new(Rc::new(rows)))
         })?;
-        Ok(Weights { table, _entry: Some(memory.enter(bytes)) })
+        Ok(Weights { table, _entry: Some(account.enter(bytes)), account })
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
     }
 
     pub(crate) fn write_rows(&self, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {

@@ -9,7 +9,7 @@ use common::{SMALL, Sizes, generate, load, open, random_ids, random_model, relat
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit};
 use lantern_graph::{
-    Bindings, Cancel, Class, DType, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec,
+    Account, Bindings, Cancel, Class, DType, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec,
 };
 use lantern_weights::{Gguf, MemorySource};
 use pollster::block_on;
@@ -251,14 +251,26 @@ impl Executor for Tripwire {
         TripwireSession { inner: self.cpu.session(class), left: self.left.clone() }
     }
 
-    fn memory_bytes(&self) -> u64 {
-        self.cpu.memory_bytes()
+    fn account(&self) -> &Account {
+        self.cpu.account()
+    }
+
+    fn weights_account<'w>(&self, weights: &'w Self::Weights) -> &'w Account {
+        self.cpu.weights_account(weights)
+    }
+
+    fn check_weights(&self, bytes: u64) -> Result<()> {
+        self.cpu.check_weights(bytes)
     }
 }
 
 impl Session for TripwireSession {
     type Weights = <Cpu as Executor>::Weights;
     type Plan = <<Cpu as Executor>::Session as Session>::Plan;
+
+    fn account(&self) -> &Account {
+        self.inner.account()
+    }
 
     async fn compile(&mut self, graph: &Graph, weights: &Rc<Self::Weights>, cancel: &Cancel) -> Result<Self::Plan> {
         self.inner.compile(graph, weights, cancel).await

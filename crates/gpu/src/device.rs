@@ -1,11 +1,11 @@
 //! The device: opened once, owned here, named nowhere else.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use lantern_graph::{Clock, Description, Error, Oracle, Queue, Result};
+use lantern_graph::{Account, Clock, Description, Error, Oracle, Queue, Result};
 
 use crate::caps::{Capabilities, Tier};
 use crate::frame::Show;
@@ -28,6 +28,8 @@ pub struct GpuOptions {
     pub clock: Option<Clock>,
     /// A slice has so many floating-point operations until its plan was timed, instead of what the kind of adapter suggests.
     pub slice_flops: Option<u64>,
+    /// Most bytes that are held at a time. The device itself says what it has only when it has no more.
+    pub memory_limit: Option<u64>,
 }
 
 /// Kernel, tier and WGSL text in; the text to compile out.
@@ -41,9 +43,9 @@ pub struct StepDown {
     pub reason: String,
 }
 
-/// The GPU executor. Clones share the device.
+/// The GPU executor, or a part of it that holds memory: a session, a set of weights. Clones share the device.
 #[derive(Clone)]
-pub struct Gpu(pub(crate) Rc<Inner>);
+pub struct Gpu(pub(crate) Rc<Inner>, pub(crate) Account);
 
 pub(crate) struct Inner {
     pub device: wgpu::Device,
@@ -57,7 +59,6 @@ pub(crate) struct Inner {
     pub texture_limit: u32,
     pub slices: Queue,
     pub slice_flops: Option<u64>,
-    pub memory: Rc<Cell<u64>>,
     pub pipelines: RefCell<HashMap<(Kernel, Tier), Rc<Pipeline>>>,
     /// The variant each kernel runs with, once it passed its self-test.
     pub chosen: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
@@ -120,7 +121,9 @@ impl Gpu {
         listen(&device, &trouble);
         let caps = capabilities(&instance, &adapter, &device);
         let tier = caps.choose(options.tier)?;
-        Ok(Gpu(Rc::new(Inner {
+        let memory = Account::default();
+        memory.limit_to(options.memory_limit);
+        let inner = Inner {
             binding_limit: limits.max_storage_buffer_binding_size,
             buffer_limit: limits.max_buffer_size,
             workgroups_limit: limits.max_compute_workgroups_per_dimension,
@@ -131,7 +134,6 @@ impl Gpu {
             tier,
             slices: options.clock.clone().map_or_else(Queue::with_default_clock, Queue::new),
             slice_flops: options.slice_flops,
-            memory: Rc::default(),
             pipelines: RefCell::default(),
             chosen: RefCell::default(),
             step_downs: RefCell::default(),
@@ -139,7 +141,8 @@ impl Gpu {
             patch: options.patch.clone(),
             show: Show::default(),
             trouble,
-        })))
+        };
+        Ok(Gpu(Rc::new(inner), memory))
     }
 
     /// Every adapter of this machine.
@@ -190,8 +193,18 @@ impl Gpu {
         &self.0.slices
     }
 
+    /// The same device, for somebody whose memory is counted by itself too.
+    pub(crate) fn part(&self) -> Gpu {
+        Gpu(self.0.clone(), self.1.part())
+    }
+
+    /// Whether so many bytes more are within the budget.
+    pub(crate) fn check_memory(&self, what: &str, bytes: u64) -> Result<()> {
+        self.1.check("gpu.memory", what, bytes, "use a smaller model, a smaller picture, or the processor")
+    }
+
     pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
-        Buffer::new(&self.0.device, &self.0.memory, label, bytes, usage)
+        Buffer::new(&self.0.device, &self.1, label, bytes, usage)
     }
 
     /// What went wrong since the device was opened, if anything did: a lost device stays lost.

@@ -1,6 +1,6 @@
 //! The executor's face: weights, sessions, and what a visitor should hear of this driver.
 
-use lantern_graph::{Cancel, Class, Description, Error, Executor, Graph, Result, WeightSpec, fuse};
+use lantern_graph::{Account, Cancel, Class, Description, Error, Executor, Graph, Result, WeightSpec, fuse};
 
 use crate::device::Gpu;
 use crate::session::{GpuSession, make_ready};
@@ -42,7 +42,15 @@ impl Executor for Gpu {
         GpuSession::new(self, class)
     }
 
-    fn memory_bytes(&self) -> u64 {
-        self.0.memory.get()
+    fn account(&self) -> &Account {
+        &self.1
+    }
+
+    fn weights_account<'w>(&self, weights: &'w GpuWeights) -> &'w Account {
+        weights.account()
+    }
+
+    fn check_weights(&self, bytes: u64) -> Result<()> {
+        self.check_memory("the model", bytes)
     }
 }

@@ -3,30 +3,22 @@
 //! WebGPU tracks usage per buffer, not per range: a dispatch may not read one part of a buffer and write another. So
 //! temporaries live in a few arenas, and a dispatch never writes into an arena it reads from.
 
-use std::cell::Cell;
 use std::ops::Deref;
-use std::rc::Rc;
+
+use lantern_graph::{Account, Entry};
 
 /// A buffer whose bytes are counted while it lives, and destroyed at once when it is dropped.
 pub struct Buffer {
     buffer: wgpu::Buffer,
-    bytes: u64,
-    total: Rc<Cell<u64>>,
+    _entry: Entry,
 }
 
 impl Buffer {
-    pub fn new(
-        device: &wgpu::Device,
-        total: &Rc<Cell<u64>>,
-        label: &str,
-        bytes: u64,
-        usage: wgpu::BufferUsages,
-    ) -> Buffer {
+    pub fn new(device: &wgpu::Device, account: &Account, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
         // Bindings must not be empty and copies come in words.
         let bytes = bytes.next_multiple_of(16).max(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
-        total.set(total.get() + bytes);
-        Buffer { buffer: device.create_buffer(&descriptor), bytes, total: total.clone() }
+        Buffer { buffer: device.create_buffer(&descriptor), _entry: account.enter(bytes) }
     }
 }
 
@@ -41,28 +33,25 @@ impl Deref for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.buffer.destroy();
-        self.total.set(self.total.get() - self.bytes);
     }
 }
 
 /// A texture whose bytes are counted while it lives, of four a pixel, and destroyed at once when it is dropped.
 pub struct Texture {
     texture: wgpu::Texture,
-    bytes: u64,
-    total: Rc<Cell<u64>>,
+    _entry: Entry,
 }
 
 impl Texture {
     /// `size`: height and width.
     pub fn new(
         device: &wgpu::Device,
-        total: &Rc<Cell<u64>>,
+        account: &Account,
         [height, width]: [usize; 2],
         format: wgpu::TextureFormat,
         usage: wgpu::TextureUsages,
     ) -> Texture {
         let bytes = height as u64 * width as u64 * 4;
-        total.set(total.get() + bytes);
         let texture = device.create_texture(&wgpu::TextureDescriptor {
             label: Some("picture"),
             size: wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 },
@@ -73,7 +62,7 @@ impl Texture {
             usage,
             view_formats: &[],
         });
-        Texture { texture, bytes, total: total.clone() }
+        Texture { texture, _entry: account.enter(bytes) }
     }
 }
 
@@ -88,7 +77,6 @@ impl Deref for Texture {
 impl Drop for Texture {
     fn drop(&mut self) {
         self.texture.destroy();
-        self.total.set(self.total.get() - self.bytes);
     }
 }
 

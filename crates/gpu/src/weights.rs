@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use lantern_graph::contract::WeightTable;
-use lantern_graph::{Error, Result, WeightSpec};
+use lantern_graph::{Account, Error, Result, WeightSpec};
 
 use crate::device::Gpu;
 use crate::format::Format;
@@ -27,7 +27,10 @@ use crate::session::DATA;
 
 /// Weights by name.
 #[derive(Default)]
-pub struct GpuWeights(WeightTable<GpuWeight>);
+pub struct GpuWeights {
+    table: WeightTable<GpuWeight>,
+    account: Account,
+}
 
 pub struct GpuWeight {
     pub spec: WeightSpec,
@@ -74,6 +77,8 @@ pub fn weight_bytes(spec: &WeightSpec) -> u64 {
 
 impl GpuWeights {
     pub fn allocate(gpu: &Gpu, specs: &[WeightSpec]) -> Result<GpuWeights> {
+        gpu.check_memory("the model", specs.iter().map(weight_bytes).sum())?;
+        let gpu = gpu.part();
         let limit = gpu.0.binding_limit.min(gpu.0.buffer_limit);
         let table = WeightTable::allocate(specs, |spec| {
             let format = Format::of(spec.dtype);
@@ -102,19 +107,23 @@ impl GpuWeights {
             }
             Ok(GpuWeight { spec: spec.clone(), format, shards, edge_scales: RefCell::default() })
         })?;
-        Ok(GpuWeights(table))
+        Ok(GpuWeights { table, account: gpu.1 })
+    }
+
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
     /// # Errors
     /// `graph.weight` when there is none, or it is of another shape or type.
     pub fn get(&self, wanted: &WeightSpec) -> Result<&GpuWeight> {
-        Ok(self.0.at(self.0.find(wanted)?))
+        Ok(self.table.at(self.table.find(wanted)?))
     }
 
     /// # Errors
     /// `graph.weight` when there is none, or the bytes are not whole rows inside it; `gpu.weight`; `gpu.lost`.
     pub fn write_rows(&self, gpu: &Gpu, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {
-        let (spec, weight) = self.0.rows(name, first_row, bytes)?;
+        let (spec, weight) = self.table.rows(name, first_row, bytes)?;
         let row_bytes = spec.row_bytes();
         let rows = bytes.len() / row_bytes;
         for (index, shard) in weight.shards.iter().enumerate() {

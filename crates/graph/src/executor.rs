@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use crate::{Bindings, Class, DType, Error, FrameSpec, Graph, Result, WeightSpec};
+use crate::{Account, Bindings, Class, DType, Error, FrameSpec, Graph, Result, WeightSpec};
 
 /// Shared "stop" flag. Executors look at it between slices of work, loops between tokens. Any thread may raise it: a signal
 /// handler has one of its own.
@@ -152,7 +152,22 @@ pub trait Executor: 'static {
     fn session(&self, class: Class) -> Self::Session;
 
     /// Bytes of device memory held now by everything this executor made.
-    fn memory_bytes(&self) -> u64;
+    fn memory_bytes(&self) -> u64 {
+        self.account().bytes()
+    }
+
+    /// All that this executor made: sessions and weights are parts of it. Its limit is the budget: what would go over it is
+    /// refused before it is had, with `gpu.memory` or `cpu.memory`.
+    fn account(&self) -> &Account;
+
+    /// What a set of weights holds.
+    fn weights_account<'w>(&self, weights: &'w Self::Weights) -> &'w Account;
+
+    /// Whether weights of so many bytes more may be had beside all that are there: asked before they are fetched.
+    ///
+    /// # Errors
+    /// As `allocate_weights`.
+    fn check_weights(&self, bytes: u64) -> Result<()>;
 }
 
 /// States, plans that read and write them, and one set of temporaries for all of its plans.
@@ -165,6 +180,9 @@ pub trait Executor: 'static {
 pub trait Session {
     type Weights: 'static;
     type Plan: 'static;
+
+    /// What it holds of its own: states, temporaries, what its plans need beside weights.
+    fn account(&self) -> &Account;
 
     /// Makes a graph ready to run. States are found by name: two plans of one session share them. What there is to read stays.
     ///

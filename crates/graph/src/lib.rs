@@ -17,6 +17,7 @@ mod frame;
 mod fuse;
 mod grad;
 mod graph;
+mod memory;
 mod op;
 mod ops;
 mod pace;
@@ -30,6 +31,7 @@ pub use frame::{Alpha, Crop, Filter, FrameSpec, Frames, MOST_SHRINK, MOST_SIDE, 
 pub use fuse::fuse;
 pub use grad::backward;
 pub use graph::{Graph, InputSpec, Node, NodeId, StateId, SymbolSpec, WeightId, WeightSpec};
+pub use memory::{Account, Entry};
 pub use op::{Activation, Binary, DType, Epilogue, Index, MAX_TOP_K, Op, Reduction, Unary};
 pub use ops::attention::{Attention, Mask};
 pub use ops::convolution::Window;

@@ -193,7 +193,10 @@ fn cpu(tier: &str, notice: Option<Error>) -> Result<Engine> {
             ));
         }
     };
-    let executor = Cpu::new(mode).with_clock(crate::clock::clock()).with_yield(Rc::new(|| Box::pin(turn::turn())));
+    let executor = Cpu::new(mode)
+        .with_weight_limit(CPU_CEILING_BYTES)
+        .with_clock(crate::clock::clock())
+        .with_yield(Rc::new(|| Box::pin(turn::turn())));
     Ok(Engine { hosts: Hosts::Cpu(Rc::new(Host::new(executor, Limits { ceiling: Some(CPU_CEILING_BYTES) }))), notice })
 }
 

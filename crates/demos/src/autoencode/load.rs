@@ -51,7 +51,7 @@ impl<E: Executor> Autoencoder<E> {
     ) -> Result<Self> {
         let checked = check(sources, &options.autoencoder_kl).await?;
         let specs: Vec<WeightSpec> = checked.found.iter().map(|f| f.spec.clone()).collect();
-        let (before, total, mut done) = (executor.memory_bytes(), checked.file_bytes(), 0);
+        let (total, mut done) = (checked.file_bytes(), 0);
         let weights = executor.allocate_weights(&specs)?;
         for found in &checked.found {
             let mut rows = Rows::safetensors(&sources[found.source], &found.tensor, &found.spec)?;
@@ -66,8 +66,8 @@ impl<E: Executor> Autoencoder<E> {
         progress(Progress { stage: Stage::Upload, done: total, total });
         Ok(Self {
             executor: executor.clone(),
+            weight_bytes: executor.weights_account(&weights).bytes(),
             weights: Rc::new(weights),
-            weight_bytes: executor.memory_bytes().saturating_sub(before),
             dtypes: checked.dtypes(),
             config: checked.config,
             halves: checked.halves,

@@ -86,7 +86,7 @@ impl Gpu {
     /// `frame.too_large`.
     pub(super) fn texture(&self, size: [usize; 2], usage: wgpu::TextureUsages) -> Result<Texture> {
         self.check_side(size)?;
-        Ok(Texture::new(&self.0.device, &self.0.memory, size, FORMAT, usage))
+        Ok(Texture::new(&self.0.device, &self.1, size, FORMAT, usage))
     }
 
     /// A texture's pixels into a picture of its size.

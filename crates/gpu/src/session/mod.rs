@@ -18,8 +18,10 @@ mod timing;
 
 use std::rc::Rc;
 
-use lantern_graph::contract::{self, Bond, Ledger, Prepared, Runner};
-use lantern_graph::{Bindings, Cancel, Class, Error, Graph, NodeId, Result, StateSpec, Value, WeightSpec, fuse};
+use lantern_graph::contract::{self, Bond, Ledger, Prepared, Runner, Stored};
+use lantern_graph::{
+    Account, Bindings, Cancel, Class, Error, Graph, NodeId, Result, StateSpec, Value, WeightSpec, fuse,
+};
 
 use crate::device::Gpu;
 use crate::lower;
@@ -52,7 +54,7 @@ pub struct GpuSession {
 impl GpuSession {
     pub(crate) fn new(gpu: &Gpu, class: Class) -> GpuSession {
         GpuSession {
-            gpu: gpu.clone(),
+            gpu: gpu.part(),
             slices: Slices::new(gpu.queue(), class),
             ledger: Ledger::default(),
             arenas: Arenas::default(),
@@ -108,6 +110,10 @@ impl Runner for GpuSession {
     /// Bytes of each arena.
     type Needs = Vec<u64>;
 
+    fn account(&self) -> &Account {
+        &self.gpu.1
+    }
+
     fn ledger(&self) -> &Ledger<State, Vec<u64>> {
         &self.ledger
     }
@@ -136,10 +142,14 @@ impl Runner for GpuSession {
         // Also where it starts small: a conversation is not to break off in its middle.
         let limit = self.gpu.0.binding_limit.min(self.gpu.0.buffer_limit);
         check_size(&spec.name, spec.bytes(spec.rows()), limit)?;
+        self.gpu.check_memory(&spec.name, spec.bytes(spec.first_rows()))?;
         Ok(State::new(&self.gpu, spec))
     }
 
     fn grow_state(&mut self, state: usize, rows: usize) -> Result<()> {
+        let spec = self.ledger.states()[state].spec();
+        // What is there stays until it has moved.
+        self.gpu.check_memory(&spec.name, spec.bytes(rows))?;
         self.ledger.states_mut()[state].grow(&self.gpu, rows);
         self.generation += 1;
         self.gpu.check()
@@ -165,6 +175,8 @@ impl Runner for GpuSession {
     fn fit(&mut self, keep: bool) -> Result<()> {
         let sizes = arenas::sizes(self.ledger.needs());
         if self.arenas.sizes() != sizes && !keep {
+            let (have, wanted): (u64, u64) = (self.arenas.sizes().iter().sum(), sizes.iter().sum());
+            self.gpu.check_memory("what is computed", wanted.saturating_sub(have))?;
             self.arenas.fit(&self.gpu, sizes);
             self.generation += 1;
         }

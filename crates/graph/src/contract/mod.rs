@@ -24,7 +24,7 @@ mod weights;
 
 use std::rc::Rc;
 
-use crate::{Bindings, Cancel, DType, Graph, NodeId, Result, Session, StateSpec, Value, WeightSpec, bucket};
+use crate::{Account, Bindings, Cancel, DType, Graph, NodeId, Result, Session, StateSpec, Value, WeightSpec, bucket};
 
 pub use ledger::{Bond, Ledger, Prepared, Stored};
 pub use weights::WeightTable;
@@ -39,6 +39,7 @@ pub trait Runner: Sized {
     /// What a plan takes of the temporaries that the session's plans share.
     type Needs;
 
+    fn account(&self) -> &Account;
     fn ledger(&self) -> &Ledger<Self::State, Self::Needs>;
     fn ledger_mut(&mut self) -> &mut Ledger<Self::State, Self::Needs>;
     fn bond(plan: &Self::Plan) -> &Bond<Self::Needs>;
@@ -240,6 +241,10 @@ fn write<R: Runner>(runner: &mut R, state: usize, first_row: usize, values: &[f3
 impl<R: Runner> Session for R {
     type Weights = R::Weights;
     type Plan = R::Plan;
+
+    fn account(&self) -> &Account {
+        Runner::account(self)
+    }
 
     async fn compile(&mut self, graph: &Graph, weights: &Rc<R::Weights>, cancel: &Cancel) -> Result<R::Plan> {
         cancel.check()?;
