@@ -218,25 +218,37 @@ impl Eval {
         Ok(())
     }
 
+    /// What a block writes, filtered; how it ended where something in it went elsewhere.
     #[inline(never)]
-    fn set_block(
+    fn captured(
         &mut self,
-        (target, filter, body, frame): (&Target, Option<&Expr>, &[Stmt], &Frame),
+        (filter, body, frame): (Option<&Expr>, &[Stmt], &Frame),
         scope: &Rc<Scope>,
-    ) -> Result<Flow> {
+    ) -> Result<std::result::Result<Value, Flow>> {
         let inner = self.enter(frame, Some(scope));
         let mut written = Vec::new();
         let flow = self.body(body, &inner, &mut written)?;
         if flow != Flow::On {
-            return Ok(flow);
+            return Ok(Err(flow));
         }
         let mut value = Value::Str(Text::new(written));
         if let Some(filter) = filter {
             value = self.filter_onto(filter, value, &inner)?;
         }
         inner.leave();
-        self.assign(target, value, scope)?;
-        Ok(Flow::On)
+        Ok(Ok(value))
+    }
+
+    #[inline(never)]
+    fn set_block(
+        &mut self,
+        (target, filter, body, frame): (&Target, Option<&Expr>, &[Stmt], &Frame),
+        scope: &Rc<Scope>,
+    ) -> Result<Flow> {
+        match self.captured((filter, body, frame), scope)? {
+            Ok(value) => self.assign(target, value, scope).map(|()| Flow::On),
+            Err(flow) => Ok(flow),
+        }
     }
 
     #[inline(never)]
@@ -248,17 +260,13 @@ impl Eval {
         scope: &Rc<Scope>,
         out: &mut Out,
     ) -> Result<Flow> {
-        let inner = self.enter(frame, Some(scope));
-        let mut written = Vec::new();
-        let flow = self.body(body, &inner, &mut written)?;
-        if flow != Flow::On {
-            return Ok(flow);
+        match self.captured((Some(filter), body, frame), scope)? {
+            Ok(value) => {
+                let text = repr::str(&value)?;
+                self.write(out, &text).map(|()| Flow::On)
+            }
+            Err(flow) => Ok(flow),
         }
-        let value = self.filter_onto(filter, Value::Str(Text::new(written)), &inner)?;
-        inner.leave();
-        let text = repr::str(&value)?;
-        self.write(out, &text)?;
-        Ok(Flow::On)
     }
 
     #[inline(never)]

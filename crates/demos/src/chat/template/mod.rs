@@ -89,26 +89,12 @@ impl ChatTemplate {
         self.template.as_ref().map(|(origin, _)| *origin)
     }
 
-    /// Whether a conversation of one question can be written down; without a template there is nothing to check.
-    ///
-    /// # Errors
-    /// `chat.template` with what is wrong with it.
-    pub fn check(&self) -> Result<()> {
-        self.render(&[Message::new("user", "Hello")]).map(|_| ())
-    }
-
     /// What a reader should know of what becomes of a conversation: `chat.system_ignored` and `chat.question_ignored` where its
     /// system prompt or its last question leaves no trace. Nothing fails by it. None where the template fails.
     pub fn notices(&self, messages: &[Message]) -> Vec<Error> {
         let system = messages.iter().position(|m| m.role == "system");
         let question = messages.iter().rposition(|m| m.role == "user");
-        let is_lost = |at: &usize| {
-            let written = self.write(&Conversation::Marked(messages, *at), true);
-            let is_word = |c: char| !c.is_whitespace();
-            let Ok(Some(written)) = written else { return false };
-            messages[*at].content.contains(is_word)
-                && !written.typed.iter().any(|t| written.text[t.clone()].contains(is_word))
-        };
+        let is_lost = |at: &usize| self.reaches(messages, *at) == Some(false);
         let named = [
             ("chat.system_ignored", "system prompt", system, "say it in the question itself"),
             ("chat.question_ignored", "last question", question, "take another file of this model"),
@@ -122,8 +108,18 @@ impl ChatTemplate {
 
     /// Whether a system prompt reaches the model. Some templates leave it out without a word, some refuse it.
     pub fn takes_instructions(&self) -> bool {
-        let [told, asked] = [Message::new("system", "zyx"), Message::new("user", "A")];
-        matches!(self.render(&[told, asked]), Ok(Some(written)) if written.text.contains("zyx"))
+        self.reaches(&[Message::new("system", "B"), Message::new("user", "A")], 0) == Some(true)
+    }
+
+    /// Whether any word of one message is in what the template writes of them all; `None` without a template, where it fails, or
+    /// where the message has no word.
+    fn reaches(&self, messages: &[Message], at: usize) -> Option<bool> {
+        let is_word = |c: char| !c.is_whitespace();
+        if !messages[at].content.contains(is_word) {
+            return None;
+        }
+        let written = self.write(&Conversation::Marked(messages, at), true).ok()??;
+        Some(written.typed.iter().any(|typed| written.text[typed.clone()].contains(is_word)))
     }
 
     /// What a visitor should know of how conversations are written down: `chat.no_template` where none is known, and
