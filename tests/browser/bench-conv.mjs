@@ -63,8 +63,8 @@ function install() {
 
 /** Runs in the page: brings the engines in. An opened stack is `{run() -> result, sameLayout(result) -> [h, w, c], close()}`. */
 async function bring() {
-  const lantern = await import('/wasm/lantern_web.js');
-  await lantern.default({ module_or_path: '/wasm/lantern_web_bg.wasm' });
+  const lantern = await import('/bench/engine/lantern_web.js');
+  await lantern.default({ module_or_path: '/bench/engine/lantern_web_bg.wasm' });
   const load = async (file) => {
     const ort = await import(`/bench/onnxruntime/${file}`);
     ort.env.wasm.wasmPaths = '/bench/onnxruntime/';

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lantern_demos::stack::{LoadedStack, Stack, parse};
+use lantern_bench::{LoadedStack, Stack, parse};
 use lantern_gpu::{BenchOptions, BenchReport, Gpu, KernelTime, bench, limits};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use serde_json::{Value, json};

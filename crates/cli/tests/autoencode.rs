@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use common::path as text;
-use lantern_weights::{SafeDtype, SafetensorsWriter};
+use lantern_weights::{MemorySource, SafeDtype, Safetensors, SafetensorsWriter};
 use serde_json::Value as Json;
 
 fn lantern(args: &[&str]) -> Output {
@@ -122,6 +122,71 @@ fn files_can_be_named_one_by_one_and_planes_scaled() {
     let output = lantern(&[&picture("rgb.jpg"), text(&out), "--model", &both, "--device", "cpu"]);
     let line = String::from_utf8(output.stdout).unwrap();
     assert!(line.lines().count() == 1 && line.contains("24 × 16") && line.contains(" dB"), "{line}");
+}
+
+/// A model of several parts, of which this command wants one: its `vae`, in two shards.
+#[test]
+fn the_autoencoder_of_a_larger_model_is_found_in_its_folder() {
+    let (taesd, model) = (of_one_colour("part", [0.0, 1.0, 0.0]), folder("pipeline"));
+    let vae = model.join("vae");
+    std::fs::create_dir_all(&vae).unwrap();
+    let index = |class: &str| {
+        format!(
+            r#"{{"_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "PNDMScheduler"],
+                 "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "{class}"]}}"#
+        )
+    };
+    let describe = |text: &str| std::fs::write(model.join("model_index.json"), text).unwrap();
+    describe(&index("AutoencoderTiny"));
+    let out = taesd.join("out.png");
+    let args = [&picture("rgb.png"), text(&out), "--model", text(&model)];
+    fails(&args, "autoencode.model", "0 safetensors files");
+
+    // The two halves are told apart by their tensors' names, so they are shards of one file as they stand.
+    let (mut map, mut shards) = (Vec::new(), Vec::new());
+    for (half, number) in [("encoder", 1), ("decoder", 2)] {
+        let name = format!("diffusion_pytorch_model-0000{number}-of-00002.safetensors");
+        let bytes = std::fs::read(taesd.join(format!("taesd_{half}.safetensors"))).unwrap();
+        let (bytes, names) = renamed(&bytes, &format!("{half}."));
+        map.extend(names.iter().map(|tensor| format!("{tensor:?}: {name:?}")));
+        shards.push((name, bytes));
+    }
+    let list = format!(r#"{{"metadata": {{"total_size": 1}}, "weight_map": {{{}}}}}"#, map.join(", "));
+    std::fs::write(vae.join("diffusion_pytorch_model.safetensors.index.json"), list).unwrap();
+    std::fs::write(vae.join(&shards[0].0), &shards[0].1).unwrap();
+    fails(&args, "safetensors.split", &shards[1].0);
+    std::fs::write(vae.join(&shards[1].0), &shards[1].1).unwrap();
+    let said = json(&args);
+    assert_eq!(said["family"], "taesd");
+    assert!(image::open(&out).unwrap().to_rgb8().pixels().all(|pixel| pixel.0 == [0, 255, 0]));
+
+    let found = common::json(&["inspect", text(&model), "--json"], b"");
+    assert_eq!((&found["format"], &found["class"]), (&"model".into(), &"StableDiffusionPipeline".into()));
+    let [unet, vae] = &found["parts"].as_array().unwrap()[..] else { panic!("{found}") };
+    assert_eq!((&unet["role"], &unet["error"]["code"]), (&"unet".into(), &"source.open".into()));
+    assert_eq!((&vae["class"], vae["files"].as_array().map(Vec::len)), (&"AutoencoderTiny".into(), Some(3)));
+    assert_eq!(vae["totals"], found["totals"]);
+    let shown = String::from_utf8(common::lantern(&["inspect", text(&model)], b"").stdout).unwrap();
+    assert!(shown.contains("a model of 2 parts") && shown.contains("vae: AutoencoderTiny"), "{shown}");
+
+    describe(&index("AutoencoderKLWan"));
+    fails(&args, "autoencode.model", "AutoencoderKLWan");
+    describe(r#"{"_class_name": "P", "unet": ["diffusers", "UNet2DConditionModel"]}"#);
+    fails(&args, "model.part", "it has unet");
+    describe("{");
+    fails(&args, "model.index", "model_index.json");
+}
+
+/// A file's tensors behind a prefix, and their names.
+fn renamed(bytes: &[u8], prefix: &str) -> (Vec<u8>, Vec<String>) {
+    let file = pollster::block_on(Safetensors::read(&MemorySource::new(bytes))).unwrap();
+    let (mut w, mut names) = (SafetensorsWriter::new(), Vec::new());
+    for tensor in &file.tensors {
+        let name = format!("{prefix}{}", tensor.name);
+        w.tensor(&name, &tensor.shape, &tensor.dtype, &bytes[tensor.offset as usize..][..tensor.bytes as usize]);
+        names.push(name);
+    }
+    (w.finish(), names)
 }
 
 #[test]

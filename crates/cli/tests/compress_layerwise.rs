@@ -5,7 +5,8 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::path;
-use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, SafeDtype, SafetensorsWriter, Value};
+use lantern_testing::{Llama, letters};
+use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, SafeDtype, SafetensorsWriter};
 use serde_json::Value as Json;
 
 fn json(args: &[&str]) -> Json {
@@ -30,56 +31,20 @@ fn place(name: &str) -> PathBuf {
 
 /// A Llama of one block and random weights, over a vocabulary of letters.
 fn model() -> GgufWriter {
-    let (vocab, width, wide) = (40, 32, 64);
-    let mut w = GgufWriter::new(3);
-    let mut put = |key: &str, value: Value| {
-        w.metadata(key, value).unwrap();
-    };
-    put("general.architecture", Value::String("llama".into()));
-    for (key, n) in [
-        ("context_length", 64),
-        ("embedding_length", width),
-        ("block_count", 1),
-        ("feed_forward_length", wide),
-        ("attention.head_count", 2),
-    ] {
-        put(&format!("llama.{key}"), Value::U32(n as u32));
-    }
-    put("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
-    let mut pieces = ["<unk>", "<s>", "</s>", "\u{2581}"].map(String::from).to_vec();
-    pieces.extend(('a'..='z').map(String::from));
-    pieces.extend((pieces.len()..vocab).map(|i| format!("unused{i}")));
-    let kinds = (0..vocab).map(|i| Value::I32([2, 3, 3].get(i).copied().unwrap_or(1)));
-    put("tokenizer.ggml.model", Value::String("llama".into()));
-    put("tokenizer.ggml.tokens", Value::Array(pieces.into_iter().map(Value::String).collect()));
-    put("tokenizer.ggml.scores", Value::Array((0..vocab).map(|i| Value::F32(-(i as f32))).collect()));
-    put("tokenizer.ggml.token_type", Value::Array(kinds.collect()));
-
     // A linear congruence, summed to something like a bell.
     let mut state = 12345u32;
     let mut uniform = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) as f32 / (1 << 24) as f32 - 0.5
     };
-    let mut tensor = |name: &str, shape: &[usize]| {
+    let llama = Llama { tied: true, ..Llama::TINY };
+    llama.file(&letters(llama.vocab), GgmlType::F32, |_, shape| {
         let count = shape.iter().product();
-        let values: Vec<f32> = match shape.len() {
+        match shape.len() {
             1 => vec![1.0; count],
             _ => (0..count).map(|_| 0.4 * (uniform() + uniform() + uniform())).collect(),
-        };
-        w.tensor_f32(name, shape, GgmlType::F32, &values).unwrap();
-    };
-    tensor("token_embd.weight", &[vocab, width]);
-    tensor("blk.0.attn_norm.weight", &[width]);
-    for name in ["attn_q", "attn_k", "attn_v", "attn_output"] {
-        tensor(&format!("blk.0.{name}.weight"), &[width, width]);
-    }
-    tensor("blk.0.ffn_norm.weight", &[width]);
-    tensor("blk.0.ffn_gate.weight", &[wide, width]);
-    tensor("blk.0.ffn_up.weight", &[wide, width]);
-    tensor("blk.0.ffn_down.weight", &[width, wide]);
-    tensor("output_norm.weight", &[width]);
-    w
+        }
+    })
 }
 
 #[test]

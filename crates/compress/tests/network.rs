@@ -1,7 +1,6 @@
 //! Whole models: rewrites that change nothing, and compressed files that this engine runs.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use lantern_compress::Gram;
@@ -18,6 +17,7 @@ use lantern_demos::chat::{ChatModel, LoadOptions, PerplexityOptions, check, perp
 use lantern_graph::{Bindings, Cancel, Class, DType, Executor, Op, Session, Value};
 use lantern_models::Parameters;
 use lantern_models::llama::{self, Config, Rope, Scaling};
+use lantern_testing::data;
 use lantern_weights::{GgmlType, Gguf, MemorySource};
 use nalgebra::DMatrix;
 use pollster::block_on;
@@ -160,18 +160,6 @@ fn a_block_that_is_not_the_models_is_refused() {
     assert_eq!(block(&SMALL, &weights, 0).equalize(&SMALL).unwrap_err().code, "compress.size");
 }
 
-/// `LANTERN_DATA`, or the folder beside the repository. Says so when there is none.
-fn data(path: &str) -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let folder = std::env::var_os("LANTERN_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let path = folder.join(path);
-    if !path.exists() {
-        eprintln!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
-}
-
 struct Model {
     bytes: Vec<u8>,
     calibration: Vec<u32>,
@@ -302,7 +290,7 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
     assert_eq!(calibrator.tokens(), 54);
     for spec in &llama::decode(&SMALL, &Parameters::weights(&|_| DType::F32)).unwrap().weights {
         let values: Vec<f32> = weights[&spec.name].iter().map(|v| *v as f32).collect();
-        block_on(calibrator.write(&spec.name, &values, spec.columns())).unwrap();
+        block_on(calibrator.write(&spec.name, &values, spec.columns(), &Cancel::new())).unwrap();
     }
     let inputs = block_on(calibrator.inputs(0, &Cancel::new())).unwrap();
     let n = SMALL.hidden_size;
@@ -329,7 +317,7 @@ fn a_layers_inputs_are_those_that_the_graph_gives_it() {
     let calibrator = Calibrator::new(&cpu, &long, &ids, Some(1), 100).unwrap();
     for spec in &llama::decode(&long, &Parameters::weights(&|_| DType::F32)).unwrap().weights {
         let values: Vec<f32> = weights[&spec.name].iter().map(|v| *v as f32).collect();
-        block_on(calibrator.write(&spec.name, &values, spec.columns())).unwrap();
+        block_on(calibrator.write(&spec.name, &values, spec.columns(), &Cancel::new())).unwrap();
     }
     let mut graph = llama::score(&long, &Parameters::weights(&|_| DType::F32), 100).unwrap();
     let products = graph.ids().filter(|id| matches!(graph.node(*id).op, Op::Linear { .. }));

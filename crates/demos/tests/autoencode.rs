@@ -35,6 +35,38 @@ fn taesd_is_recognised_in_either_order_and_in_one_file() {
     through(&mut one.session(), &picture);
 }
 
+/// Cut between its tensors, every third in another file.
+#[test]
+fn a_network_in_shards_is_the_network_in_one_file() {
+    let names: Vec<String> = kl_halves().iter().flat_map(|g| &g.weights).map(|spec| spec.name.clone()).collect();
+    let shard_of = |name: &str| names.iter().position(|other| other == name).unwrap() % 3;
+    let shards: [Vec<u8>; 3] = [0, 1, 2].map(|shard| {
+        file(&kl_halves(), &SafeDtype::F16, |name| (shard_of(name) == shard).then(|| name.to_owned()), 23)
+    });
+    let called = |shard: usize| format!("vae-{:05}-of-00003.safetensors", shard + 1);
+    let map: Vec<String> = names.iter().map(|name| format!("{name:?}: {:?}", called(shard_of(name)))).collect();
+    let list = format!(r#"{{"weight_map": {{{}}}}}"#, map.join(", "));
+    let mut sources = vec![MemorySource::new(list.into_bytes()).named("vae.safetensors.index.json")];
+    sources.extend(shards.iter().enumerate().map(|(i, bytes)| MemorySource::new(bytes.as_slice()).named(&called(i))));
+
+    let (picture, whole) = (random_picture(16, 8, 24), kl_file(&SafeDtype::F16, 23));
+    let expected = through(&mut open(&cpu(), &[&whole]), &picture);
+    for sources in [&sources[..], &sources[1..]] {
+        let mut told = Vec::new();
+        let (cpu, options, cancel) = (cpu(), options(), Cancel::new());
+        let mut tell = |p| told.push(p);
+        let load = Autoencoder::load(&cpu, sources, &options, &mut tell, &cancel);
+        let model = Rc::new(block_on(load).unwrap());
+        assert_eq!(through(&mut model.session(), &picture), expected);
+        // One progress, over all files.
+        let bytes: Vec<u64> = told.iter().filter(|p| p.stage == Stage::Weights).map(|p| p.done).collect();
+        assert!(bytes.is_sorted() && bytes.last() == told.last().map(|p| &p.total), "{bytes:?}");
+    }
+    let some = block_on(Autoencoder::load(&cpu(), &sources[..3], &options(), &mut |_| {}, &Cancel::new()));
+    let error = some.err().unwrap();
+    assert!(error.code == "safetensors.split" && error.cause.contains("vae-00003-of-00003"), "{error}");
+}
+
 #[test]
 fn half_a_network_does_its_half() {
     let [encoder, decoder] = taesd_files(4);

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use common::{SMALL, Sizes, each_gpu, open, random_ids, random_model};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{
-    Device, Entry, Fit, LoadOptions, Needs, Processor, catalogue, catalogue_with, check, entry_needs, find_entry,
-    memory_for_files, needs,
+use lantern_demos::chat::{Listed, LoadOptions, check, needs};
+use lantern_demos::models::{
+    Device, Entry, Fit, Needs, Network, Processor, catalogue, catalogue_with, find_entry, memory_for_files,
 };
 use lantern_gpu::Tier;
-use lantern_graph::{Cancel, Executor};
+use lantern_graph::{Cancel, Class, DType, Executor, Session};
+use lantern_models::{Parameters, taesd};
 use lantern_weights::download::sha256_hex;
 use lantern_weights::{GgmlType, Gguf, MemorySource};
 use pollster::block_on;
@@ -21,9 +22,11 @@ fn the_embedded_model_is_the_first_and_as_the_catalogue_says() {
     let entries = catalogue().unwrap();
     let embedded = &entries[0];
     let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/models/lantern-chat.q8_0.gguf")).unwrap();
-    assert_eq!((embedded.url.as_str(), embedded.exact), ("lantern-chat.q8_0.gguf", true));
-    assert_eq!(embedded.bytes, bytes.len() as u64);
-    assert_eq!(embedded.sha256.as_deref(), Some(sha256_hex(&bytes).as_str()));
+    let [only] = &embedded.files[..] else { panic!("{} files", embedded.files.len()) };
+    assert_eq!((only.url.as_str(), only.exact), ("lantern-chat.q8_0.gguf", true));
+    assert_eq!(only.bytes, bytes.len() as u64);
+    assert_eq!(only.sha256.as_deref(), Some(sha256_hex(&bytes).as_str()));
+    let embedded = of_chat(embedded);
     let gguf = block_on(Gguf::read(&MemorySource::new(bytes))).unwrap();
     let file = check(&gguf, &LoadOptions::default()).unwrap();
     let said = embedded.config(&LoadOptions { context_length: usize::MAX, ..LoadOptions::default() }).unwrap();
@@ -33,13 +36,20 @@ fn the_embedded_model_is_the_first_and_as_the_catalogue_says() {
     assert_eq!(embedded.parameters(), gguf.tensors.iter().map(|t| t.elements()).sum::<u64>());
 }
 
+fn of_chat(entry: &Entry) -> &Listed {
+    match &entry.network {
+        Network::Chat(listed) => listed,
+        other => panic!("{} is for {}", entry.id, other.demo()),
+    }
+}
+
 #[test]
 fn every_entry_is_sound() {
     let entries = catalogue().unwrap();
     assert!(entries.len() >= 9);
     for (at, entry) in entries.iter().enumerate() {
         assert!(
-            entries[..at].iter().all(|other| other.id != entry.id && other.url != entry.url),
+            entries[..at].iter().all(|other| other.id != entry.id && other.files[0].url != entry.files[0].url),
             "{} is there twice",
             entry.id
         );
@@ -47,10 +57,15 @@ fn every_entry_is_sound() {
         let id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
         assert!(entry.id.chars().all(id) && !entry.id.ends_with(".gguf"), "{}", entry.id);
         if at > 0 {
-            lantern_weights::download::check_address(&entry.url).unwrap();
+            for file in &entry.files {
+                lantern_weights::download::check_address(&file.url).unwrap();
+            }
             lantern_weights::download::check_address(&entry.licence.url).unwrap();
         }
-        assert_numbers_agree(entry);
+        match &entry.network {
+            Network::Chat(_) => assert_numbers_agree(entry),
+            Network::Autoencode(_) => assert_halves_are_held(entry),
+        }
     }
     let error = find_entry(entries, "nonsense").unwrap_err();
     assert!(error.code == "catalogue.unknown" && error.remedy.contains("tinyllama-1.1b-chat"), "{error}");
@@ -59,13 +74,41 @@ fn every_entry_is_sound() {
 /// The page's rounded size of the file against the weights that the numbers make: a wrong number shows. A file has a
 /// vocabulary besides, up to 8 MB of them.
 fn assert_numbers_agree(entry: &Entry) {
-    let (file, weights) = (entry.bytes as f64, entry.weight_bytes(Processor::Cpu).unwrap() as f64);
+    let (file, weights) = (entry.bytes() as f64, entry.needs(Processor::Cpu).unwrap().weights as f64);
     let vocabulary = file - weights;
     assert!(vocabulary > -0.02 * file && vocabulary < 0.02 * file + 8e6, "{}: {weights} in a file of {file}", entry.id);
     for processor in [Processor::Cpu, Processor::Gpu] {
-        let needs = entry_needs(entry, &LoadOptions::default(), processor).unwrap();
-        assert!(needs.cache > 0 && needs.work > 0 && needs.work < 200_000_000, "{}: {needs:?}", entry.id);
+        let needs = entry.needs(processor).unwrap();
+        assert!(needs.kept > 0 && needs.work > 0 && needs.work < 200_000_000, "{}: {needs:?}", entry.id);
     }
+}
+
+/// Two files of one model: their sizes against the network's weights, and what it needs against what the processor would hold for
+/// the picture that a page takes where nobody chooses.
+fn assert_halves_are_held(entry: &Entry) {
+    let roles: Vec<&str> = entry.files.iter().map(|file| file.role.as_str()).collect();
+    assert_eq!((roles.as_slice(), entry.network.demo()), (["encoder", "decoder"].as_slice(), "autoencode"));
+    let config = taesd::Config::default();
+    let f32 = |_: &str| DType::F32;
+    let params = Parameters::weights(&f32);
+    let halves = |at: [usize; 2]| {
+        [taesd::encoder(&config, &params, at.map(|n| 8 * n)).unwrap(), taesd::decoder(&config, &params, at).unwrap()]
+    };
+    for (file, graph) in entry.files.iter().zip(halves([1, 1])) {
+        let weights: usize = graph.weights.iter().map(|spec| spec.rows() * spec.row_bytes()).sum();
+        let off = (file.bytes as f64 - weights as f64) / weights as f64;
+        assert!(off.abs() < 0.01, "{}: {weights} of weights in a file of {}", file.url, file.bytes);
+    }
+    let cpu = Cpu::new(Mode::Fast);
+    let needs = entry.needs(Processor::Cpu).unwrap();
+    let peak = |graph: lantern_graph::Graph| {
+        let weights = Rc::new(cpu.allocate_weights(&graph.weights).unwrap());
+        block_on(cpu.session(Class::Picture).peak_bytes(&graph, &weights, &Cancel::new())).unwrap()
+    };
+    let most = halves([32, 32]).map(peak).into_iter().max().unwrap();
+    let off = (needs.work as f64 - most as f64) / most as f64;
+    println!("taesd at 256 × 256: {most} held, {} foretold ({:+.1} %)", needs.work, 100.0 * off);
+    assert!(off.abs() < 0.1, "{most} bytes of temporaries, and {} were foretold", needs.work);
 }
 
 /// The entry of the model that `cargo xtask model smollm2-135m` fetches.
@@ -80,7 +123,7 @@ fn a_sites_own_models_come_first_and_in_the_place_of_the_catalogues() {
     let (plain, entries) = (catalogue().unwrap(), catalogue_with(&list).unwrap());
     let own = &entries[0];
     assert_eq!(
-        (own.id.as_str(), own.bytes, own.exact, own.on_site()),
+        (own.id.as_str(), own.bytes(), own.exact(), own.on_site()),
         ("smollm2-135m-instruct", 98_362_432, true, true)
     );
     assert_numbers_agree(own);
@@ -161,7 +204,7 @@ fn the_gpu_holds_what_was_foretold() {
 #[test]
 fn what_cannot_fit_is_said_with_its_numbers() {
     const MB: u64 = 1_000_000;
-    let of = |weights: u64| Needs { weights: weights * MB, cache: 100 * MB, work: 10 * MB };
+    let of = |weights: u64| Needs { weights: weights * MB, kept: 100 * MB, work: 10 * MB };
     let cpu = Device { ceiling: Some(1500 * MB), memory: Some(8 << 30), storage: Some(10_000 * MB) };
     let gpu = Device { ceiling: None, ..cpu };
     assert_eq!(cpu.fit(of(1400), 1400 * MB), Fit::Fits);

@@ -443,7 +443,8 @@ fn a_question_that_is_left_out_is_told() {
 
 #[test]
 fn a_template_is_checked_before_a_conversation() {
-    let error = |source: &str| ChatTemplate::alone(source, "<s>", "</s>").check().unwrap_err();
+    let hello = [Message::new("user", "Hello")];
+    let error = |source: &str| ChatTemplate::alone(source, "<s>", "</s>").render(&hello).err().unwrap();
     for source in [
         "{{ if .System }}{{ .System }}{{ end }}{{ range .Messages }}{{ .Content }}{{ end }}",
         "{{- range $i, $_ := .Messages }}{{ .Content }}{{ end }}",
@@ -454,9 +455,9 @@ fn a_template_is_checked_before_a_conversation() {
     let broken = error("a\n{% for m in messages %}");
     assert!(broken.code == "chat.template" && broken.cause.contains("in line 2"), "{broken}");
     let (tokenizer, template) = both(spm(&SPECIALS), Some("{% if %}"));
-    assert_eq!(template.check().unwrap_err().code, "chat.template");
+    assert_eq!(template.render(&hello).err().unwrap().code, "chat.template");
     // A text is continued without.
-    assert!(ChatTemplate::from_gguf(&spm(&[]), &tokenizer, &mut Vec::new()).check().is_ok());
+    assert!(ChatTemplate::from_gguf(&spm(&[]), &tokenizer, &mut Vec::new()).render(&hello).is_ok());
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use js_sys::{Float32Array, Function};
+use lantern_bench::{LoadedStack, Stack, parse};
 use lantern_cpu::Cpu;
-use lantern_demos::stack::{LoadedStack, Stack, parse};
 use lantern_gpu::{BenchOptions, Gpu, limits};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -271,7 +271,7 @@ impl Look<Disk> for Taste {
 }
 
 fn target() -> Target {
-    Target { url: URL.into(), name: "M".into(), bytes: None, sha256: None }
+    Target { url: URL.into(), name: "M".into(), bytes: None, sha256: None, part_of: None }
 }
 
 fn hashed(file: &[u8]) -> Target {

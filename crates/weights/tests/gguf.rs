@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{data, sample};
+use common::sample;
 use lantern_graph::{DType, Error, WeightSpec};
+use lantern_testing::data;
 use lantern_weights::{
     ByteSource, ChatTemplates, FileSource, GgmlType, Gguf, GgufWriter, MemorySource, Metadata, QuantizeOptions,
     QuantizePlan, Rows, Safetensors, TensorInfo, Value, dequantize, quantize, safetensors_part,
@@ -264,23 +265,11 @@ fn tensors_of_no_dimensions_no_values_and_padded_shapes_are_read() {
 /// their names.
 #[test]
 fn parts_of_split_models_are_called_that() {
-    struct Named(MemorySource, &'static str);
-    impl ByteSource for Named {
-        fn len(&self) -> u64 {
-            self.0.len()
-        }
-        async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error> {
-            self.0.read(offset, buf).await
-        }
-        fn name(&self) -> Option<String> {
-            Some(self.1.into())
-        }
-    }
     let open = |entries: &[(&str, Value)], name| {
         let mut writer = GgufWriter::default();
         entries.iter().for_each(|(key, value)| _ = writer.metadata(*key, value.clone()).unwrap());
         writer.tensor("t", &[8], GgmlType::F32, vec![0; 32]);
-        let source = Named(MemorySource::new(writer.finish().unwrap()), name);
+        let source = MemorySource::new(writer.finish().unwrap()).named(name);
         pollster::block_on(Gguf::read(&source)).unwrap()
     };
     let part =
@@ -317,9 +306,9 @@ fn parts_of_split_models_are_called_that() {
         ("m.gguf-split-b", "part 2 of a file"),
         ("model.safetensors.index.json", "list of a split model's parts"),
     ] {
-        let error = pollster::block_on(Gguf::read(&Named(MemorySource::new(vec![7; 64]), name))).unwrap_err();
+        let error = pollster::block_on(Gguf::read(&MemorySource::new(vec![7; 64]).named(name))).unwrap_err();
         assert!(error.code == "gguf.split" && error.cause.contains(says), "{error}");
-        let error = pollster::block_on(Safetensors::read(&Named(MemorySource::new(vec![7; 64]), name))).unwrap_err();
+        let error = pollster::block_on(Safetensors::read(&MemorySource::new(vec![7; 64]).named(name))).unwrap_err();
         assert!(error.code == "gguf.split" && error.cause.contains(says), "{error}");
     }
     let error = safetensors_part("model-00002-of-00005.safetensors").unwrap();

@@ -4,8 +4,9 @@ mod common;
 #[path = "../examples/spread.rs"]
 mod spread;
 
-use common::{data, sample_of_read_types};
+use common::sample_of_read_types;
 use lantern_graph::{DType, WeightSpec};
+use lantern_testing::data;
 use lantern_weights::{ByteSource, FileSource, GgmlType, Gguf, MemorySource, QuantizeOptions, QuantizePlan, Rows};
 use std::path::PathBuf;
 

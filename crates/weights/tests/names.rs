@@ -1,9 +1,7 @@
 //! Name maps: every layout of every model finds its names, and what is missing or of another shape is told at once.
 
-mod common;
-
-use common::data;
 use lantern_graph::{DType, Error, WeightSpec};
+use lantern_testing::data;
 use lantern_weights::{FileSource, MemorySource, NameMap, SafeDtype, Safetensors, SafetensorsWriter};
 
 fn spec(name: &str, shape: &[usize]) -> WeightSpec {

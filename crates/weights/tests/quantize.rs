@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{Rng, data};
+use common::Rng;
 use lantern_graph::Error;
+use lantern_testing::data;
 use lantern_weights::{
     ByteSource, FileSource, GgmlType, Gguf, GgufWriter, MemorySource, QuantizeOptions, QuantizePlan, Value, dequantize,
     quantize,

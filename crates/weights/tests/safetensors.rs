@@ -3,9 +3,10 @@
 mod common;
 
 use candle_core::{DType as CandleDType, Device};
-use common::{Rng, data};
+use common::Rng;
 use half::{bf16, f16};
 use lantern_graph::{DType, Error, WeightSpec};
+use lantern_testing::data;
 use lantern_weights::{ByteSource, FileSource, MemorySource, Rows, SafeDtype, Safetensors, SafetensorsWriter};
 
 fn read(bytes: Vec<u8>) -> Result<Safetensors, Error> {

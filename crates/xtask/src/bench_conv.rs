@@ -33,8 +33,9 @@ pub fn conv(only: &[&str]) -> Result<()> {
         std::fs::write(files.join(format!("{}.f32", stack.name)), picture)?;
     }
     std::fs::write(files.join("stacks.json"), serde_json::to_vec(&stacks)?)?;
-    let sizes = web::build()?;
-    let site = Site::with(0, &[("/bench/onnxruntime", &peer), ("/bench/stacks", &files)])?;
+    let engine = target_dir().join("peers").join("engine");
+    let sizes = web::build_with_benchmarks(&engine)?;
+    let site = Site::with(0, &[("/bench/engine", &engine), ("/bench/onnxruntime", &peer), ("/bench/stacks", &files)])?;
     let mut node = Command::new("node");
     node.arg("browser/bench-conv.mjs").current_dir(root().join("tests"));
     node.env("LANTERN_URL", &site.url).env("CHROMIUM", chromium);

@@ -13,7 +13,7 @@ mod process;
 mod serve;
 mod setup;
 // The description of the stacks that `bench conv` compares engines on, shared with the engine's side by its text.
-#[path = "../../demos/src/stack/spec.rs"]
+#[path = "../../bench/src/spec.rs"]
 mod stack;
 mod test;
 mod verify;

@@ -69,7 +69,8 @@ fn clippy_native() -> Result<()> {
 /// The same crates as the page sees them: other code is compiled in under `cfg(target_arch = "wasm32")`.
 fn clippy_wasm() -> Result<()> {
     const TARGET: &str = "wasm32-unknown-unknown";
-    run(command("cargo").args(["clippy", "--package", "lantern-web", "--target", TARGET, "--", "-D", "warnings"]))
+    let clippy = ["clippy", "--package", "lantern-web", "--all-features", "--target", TARGET, "--", "-D", "warnings"];
+    run(command("cargo").args(clippy))
 }
 
 fn licences(deny: &PathBuf) -> Result<()> {

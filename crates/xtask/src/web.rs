@@ -31,29 +31,41 @@ impl Sizes {
     }
 }
 
+/// The engine that visitors download.
 pub fn build() -> Result<Sizes> {
+    let sizes = build_into(&root().join("www").join("wasm"), &[])?;
+    model::list()?;
+    pages::write()?;
+    Ok(sizes)
+}
+
+/// The engine with what `bench conv` measures, in a folder of its own.
+pub fn build_with_benchmarks(out: &Path) -> Result<Sizes> {
+    build_into(out, &["--features", "bench"])
+}
+
+fn build_into(out: &Path, features: &[&str]) -> Result<Sizes> {
     setup::wasm_target()?;
     check_bindgen_versions()?;
     const TARGET: &str = "wasm32-unknown-unknown";
-    run(command("cargo").args(["build", "--package", "lantern-web", "--profile", "wasm", "--target", TARGET]))?;
+    let build = ["build", "--package", "lantern-web", "--profile", "wasm", "--target", TARGET];
+    run(command("cargo").args(build).args(features))?;
     let input = target_dir().join(TARGET).join("wasm").join("lantern_web.wasm");
-    let out = root().join("www").join("wasm");
     Bindgen::new()
         .input_path(&input)
         .out_name("lantern_web")
         .web(true)
         .and_then(|bindgen| {
-            bindgen.typescript(true).remove_name_section(true).remove_producers_section(true).generate(&out)
+            bindgen.typescript(true).remove_name_section(true).remove_producers_section(true).generate(out)
         })
         .map_err(|error| anyhow!("wasm-bindgen on {}: {error:#}", input.display()))?;
-    model::list()?;
-    pages::write()?;
-    sizes(&out)
+    sizes(out)
 }
 
 fn sizes(out: &Path) -> Result<Sizes> {
     let measure = |name: &str| -> Result<(u64, u64)> {
-        let bytes = std::fs::read(out.join(name)).with_context(|| format!("www/wasm/{name}"))?;
+        let path = out.join(name);
+        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&bytes)?;
         Ok((bytes.len() as u64, encoder.finish()?.len() as u64))

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use lantern_weights::{GgmlType, GgufWriter, Value};
+use lantern_testing::{Llama, letters};
+use lantern_weights::{GgmlType, GgufWriter};
 use serde_json::Value as Json;
 
 pub fn lantern(args: &[&str], input: &[u8]) -> Output {
@@ -62,50 +63,13 @@ pub fn path(path: &Path) -> &str {
 
 /// A Llama whose every answer is the same token, over a vocabulary of single characters.
 pub fn tiny(matrices: GgmlType) -> GgufWriter {
-    let (vocab, width, feed_forward) = (40, 32, 64);
-    let mut w = GgufWriter::new(3);
-    let mut put = |key: &str, value: Value| {
-        w.metadata(key, value).unwrap();
-    };
-    put("general.architecture", Value::String("llama".into()));
-    for (key, n) in [
-        ("context_length", 64),
-        ("embedding_length", width),
-        ("block_count", 1),
-        ("feed_forward_length", feed_forward),
-        ("attention.head_count", 2),
-    ] {
-        put(&format!("llama.{key}"), Value::U32(n as u32));
-    }
-    put("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
-    let letters = ('a'..='z').map(String::from);
-    let pieces = ["<unk>", "<s>", "</s>", "\u{2581}"].map(String::from).into_iter().chain(letters);
-    let mut pieces: Vec<Value> = pieces.map(Value::String).collect();
-    pieces.extend((pieces.len()..vocab).map(|i| Value::String(format!("unused{i}"))));
-    let kinds = (0..vocab).map(|i| Value::I32([2, 3, 3].get(i).copied().unwrap_or(1)));
-    put("tokenizer.ggml.model", Value::String("llama".into()));
-    put("tokenizer.ggml.tokens", Value::Array(pieces));
-    put("tokenizer.ggml.scores", Value::Array((0..vocab).map(|i| Value::F32(-(i as f32))).collect()));
-    put("tokenizer.ggml.token_type", Value::Array(kinds.collect()));
-
-    let mut tensor = |name: &str, shape: &[usize], value: &dyn Fn(usize) -> f32| {
-        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
-        let ggml = if shape.len() == 1 { GgmlType::F32 } else { matrices };
-        w.tensor_f32(name, shape, ggml, &values).unwrap();
-    };
-    let ones = |_: usize| 1.0;
-    let zeros = |_: usize| 0.0;
-    tensor("token_embd.weight", &[vocab, width], &ones);
-    tensor("blk.0.attn_norm.weight", &[width], &ones);
-    for name in ["attn_q", "attn_k", "attn_v", "attn_output"] {
-        tensor(&format!("blk.0.{name}.weight"), &[width, width], &zeros);
-    }
-    tensor("blk.0.ffn_norm.weight", &[width], &ones);
-    tensor("blk.0.ffn_gate.weight", &[feed_forward, width], &zeros);
-    tensor("blk.0.ffn_up.weight", &[feed_forward, width], &zeros);
-    tensor("blk.0.ffn_down.weight", &[width, feed_forward], &zeros);
-    tensor("output_norm.weight", &[width], &ones);
-    // Row 11 is "h".
-    tensor("output.weight", &[vocab, width], &|i| if i / width == 11 { 1.0 } else { 0.0 });
-    w
+    Llama::TINY.file(&letters(Llama::TINY.vocab), matrices, |name, shape| {
+        let values = shape.iter().product();
+        match name {
+            // Row 11 is "h".
+            "output.weight" => (0..values).map(|i| if i / shape[1] == 11 { 1.0 } else { 0.0 }).collect(),
+            _ if shape.len() == 1 || name.starts_with("token") => vec![1.0; values],
+            _ => vec![0.0; values],
+        }
+    })
 }

@@ -77,6 +77,15 @@ pub fn path(name: &str) -> String {
             let _ = std::fs::remove_file(&path);
             path
         }
+        // Folders.
+        "bare" | "odd-model" => {
+            let folder = place(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            if name == "odd-model" {
+                std::fs::write(folder.join("model_index.json"), "[]").unwrap();
+            }
+            folder
+        }
         name => write(&own(name), &bytes(name)),
     };
     path.to_str().unwrap().to_owned()

@@ -5,7 +5,6 @@ pub mod autoencoders;
 pub mod variants;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use candle_core::{DType, Device, Tensor};
@@ -15,22 +14,12 @@ use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, ChatSession, GenerateOptions, Generation, LoadOptions};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
 use lantern_graph::{Cancel, Executor, Result};
-use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, Value, dequantize};
+use lantern_testing::Llama;
+pub use lantern_testing::data;
+use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, dequantize};
 use pollster::block_on;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-
-/// `LANTERN_DATA`, or the folder beside the repository. Says so when there is none.
-pub fn data(path: &str) -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let folder = std::env::var_os("LANTERN_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let path = folder.join(path);
-    if !path.exists() {
-        eprintln!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
-}
 
 pub fn stories(file: &str) -> Option<Vec<u8>> {
     data("weights/stories260K").map(|folder| std::fs::read(folder.join(file)).unwrap())
@@ -59,7 +48,12 @@ pub struct Sizes {
 
 impl Sizes {
     pub fn head_dim(&self) -> usize {
-        self.head_dim.unwrap_or(self.hidden / self.heads)
+        self.llama().head_dim()
+    }
+
+    fn llama(&self) -> Llama {
+        let Self { vocab, hidden, feed_forward, layers, heads, kv_heads, head_dim, context, tied, .. } = *self;
+        Llama { vocab, hidden, feed_forward, layers, heads, kv_heads, head_dim, context, tied }
     }
 }
 
@@ -81,73 +75,23 @@ pub const WIDE: Sizes = Sizes { hidden: 256, feed_forward: 512, ..SMALL };
 
 /// A GGUF with random weights, prepared but not finished, so that a test can spoil it.
 pub fn random_writer(sizes: Sizes, seed: u64) -> GgufWriter {
-    let mut w = GgufWriter::new(3);
-    metadata(&mut w, sizes);
     let mut rng = SmallRng::seed_from_u64(seed);
-    let Sizes { hidden, feed_forward, heads, kv_heads, .. } = sizes;
-    let (width, kv_width) = (sizes.head_dim() * heads, sizes.head_dim() * kv_heads);
-    matrix(&mut w, &mut rng, "token_embd.weight", [sizes.vocab, hidden], sizes.matrices);
-    for i in 0..sizes.layers {
-        let name = |part: &str| format!("blk.{i}.{part}.weight");
-        norm(&mut w, &mut rng, &name("attn_norm"), hidden);
-        matrix(&mut w, &mut rng, &name("attn_q"), [width, hidden], sizes.matrices);
-        matrix(&mut w, &mut rng, &name("attn_k"), [kv_width, hidden], sizes.matrices);
-        matrix(&mut w, &mut rng, &name("attn_v"), [kv_width, hidden], sizes.matrices);
-        matrix(&mut w, &mut rng, &name("attn_output"), [hidden, width], sizes.matrices);
-        norm(&mut w, &mut rng, &name("ffn_norm"), hidden);
-        matrix(&mut w, &mut rng, &name("ffn_gate"), [feed_forward, hidden], sizes.matrices);
-        matrix(&mut w, &mut rng, &name("ffn_up"), [feed_forward, hidden], sizes.matrices);
-        matrix(&mut w, &mut rng, &name("ffn_down"), [hidden, feed_forward], sizes.matrices);
-    }
-    norm(&mut w, &mut rng, "output_norm.weight", hidden);
-    if !sizes.tied {
-        matrix(&mut w, &mut rng, "output.weight", [sizes.vocab, hidden], sizes.matrices);
-    }
-    w
+    let special = ["<unk>", "<s>", "</s>"];
+    let piece = |i: usize| special.get(i).map_or(format!("\u{2581}t{i}"), |s| s.to_string());
+    let pieces: Vec<String> = (0..sizes.vocab).map(piece).collect();
+    sizes.llama().file(&pieces, sizes.matrices, |_, shape| match *shape {
+        // Of such a spread that activations keep theirs.
+        [rows, columns] => {
+            let spread = (3.0 / columns as f32).sqrt();
+            (0..rows * columns).map(|_| rng.random_range(-spread..spread)).collect()
+        }
+        _ => (0..shape[0]).map(|_| rng.random_range(0.7..1.3)).collect(),
+    })
 }
 
 pub fn random_model(sizes: Sizes, seed: u64) -> Vec<u8> {
     println!("random weights, seed {seed}");
     random_writer(sizes, seed).finish().unwrap()
-}
-
-fn metadata(w: &mut GgufWriter, sizes: Sizes) {
-    let mut put = |key: &str, value: Value| {
-        w.metadata(key, value).unwrap();
-    };
-    let n = |n: usize| Value::U32(n as u32);
-    put("general.architecture", Value::String("llama".into()));
-    put("llama.context_length", n(sizes.context));
-    put("llama.embedding_length", n(sizes.hidden));
-    put("llama.block_count", n(sizes.layers));
-    put("llama.feed_forward_length", n(sizes.feed_forward));
-    put("llama.attention.head_count", n(sizes.heads));
-    put("llama.attention.head_count_kv", n(sizes.kv_heads));
-    put("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
-    put("llama.rope.dimension_count", n(sizes.head_dim()));
-    if let Some(head_dim) = sizes.head_dim {
-        put("llama.attention.key_length", n(head_dim));
-        put("llama.attention.value_length", n(head_dim));
-    }
-    let special = ["<unk>", "<s>", "</s>"];
-    let pieces = (0..sizes.vocab).map(|i| special.get(i).map_or(format!("\u{2581}t{i}"), |s| s.to_string()));
-    put("tokenizer.ggml.model", Value::String("llama".into()));
-    put("tokenizer.ggml.tokens", Value::Array(pieces.map(Value::String).collect()));
-    put("tokenizer.ggml.scores", Value::Array((0..sizes.vocab).map(|i| Value::F32(-(i as f32))).collect()));
-    let kind = |i: usize| Value::I32([2, 3, 3].get(i).copied().unwrap_or(1));
-    put("tokenizer.ggml.token_type", Value::Array((0..sizes.vocab).map(kind).collect()));
-}
-
-/// Of such a spread that activations keep theirs.
-fn matrix(w: &mut GgufWriter, rng: &mut SmallRng, name: &str, shape: [usize; 2], ggml: GgmlType) {
-    let spread = (3.0 / shape[1] as f32).sqrt();
-    let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| rng.random_range(-spread..spread)).collect();
-    w.tensor_f32(name, &shape, ggml, &values).unwrap();
-}
-
-fn norm(w: &mut GgufWriter, rng: &mut SmallRng, name: &str, width: usize) {
-    let values: Vec<f32> = (0..width).map(|_| rng.random_range(0.7..1.3)).collect();
-    w.tensor_f32(name, &[width], GgmlType::F32, &values).unwrap();
 }
 
 pub fn random_ids(vocab: usize, count: usize, seed: u64) -> Vec<u32> {

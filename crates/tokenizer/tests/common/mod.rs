@@ -1,22 +1,11 @@
-//! What the tests of this crate share: the way to the shared data, and reading a file's vocabulary.
+//! What the tests of this crate share: reading a file's vocabulary.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use lantern_graph::Result;
+pub use lantern_testing::data;
 use lantern_tokenizer::Tokenizer;
 use lantern_weights::{FileSource, Gguf};
-use std::path::{Path, PathBuf};
-
-/// `LANTERN_DATA`, or the `shared/data` folder beside the repository; `None`, said, when the file is not there.
-pub fn data(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("LANTERN_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let file = root.join(path);
-    if !file.exists() {
-        println!("skipped: no {path} in LANTERN_DATA");
-        return None;
-    }
-    Some(file)
-}
+use std::path::Path;
 
 pub fn tokenizer(path: &str) -> Option<Tokenizer> {
     Some(read(&data(path)?).unwrap())

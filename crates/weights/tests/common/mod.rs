@@ -1,8 +1,7 @@
-//! What the tests of this crate share: a seeded generator, a small valid file, and the way to the shared data.
+//! What the tests of this crate share: a seeded generator, and a small valid file.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use lantern_weights::{GgmlType, GgufWriter, Value};
-use std::path::{Path, PathBuf};
 
 /// xorshift64*: enough for test data, and the same everywhere.
 pub struct Rng(pub u64);
@@ -28,18 +27,6 @@ impl Rng {
     pub fn float(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
-}
-
-/// `LANTERN_DATA`, or the `shared/data` folder beside the repository; `None`, said, when the file is not there.
-pub fn data(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("LANTERN_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let file = root.join(path);
-    if !file.exists() {
-        println!("skipped: no {path} in LANTERN_DATA");
-        return None;
-    }
-    Some(file)
 }
 
 /// Every kind of value, a tensor of each type we read, one that we do not and one that nobody knows.

@@ -1,4 +1,6 @@
-//! Stacks of convolutions of random weights, run for their time: `bench conv` on every engine.
+//! What benchmarks run: stacks of convolutions of random weights, described as data (spec.rs), for `bench conv` on every engine.
+//!
+//! What must stay true: no visitor downloads it. The page's engine has it only where `lantern-web`'s feature `bench` is on.
 
 mod spec;
 
@@ -8,12 +10,10 @@ use lantern_graph::{
     Bindings, Cancel, Class, DType, Error, Executor, Graph, NodeId, ResizeMode, Result, Session, Unary, Value, Window,
 };
 use lantern_models::nn;
+use lantern_weights::fill_values;
 use serde::de::DeserializeOwned;
 
 pub use spec::{Activation, Layer, Parameter, Stack};
-
-/// Most bytes of weights given to an executor at once.
-const CHUNK_BYTES: usize = 1 << 22;
 
 fn wrong(cause: String) -> Error {
     Error::new("stack.shape", cause, "check the stack's description")
@@ -92,12 +92,8 @@ impl<E: Executor> LoadedStack<E> {
         let weights = executor.allocate_weights(&graph.weights)?;
         for parameter in stack.parameters().map_err(wrong)? {
             let Some(spec) = graph.weights.iter().find(|spec| spec.name == parameter.name) else { continue };
-            let bytes: Vec<u8> = stack.values(&parameter).into_iter().flat_map(f32::to_le_bytes).collect();
-            let rows = (CHUNK_BYTES / spec.row_bytes()).max(1);
-            for (number, chunk) in bytes.chunks(rows * spec.row_bytes()).enumerate() {
-                cancel.check()?;
-                executor.write_rows(&weights, &spec.name, number * rows, chunk).await?;
-            }
+            fill_values(executor, &weights, &spec.name, &stack.values(&parameter), spec.row_bytes() / 4, cancel)
+                .await?;
         }
         let mut session = executor.session(Class::Picture);
         let plan = session.compile(&graph, &Rc::new(weights), cancel).await?;

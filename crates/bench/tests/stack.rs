@@ -1,7 +1,7 @@
 //! A stack's graph computes what its description says: held to the definition, written out in f64.
 
+use lantern_bench::{Activation, LoadedStack, Stack, graph, parse};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::stack::{Activation, LoadedStack, Stack, graph, parse};
 use lantern_graph::Cancel;
 
 /// Everything a layer can have, at odd sizes.
