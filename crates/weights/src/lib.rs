@@ -11,7 +11,10 @@
 mod blocks;
 mod cursor;
 pub mod download;
+mod fill;
 mod finite;
+#[cfg(not(target_arch = "wasm32"))]
+mod folder;
 mod ggml;
 mod gguf;
 mod gguf_stream;
@@ -20,28 +23,35 @@ mod k_quants;
 mod k_search;
 mod metadata;
 mod names;
+mod parts;
 mod quantize;
 mod rows;
 mod safetensors;
 mod safetensors_write;
+mod shards;
 mod source;
 mod split;
 mod stranger;
 mod templates;
 
 pub use blocks::{quantize_q4_0, quantize_q8_0};
+pub use fill::{fill, fill_values};
+#[cfg(not(target_arch = "wasm32"))]
+pub use folder::{model_files, model_index};
 pub use ggml::{GgmlType, dequantize, quantize};
 pub use gguf::{Gguf, TensorInfo};
 pub use gguf_stream::{EncodedMetadata, GgufStream, TensorHead};
 pub use gguf_write::GgufWriter;
 pub use metadata::{Metadata, Value, passed_over};
 pub use names::{Chosen, NameMap};
+pub use parts::{ModelIndex, PartClass};
 pub use quantize::{Planned, QuantizeOptions, QuantizePlan};
 pub use rows::{RowChunk, Rows};
 pub use safetensors::{SafeDtype, SafeTensor, Safetensors};
 pub use safetensors_write::SafetensorsWriter;
+pub use shards::{ShardIndex, lacks, read_table, read_tables};
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::FileSource;
-pub use source::{ByteSource, MemorySource};
+pub use source::{ByteSource, Joined, MemorySource};
 pub use split::safetensors_part;
 pub use templates::ChatTemplates;

@@ -6,7 +6,7 @@ use lantern_graph::{DType, Error, Result, WeightSpec};
 
 /// Most bytes of a chunk, in the file and after conversion: what the page's heap holds of a model at any time is a few
 /// of these.
-const CHUNK_BYTES: usize = 8 << 20;
+pub(crate) const CHUNK_BYTES: usize = 8 << 20;
 
 /// Streams one tensor. A row is what `WeightSpec` calls one: all that belongs to one output.
 ///
@@ -90,6 +90,11 @@ impl<'a, S: ByteSource> Rows<'a, S> {
             values: Vec::new(),
             out: Vec::new(),
         })
+    }
+
+    /// The weight's name: what the graph calls it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The next rows, or `None` behind the last. `weights.not_a_number` for rows that hold NaN or infinity. After an error

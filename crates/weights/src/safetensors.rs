@@ -25,13 +25,15 @@ const METADATA: &str = "__metadata__";
 
 const GET_AGAIN: &str = "the download is incomplete or the file is damaged: get it again";
 
-/// What a file says about itself. No tensor data.
+/// What a file, or the shards of a model together, say about themselves. No tensor data.
 #[derive(Debug, Clone)]
 pub struct Safetensors {
-    /// In the order of their bytes in the file, without gaps: the last one ends where the file ends.
+    /// File by file, in the order of their bytes, without gaps: the last one of a file ends where the file ends.
     pub tensors: Vec<SafeTensor>,
-    /// The header's `__metadata__`; empty where there is none.
+    /// The header's `__metadata__`; empty where there is none. Of several files, the first's word counts.
     pub metadata: BTreeMap<String, String>,
+    /// Where the file is by its name one part of several: what to say of it, should something be missing.
+    pub part: Option<Error>,
     by_name: HashMap<String, usize>,
 }
 
@@ -42,7 +44,7 @@ pub struct SafeTensor {
     /// As in the file: row-major, outermost first. PyTorch's convolutions are [out, in / groups, height, width].
     pub shape: Vec<usize>,
     pub dtype: SafeDtype,
-    /// Of the first byte, from the start of the file.
+    /// Of the first byte, from the start of the file; of several files, from the start of the first ([`crate::Joined`]).
     pub offset: u64,
     pub bytes: u64,
 }
@@ -149,7 +151,28 @@ impl Safetensors {
         tensors.sort_by_key(|t| (t.offset, t.bytes));
         check_apart(&tensors, data_start, file_len)?;
         let by_name = tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
-        Ok(Self { tensors, metadata, by_name })
+        Ok(Self { tensors, metadata, part: None, by_name })
+    }
+
+    /// The same in a file that begins so many bytes after another.
+    pub(crate) fn behind(mut self, bytes: u64) -> Self {
+        self.tensors.iter_mut().for_each(|tensor| tensor.offset += bytes);
+        self
+    }
+
+    /// One table of several that have no name in common.
+    pub(crate) fn joined(tables: Vec<Self>, part: Option<Error>) -> Self {
+        let mut joined = Self { tensors: Vec::new(), metadata: BTreeMap::new(), part, by_name: HashMap::new() };
+        for Self { tensors, metadata, .. } in tables {
+            for tensor in tensors {
+                joined.by_name.insert(tensor.name.clone(), joined.tensors.len());
+                joined.tensors.push(tensor);
+            }
+            for (key, value) in metadata {
+                joined.metadata.entry(key).or_insert(value);
+            }
+        }
+        joined
     }
 
     pub fn tensor(&self, name: &str) -> Option<&SafeTensor> {

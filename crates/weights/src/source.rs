@@ -40,11 +40,17 @@ fn check_range(source_len: u64, offset: u64, want: usize) -> Result<()> {
 #[derive(Clone)]
 pub struct MemorySource {
     bytes: Rc<[u8]>,
+    name: Option<Rc<str>>,
 }
 
 impl MemorySource {
     pub fn new(bytes: impl Into<Rc<[u8]>>) -> Self {
-        Self { bytes: bytes.into() }
+        Self { bytes: bytes.into(), name: None }
+    }
+
+    /// The same as a file of that name.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Some(name.into()), ..self }
     }
 }
 
@@ -58,6 +64,60 @@ impl ByteSource for MemorySource {
         let start = offset as usize;
         buf.copy_from_slice(&self.bytes[start..start + buf.len()]);
         Ok(())
+    }
+
+    fn name(&self) -> Option<String> {
+        self.name.as_deref().map(str::to_owned)
+    }
+}
+
+/// Several files, one behind the other, as if they were one: what the shards of a model are read from.
+pub struct Joined<'s, S> {
+    sources: &'s [S],
+    /// Of each file, its first byte among all.
+    starts: Vec<u64>,
+    len: u64,
+}
+
+impl<'s, S: ByteSource> Joined<'s, S> {
+    pub fn new(sources: &'s [S]) -> Self {
+        let mut len = 0u64;
+        let mut starts = Vec::with_capacity(sources.len());
+        for source in sources {
+            starts.push(len);
+            len = len.saturating_add(source.len());
+        }
+        Self { sources, starts, len }
+    }
+
+    /// Of the file of that number, the first byte among all.
+    pub(crate) fn start(&self, file: usize) -> u64 {
+        self.starts[file]
+    }
+}
+
+impl<S: ByteSource> ByteSource for Joined<'_, S> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    async fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        check_range(self.len, offset, buf.len())?;
+        let (mut at, mut rest) = (offset, buf);
+        while !rest.is_empty() {
+            // The last that begins no later: the range was checked, so it holds the byte.
+            let file = self.starts.partition_point(|start| *start <= at) - 1;
+            let within = at - self.starts[file];
+            let here = (self.sources[file].len() - within).min(rest.len() as u64) as usize;
+            let (now, later) = rest.split_at_mut(here);
+            self.sources[file].read(within, now).await?;
+            (at, rest) = (at + here as u64, later);
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> Option<String> {
+        self.sources.first()?.name()
     }
 }
 
@@ -126,6 +186,25 @@ mod tests {
             assert_eq!(error.code, "source.short");
             assert!(error.cause.contains(&offset.to_string()) && error.cause.contains("has 3"), "{error}");
         }
+    }
+
+    #[test]
+    fn files_that_are_joined_read_as_one() {
+        let sources: Vec<MemorySource> =
+            [&[1u8, 2][..], &[], &[3], &[4, 5, 6], &[]].map(|bytes| MemorySource::new(bytes)).into();
+        let joined = Joined::new(&sources);
+        assert_eq!(joined.len(), 6);
+        for from in 0..=6 {
+            for to in from..=6 {
+                let mut buf = vec![0; to - from];
+                pollster::block_on(joined.read(from as u64, &mut buf)).unwrap();
+                assert_eq!(buf, &[1, 2, 3, 4, 5, 6][from..to]);
+            }
+        }
+        let error = pollster::block_on(joined.read(5, &mut [0; 2])).unwrap_err();
+        assert_eq!(error.code, "source.short");
+        let none: [MemorySource; 0] = [];
+        assert!(Joined::new(&none).is_empty());
     }
 
     #[test]

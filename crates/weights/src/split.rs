@@ -88,7 +88,7 @@ pub(crate) fn piece_by_name(name: Option<&str>) -> Option<Error> {
         return Some(Error::new(
             "gguf.split",
             "the file is the list of a split model's parts, and holds no weights",
-            "use a file that holds the whole model: GGUF, or safetensors in one part",
+            "use a file that holds the whole model in GGUF",
         ));
     }
     let (whole, part) = cut(name)?;
@@ -102,8 +102,26 @@ pub fn safetensors_part(name: &str) -> Option<Error> {
     Some(Error::new(
         "safetensors.split",
         format!("{name} is {} of a split model", part.said()),
-        "merge the parts into one file: load them all and save them as one, with Python's safetensors",
+        "give all parts together, or their list (NAME.safetensors.index.json) with them",
     ))
+}
+
+/// Where all parts of the model that `names[at]` is a part of are, in their order; `None` where it is none, or where one is missing
+/// or there twice.
+pub(crate) fn all_parts(at: usize, names: &[String]) -> Option<Vec<usize>> {
+    let (stem, Part { count, .. }) = numbered(&names[at])?;
+    let mut found = Vec::new();
+    for number in 1..=count? {
+        let mut there = names.iter().enumerate().filter(|(_, name)| {
+            numbered(name).is_some_and(|(of, part)| of == stem && part == Part { number: Some(number), count })
+        });
+        let (at, _) = there.next()?;
+        if there.next().is_some() {
+            return None;
+        }
+        found.push(at);
+    }
+    Some(found)
 }
 
 /// `NAME-00001-of-00003.gguf`: the name before, and the part.

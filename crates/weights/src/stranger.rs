@@ -15,6 +15,11 @@ pub(crate) fn stranger(first: &[u8]) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// A reader's own words, which may repeat what it read.
+pub(crate) fn bounded(why: &str) -> String {
+    why.chars().take(300).collect()
+}
+
 /// A name fit for a message.
 pub(crate) fn shorten(name: &str) -> String {
     name.chars().take(80).collect()

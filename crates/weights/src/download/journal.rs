@@ -14,6 +14,7 @@ pub struct Journal {
     pub url: String,
     pub name: String,
     pub sha256: Option<String>,
+    pub part_of: Option<PartOf>,
     /// Which version of the file the bytes are of.
     pub version: Version,
     /// Bytes that are stored for certain.
@@ -22,12 +23,24 @@ pub struct Journal {
     pub whole: bool,
 }
 
+/// The model that a file is one of several of: together they are one to whoever lists or removes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// The addresses it was asked for by, with spaces between.
+    pub address: String,
+    pub name: String,
+    /// Files it has in all, as far as that was known.
+    pub files: usize,
+}
+
 #[derive(Serialize, Deserialize)]
 struct First {
     lantern: u32,
     url: String,
     name: String,
     sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part_of: Option<PartOf>,
     version: Version,
 }
 
@@ -40,27 +53,27 @@ struct Note {
 
 impl Journal {
     pub fn new(target: &Target, version: Version) -> Self {
-        let Target { url, name, sha256, .. } = target.clone();
-        Self { url, name, sha256, version, stored: 0, whole: false }
+        let Target { url, name, sha256, part_of, .. } = target.clone();
+        Self { url, name, sha256, part_of, version, stored: 0, whole: false }
     }
 
     /// `None` for what is no journal of this format.
     pub fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines();
-        let First { lantern, url, name, sha256, version } = serde_json::from_str(lines.next()?).ok()?;
+        let First { lantern, url, name, sha256, part_of, version } = serde_json::from_str(lines.next()?).ok()?;
         if lantern != FORMAT {
             return None;
         }
         // A line that was cut off while it was written does not close its brace.
         let last = lines.rev().find_map(|line| serde_json::from_str::<Note>(line).ok());
         let (stored, whole) = last.map_or((0, false), |note| (note.stored, note.whole));
-        Some(Self { url, name, sha256, version, stored, whole })
+        Some(Self { url, name, sha256, part_of, version, stored, whole })
     }
 
     /// The journal from its beginning.
     pub fn text(&self) -> String {
-        let Self { url, name, sha256, version, .. } = self.clone();
-        line(&First { lantern: FORMAT, url, name, sha256, version })
+        let Self { url, name, sha256, part_of, version, .. } = self.clone();
+        line(&First { lantern: FORMAT, url, name, sha256, part_of, version })
             + &if self.stored > 0 { self.note() } else { String::new() }
     }
 
@@ -110,6 +123,17 @@ mod tests {
         }
         let torn = Journal::read(&text[..text.len() - 2]).unwrap();
         assert_eq!(torn.stored, 250, "a line without its brace is not believed");
+    }
+
+    #[test]
+    fn a_journal_says_which_model_a_file_is_a_part_of_and_one_of_an_earlier_version_does_not() {
+        let part_of = PartOf { address: "https://a.example/m.index.json".into(), name: "M".into(), files: 3 };
+        let target = Target { url: "https://a.example/1".into(), part_of: Some(part_of.clone()), ..Target::default() };
+        let journal = Journal::new(&target, Version::default());
+        assert_eq!(Journal::read(&journal.text()).and_then(|read| read.part_of), Some(part_of));
+        let earlier = "{\"lantern\":1,\"url\":\"u\",\"name\":\"n\",\"sha256\":null,\"version\":{}}\n{\"stored\":7}\n";
+        let earlier = Journal::read(earlier).unwrap();
+        assert_eq!((earlier.stored, earlier.part_of), (7, None));
     }
 
     #[test]

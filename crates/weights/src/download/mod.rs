@@ -11,11 +11,13 @@
 mod digest;
 mod head;
 mod journal;
+mod kept;
 mod run;
 
 pub use digest::{Digest, sha256_hex};
 pub use head::{Ask, Head, Version};
-pub use journal::Journal;
+pub use journal::{Journal, PartOf};
+pub use kept::{Kept, KeptModel};
 pub use run::{Body, Chunk, Done, How, Job, Look, Net, Part, Policy, Stored, Tell, download};
 
 use lantern_graph::{Error, Result};
@@ -30,6 +32,8 @@ pub struct Target {
     pub bytes: Option<u64>,
     /// 64 lower-case hexadecimal digits.
     pub sha256: Option<String>,
+    /// The model that it is one file of several of, where no list says.
+    pub part_of: Option<PartOf>,
 }
 
 impl Target {
@@ -37,6 +41,13 @@ impl Target {
     pub fn file_name(&self) -> Option<&str> {
         let path = self.url.split(['?', '#']).next()?;
         path.rsplit('/').next().filter(|name| !name.is_empty())
+    }
+
+    /// A file that lies beside it.
+    pub fn beside(&self, file: &str) -> String {
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/{file}")
     }
 
     /// The name its parts are stored under: by content where the content is known, by address otherwise.
