@@ -98,6 +98,8 @@ pub struct Models {
 
 #[derive(Args)]
 pub struct Inspect {
+    /// GGUF or safetensors; the list of a model's shards (NAME.safetensors.index.json); or a folder with a model, of one part or,
+    /// with a model_index.json, of several
     pub file: PathBuf,
     #[command(flatten)]
     pub json: Json,
@@ -215,7 +217,8 @@ pub struct Autoencode {
     pub input: PathBuf,
     /// PNG
     pub output: PathBuf,
-    /// safetensors: TAESD's encoder and decoder, or Stable Diffusion's autoencoder; FILE, FILE,FILE or a folder
+    /// safetensors: TAESD's encoder and decoder, or Stable Diffusion's autoencoder; FILE, FILE,FILE, the list of a model's
+    /// shards (NAME.safetensors.index.json), or a folder: of diffusers, its `vae`
     #[arg(long, value_delimiter = ',')]
     pub model: Vec<PathBuf>,
     /// Factors of the four latent planes: a,b,c,d
@@ -382,7 +385,7 @@ pub struct CompressCrossover {
 
 #[derive(Args)]
 pub struct CompressLayers {
-    /// GGUF or safetensors
+    /// GGUF or safetensors, or the list of a model's shards
     pub file: PathBuf,
     /// Bits a weight, 2 to 8 [default: all, 4 first]
     #[arg(long)]

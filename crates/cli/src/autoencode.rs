@@ -7,7 +7,7 @@ use std::time::Instant;
 use lantern_demos::Picture;
 use lantern_demos::autoencode::{Autoencoder, Family, Latents, LoadOptions, check};
 use lantern_graph::{Cancel, Error, Frames, Result};
-use lantern_weights::FileSource;
+use lantern_weights::{FileSource, ModelIndex, model_files, model_index};
 use serde_json::json;
 
 use crate::args::Autoencode;
@@ -16,11 +16,12 @@ use crate::output::{self, Notes};
 use crate::picture;
 
 const TAESD: [&str; 2] = ["taesd_encoder.safetensors", "taesd_decoder.safetensors"];
-/// Where a folder of diffusers' has its autoencoder.
-const DIFFUSERS: [&str; 2] = ["diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"];
+/// Where a folder of diffusers' has its autoencoder, and what of it this version runs.
+const PART: &str = "vae";
+const CLASSES: [&str; 2] = ["AutoencoderKL", "AutoencoderTiny"];
 
 pub async fn run(args: &Autoencode) -> Result<()> {
-    let files = model_files(&args.model)?;
+    let files = files(&args.model).await?;
     let factors = factors(args.scale.as_deref())?;
     picture::check_output(&args.output)?;
     let sources = files.iter().map(FileSource::open).collect::<Result<Vec<_>>>()?;
@@ -127,41 +128,53 @@ fn factors(given: Option<&[f32]>) -> Result<Option<[f32; Latents::CHANNELS]>> {
     }
 }
 
-/// The files meant by `--model`.
-fn model_files(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    match given {
-        [] => Err(Error::new("autoencode.model", "no --model was given", takes())),
-        [folder] if folder.is_dir() => in_folder(folder),
-        files => Ok(files.to_vec()),
+/// The files meant by `--model`: each stands for itself, a list of shards for those too, and a folder for what is in it.
+async fn files(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    if given.is_empty() {
+        return Err(Error::new("autoencode.model", "no --model was given", takes()));
     }
+    let mut files = Vec::new();
+    for path in given {
+        files.extend(if path.is_dir() { in_folder(path).await? } else { model_files(path).await? });
+    }
+    Ok(files)
 }
 
-fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let there = |names: &[&str]| -> Vec<PathBuf> {
-        names.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
-    };
-    let cannot = |why: String| Error::new("autoencode.model", format!("{}: {why}", folder.display()), takes());
-    let taesd = there(&TAESD);
+async fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let taesd: Vec<PathBuf> = TAESD.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
     if !taesd.is_empty() {
         return Ok(taesd);
     }
-    if let Some(file) = there(&DIFFUSERS).first() {
-        return Ok(vec![file.clone()]);
+    let of_model = match model_index(folder)? {
+        Some(index) => {
+            check_class(&index)?;
+            folder.join(PART)
+        }
+        None if folder.join(PART).is_dir() => folder.join(PART),
+        None => folder.to_owned(),
+    };
+    model_files(&of_model).await.map_err(|error| match error.code {
+        "model.folder" => Error::new("autoencode.model", error.cause, takes()),
+        _ => error,
+    })
+}
+
+/// # Errors
+/// `model.part` for a model without an autoencoder; `autoencode.model` for one of a kind that this version lacks.
+fn check_class(index: &ModelIndex) -> Result<()> {
+    let class = &index.part(PART)?.class;
+    if CLASSES.contains(&class.as_str()) {
+        return Ok(());
     }
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(|error| cannot(error.to_string()))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_file() && path.extension().is_some_and(|extension| extension == "safetensors"))
-        .collect();
-    match files.len() {
-        1 => Ok(std::mem::take(&mut files)),
-        n => Err(cannot(format!("{n} safetensors files, and none of a name that says which"))),
-    }
+    let cause =
+        format!("the autoencoder of this {} is a {class}; this version runs {}", index.class, CLASSES.join(" and "));
+    Err(Error::new("autoencode.model", cause, takes()))
 }
 
 fn takes() -> String {
     format!(
-        "name TAESD's files (--model {},{}), Stable Diffusion's autoencoder ({}), or the folder they are in",
-        TAESD[0], TAESD[1], DIFFUSERS[0]
+        "name TAESD's files (--model {},{}), Stable Diffusion's autoencoder (diffusion_pytorch_model.safetensors, or the list of \
+         its parts), or the folder they are in",
+        TAESD[0], TAESD[1]
     )
 }

@@ -1,12 +1,12 @@
 //! `lantern inspect`.
 
+mod safetensors;
+
 use std::path::Path;
 
 use lantern_demos::chat::{Checked, LoadOptions, check};
 use lantern_graph::{Error, Result};
-use lantern_weights::{
-    ByteSource, ChatTemplates, FileSource, Gguf, SafeTensor, Safetensors, TensorInfo, Value, safetensors_part,
-};
+use lantern_weights::{ByteSource, ChatTemplates, FileSource, Gguf, TensorInfo, Value, model_files, model_index};
 use serde_json::{Value as Json, json};
 
 use crate::args::Inspect;
@@ -16,13 +16,16 @@ use crate::output;
 const SHOWN: usize = 16;
 
 pub async fn run(args: &Inspect) -> Result<()> {
-    let source = FileSource::open(&args.file)?;
-    if is_safetensors(&args.file, &source).await? {
-        let file = Safetensors::read(&source).await?;
-        let part = source.name().as_deref().and_then(safetensors_part);
-        return if args.json.json { print_safetensors_json(&file, part) } else { print_safetensors(&file, part) };
+    if let Some(index) = model_index(&args.file)? {
+        return safetensors::run_model(&args.file, &index, args.json.json).await;
     }
-    let gguf = Gguf::read(&source).await?;
+    let files = model_files(&args.file).await?;
+    let sources = files.iter().map(FileSource::open).collect::<Result<Vec<_>>>()?;
+    let [source] = &sources[..] else { return safetensors::run(&sources, args.json.json).await };
+    if is_safetensors(&files[0], source).await? {
+        return safetensors::run(&sources, args.json.json).await;
+    }
+    let gguf = Gguf::read(source).await?;
     let runs = runs(&gguf);
     if args.json.json { print_json(&gguf, &runs) } else { print_text(&gguf, &runs) }
 }
@@ -35,41 +38,6 @@ pub(crate) async fn is_safetensors(path: &Path, source: &FileSource) -> Result<b
     }
     let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
     Ok(!first.starts_with(b"GGUF") && (named || first[8] == b'{'))
-}
-
-fn print_safetensors_json(file: &Safetensors, part: Option<Error>) -> Result<()> {
-    let tensors: Vec<Json> = file
-        .tensors
-        .iter()
-        .map(|t| json!({"name": t.name, "type": t.dtype.name(), "shape": t.shape, "bytes": t.bytes}))
-        .collect();
-    output::json(&json!({
-        "format": "safetensors",
-        "metadata": file.metadata,
-        "tensors": tensors,
-        "totals": {
-            "tensors": file.tensors.len(),
-            "bytes": file.tensors.iter().map(|t| t.bytes).sum::<u64>(),
-            "parameters": file.tensors.iter().map(SafeTensor::elements).sum::<u64>(),
-        },
-        "notices": part.iter().map(error_json).collect::<Vec<_>>(),
-    }))
-}
-
-fn print_safetensors(file: &Safetensors, part: Option<Error>) -> Result<()> {
-    let mut text = String::from("safetensors\n\nmetadata\n");
-    for (key, value) in &file.metadata {
-        text += &format!("  {key} = {}\n", json!(value));
-    }
-    text += "\ntensors (row-major, outermost dimension first)\n";
-    for t in &file.tensors {
-        text += &tensor_line(&t.name, t.dtype.name(), &t.shape, t.bytes);
-    }
-    let parameters: u64 = file.tensors.iter().map(SafeTensor::elements).sum();
-    let bytes: u64 = file.tensors.iter().map(|t| t.bytes).sum();
-    text += &totals_line(file.tensors.len(), parameters, bytes);
-    text += &part.map_or(String::new(), |part| format!("note: {part}\n"));
-    output::names(&text)
 }
 
 fn tensor_line(name: &str, kind: &str, shape: &[usize], bytes: u64) -> String {

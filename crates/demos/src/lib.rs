@@ -5,9 +5,9 @@
 
 pub mod autoencode;
 pub mod chat;
+pub mod models;
 mod picture;
 mod progress;
-pub mod stack;
 mod states;
 
 pub use picture::Picture;

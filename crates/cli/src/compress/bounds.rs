@@ -11,7 +11,7 @@ use lantern_compress::{Quadratic, snr_db};
 use lantern_cpu::Cpu;
 use lantern_demos::chat::{LoadOptions, check};
 use lantern_graph::{Cancel, Error, Result};
-use lantern_weights::{FileSource, Gguf};
+use lantern_weights::{ByteSource, FileSource, Gguf, Joined};
 use nalgebra::DMatrix;
 use serde_json::{Value as Json, json};
 
@@ -116,8 +116,9 @@ pub async fn run(args: &BoundsArgs) -> Result<()> {
             RefitKind::Box => Refit::Box { factor: 2.0 },
         },
     };
-    let source = FileSource::open(&args.file)?;
-    let matrix = Matrix::open(&source, args).await?;
+    let sources = super::open(&args.file).await?;
+    let source = Joined::new(&sources);
+    let matrix = Matrix::open(&sources, args).await?;
     let [rows, columns] = matrix.shape;
     let n = args.n.min(columns);
     if args.n == 0 || args.n > MAX_QUANTIZED || args.pieces == 0 {
@@ -164,8 +165,8 @@ struct Matrix {
 }
 
 impl Matrix {
-    async fn open(source: &FileSource, args: &BoundsArgs) -> Result<Self> {
-        let file = ModelFile::read(&args.file, source).await?;
+    async fn open(sources: &[FileSource], args: &BoundsArgs) -> Result<Self> {
+        let file = ModelFile::read(&args.file, sources).await?;
         let entry = file.entries().into_iter().find(|entry| entry.name == args.tensor).ok_or_else(|| {
             let cause = format!("{} has no tensor {}", args.file.display(), args.tensor);
             Error::new("compress.tensor", cause, "see `lantern inspect` for the names")
@@ -177,7 +178,7 @@ impl Matrix {
         }
         let h = match (&args.calibrate, &file) {
             (None, _) => None,
-            (Some(text), ModelFile::Gguf(gguf)) => Some(inputs(source, gguf, text, args).await?),
+            (Some(text), ModelFile::Gguf(gguf)) => Some(inputs(&Joined::new(sources), gguf, text, args).await?),
             (Some(_), ModelFile::Safetensors(_)) => {
                 let cause = "a safetensors file says nothing about how its tensors are used";
                 return Err(Error::new("compress.calibration", cause, "give a GGUF Llama, or leave --calibrate out"));
@@ -196,7 +197,12 @@ impl Matrix {
 }
 
 /// XᵀX of the inputs that the layer sees on the text.
-async fn inputs(source: &FileSource, gguf: &Gguf, text: &std::path::Path, args: &BoundsArgs) -> Result<DMatrix<f64>> {
+async fn inputs(
+    source: &impl ByteSource,
+    gguf: &Gguf,
+    text: &std::path::Path,
+    args: &BoundsArgs,
+) -> Result<DMatrix<f64>> {
     let checked = check(gguf, &LoadOptions::default())?;
     Notes::new("compress").tell_all(checked.notices.clone());
     let block = args.tensor.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
@@ -205,8 +211,9 @@ async fn inputs(source: &FileSource, gguf: &Gguf, text: &std::path::Path, args: 
         return Err(Error::new("compress.calibration", cause, "name one, such as blk.0.attn_q.weight"));
     };
     let calibrator: Calibrator<Cpu> = calibrator(&checked, text, args.calibration_tokens)?;
-    calibrator.load(source, gguf).await?;
-    calibrator.inputs(block, &Cancel::new()).await?.of(&args.tensor)?.matrix()
+    let cancel = Cancel::new();
+    calibrator.load(source, gguf, &cancel).await?;
+    calibrator.inputs(block, &cancel).await?.of(&args.tensor)?.matrix()
 }
 
 /// Who wins for certain, both at their best. What pruning cannot do better is proven over all its choices; of quantization

@@ -3,7 +3,7 @@
 use lantern_compress::layers::{Layer, Report, Winner, compare_file};
 use lantern_compress::theory::{BITS, Comparison};
 use lantern_graph::{Cancel, Result};
-use lantern_weights::FileSource;
+use lantern_weights::Joined;
 use serde_json::{Value as Json, json};
 
 use super::ModelFile;
@@ -14,8 +14,9 @@ use crate::output;
 const USUAL_BITS: u32 = 4;
 
 pub async fn run(args: &CompressLayers) -> Result<()> {
-    let source = FileSource::open(&args.file)?;
-    let entries = ModelFile::read(&args.file, &source).await?.entries();
+    let sources = super::open(&args.file).await?;
+    let entries = ModelFile::read(&args.file, &sources).await?.entries();
+    let source = Joined::new(&sources);
     let bits: Vec<u32> = args.bits.map_or_else(|| BITS.collect(), |b| vec![b]);
     let mut meter = output::Meter::new("weights");
     let mut tell = |done, total| meter.tell(done, total);

@@ -13,7 +13,7 @@ use lantern_compress::grid::Codes;
 use lantern_compress::layers::Entry;
 use lantern_compress::theory::Terms;
 use lantern_graph::Result;
-use lantern_weights::{ByteSource, FileSource, Gguf, Safetensors, safetensors_part};
+use lantern_weights::{FileSource, Gguf, Safetensors, model_files, read_table};
 
 use crate::args::{ChargeKind, Compress, CompressTerms, GridKind};
 use crate::inspect::is_safetensors;
@@ -35,15 +35,22 @@ enum ModelFile {
     Safetensors(Safetensors),
 }
 
+/// The files of a model: one, or the shards that a list names.
+async fn open(path: &Path) -> Result<Vec<FileSource>> {
+    model_files(path).await?.iter().map(FileSource::open).collect()
+}
+
 impl ModelFile {
     /// A part of a split GGUF is refused. Of safetensors only the name tells; its tensors are whole, so that is a warning.
-    async fn read(path: &Path, source: &FileSource) -> Result<Self> {
-        if !is_safetensors(path, source).await? {
+    async fn read(path: &Path, sources: &[FileSource]) -> Result<Self> {
+        if let [source] = sources
+            && !is_safetensors(path, source).await?
+        {
             let gguf = Gguf::read(source).await?;
             return gguf.check_whole().map(|()| Self::Gguf(gguf));
         }
-        let file = Safetensors::read(source).await?;
-        Notes::new("compress").tell_all(source.name().as_deref().and_then(safetensors_part));
+        let file = read_table(sources).await?;
+        Notes::new("compress").tell_all(file.part.clone());
         Ok(Self::Safetensors(file))
     }
 

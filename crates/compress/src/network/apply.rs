@@ -94,9 +94,9 @@ pub async fn apply<E: Executor, W: Write>(
     let mut stream = GgufStream::start(out, &model.metadata().await?, &heads)?;
     let mut report = Report::new(&heads, gguf);
     if let Some(calibrator) = calibrator {
-        calibrator.load(source, gguf).await?;
+        calibrator.load(source, gguf, cancel).await?;
         for other in head.iter().chain(&tail) {
-            other.fill(calibrator).await?;
+            other.fill(calibrator, cancel).await?;
         }
     }
     for other in &head {
@@ -112,14 +112,14 @@ pub async fn apply<E: Executor, W: Write>(
         let mut block = model.rewritten_block(i, rotation.as_ref()).await?;
         let inputs = match calibrator {
             Some(calibrator) => {
-                fill(calibrator, i, &block).await?;
+                fill(calibrator, i, &block, cancel).await?;
                 Some(calibrator.inputs(i, cancel).await?)
             }
             None => None,
         };
         let layers = model.compress(i, &mut block, inputs.as_ref(), cut.as_mut(), cancel)?;
         if let Some(calibrator) = calibrator {
-            fill(calibrator, i, &block).await?;
+            fill(calibrator, i, &block, cancel).await?;
         }
         for (part, norm) in NORMS.iter().zip(block.norms()) {
             stream.write(&encode(&name(i, part), GgmlType::F32, norm)?)?;
@@ -155,12 +155,12 @@ fn named<T>(name: &str, result: Result<T>) -> Result<T> {
     result.map_err(|e| Error::new(e.code, format!("tensor {name}: {}", e.cause), e.remedy))
 }
 
-async fn fill<E: Executor>(calibrator: &Calibrator<E>, i: usize, block: &Block) -> Result<()> {
+async fn fill<E: Executor>(calibrator: &Calibrator<E>, i: usize, block: &Block, cancel: &Cancel) -> Result<()> {
     for (part, matrix) in LINEAR.iter().zip(block.linear()) {
-        calibrator.write(&name(i, part), &floats(matrix.as_slice()), matrix.nrows()).await?;
+        calibrator.write(&name(i, part), &floats(matrix.as_slice()), matrix.nrows(), cancel).await?;
     }
     for (part, norm) in NORMS.iter().zip(block.norms()) {
-        calibrator.write(&name(i, part), &floats(norm), norm.len()).await?;
+        calibrator.write(&name(i, part), &floats(norm), norm.len(), cancel).await?;
     }
     Ok(())
 }
@@ -187,12 +187,12 @@ impl Other {
     }
 
     /// Where rewriting changed it.
-    async fn fill<E: Executor>(&self, calibrator: &Calibrator<E>) -> Result<()> {
+    async fn fill<E: Executor>(&self, calibrator: &Calibrator<E>, cancel: &Cancel) -> Result<()> {
         // A tied model has no output of its own in its graph, and its head is never run here.
         if self.copied.is_some() || self.name == OUTPUT && calibrator.config().tied {
             return Ok(());
         }
-        calibrator.write(&self.name, &self.values, self.shape.last().copied().unwrap_or(1)).await
+        calibrator.write(&self.name, &self.values, self.shape.last().copied().unwrap_or(1), cancel).await
     }
 }
 

@@ -12,14 +12,12 @@ use lantern_graph::{
 };
 use lantern_models::Parameters;
 use lantern_models::llama::{self, Config};
-use lantern_weights::{ByteSource, Gguf, Rows};
+use lantern_weights::{ByteSource, Gguf, Rows, fill, fill_values};
 
 use crate::quadratic::Gram;
 
 /// Rows of the text that run at once.
 const ROWS: usize = 64;
-/// Most bytes handed to an executor at once.
-const CHUNK_BYTES: usize = 8 << 20;
 
 /// A model with f32 weights, to be filled and run.
 pub struct Calibrator<E: Executor> {
@@ -83,32 +81,24 @@ impl<E: Executor> Calibrator<E> {
     /// Fills all weights from a file.
     ///
     /// # Errors
-    /// `compress.size` for a tensor that is missing; the source's and the executor's own.
-    pub async fn load(&self, source: &impl ByteSource, gguf: &Gguf) -> Result<()> {
-        for spec in &self.specs {
+    /// `compress.size` for a tensor that is missing; the source's and the executor's own; `run.cancelled`.
+    pub async fn load(&self, source: &impl ByteSource, gguf: &Gguf, cancel: &Cancel) -> Result<()> {
+        let tensors = self.specs.iter().map(|spec| {
             let tensor = gguf.tensor(&spec.name).ok_or_else(|| {
                 let cause = format!("the file has no tensor {}", spec.name);
                 Error::new("compress.size", cause, "get the whole file, or convert it again")
             })?;
-            let mut rows = Rows::gguf(source, tensor, spec)?;
-            while let Some(chunk) = rows.next().await? {
-                self.executor.write_rows(&self.weights, &spec.name, chunk.first_row, chunk.bytes).await?;
-            }
-        }
-        Ok(())
+            Rows::gguf(source, tensor, spec)
+        });
+        fill(&*self.executor, &self.weights, tensors, &mut |_| {}, cancel).await
     }
 
     /// Fills a weight whose rows are of `columns`.
     ///
     /// # Errors
-    /// The executor's own.
-    pub async fn write(&self, name: &str, values: &[f32], columns: usize) -> Result<()> {
-        let rows = (CHUNK_BYTES / 4 / columns.max(1)).max(1);
-        for (i, chunk) in values.chunks(rows * columns.max(1)).enumerate() {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
-            self.executor.write_rows(&self.weights, name, i * rows, &bytes).await?;
-        }
-        Ok(())
+    /// The executor's own; `run.cancelled`.
+    pub async fn write(&self, name: &str, values: &[f32], columns: usize, cancel: &Cancel) -> Result<()> {
+        fill_values(&*self.executor, &self.weights, name, values, columns, cancel).await
     }
 
     /// Runs the text up to `block` and adds up the inputs of its linear layers. Layers that share their input share the sums. Blocks

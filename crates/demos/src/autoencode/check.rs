@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
 use lantern_models::{Parameters, autoencoder_kl, taesd};
-use lantern_weights::{ByteSource, NameMap, SafeDtype, SafeTensor, Safetensors, safetensors_part};
+use lantern_weights::{ByteSource, NameMap, SafeDtype, SafeTensor, Safetensors, read_tables};
 
 use super::latents::Latents;
 
@@ -111,8 +111,7 @@ impl Half {
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub spec: WeightSpec,
-    /// Of the files given.
-    pub source: usize,
+    /// Among the files given, one behind the other.
     pub tensor: SafeTensor,
 }
 
@@ -164,7 +163,7 @@ struct Candidate {
 }
 
 /// Recognises the files: TAESD's encoder and decoder, in either order or in one file, or an AutoencoderKL of the sizes
-/// `kl` says. One half alone will do for what it does.
+/// `kl` says; each in one file, or in shards and their list. One half alone will do for what it does.
 ///
 /// # Errors
 /// `autoencoder.files` when there is none, or two hold the same or parts of different networks; `autoencoder.latents`;
@@ -172,11 +171,9 @@ struct Candidate {
 pub async fn check<S: ByteSource>(sources: &[S], kl: &autoencoder_kl::Config) -> Result<Checked> {
     let candidates = candidates(kl)?;
     let mut checked: Option<Checked> = None;
-    for (source, bytes) in sources.iter().enumerate() {
-        let file = Safetensors::read(bytes).await?;
+    for file in read_tables(sources).await? {
         // What is missing may be in another part.
-        let part = bytes.name().as_deref().and_then(safetensors_part);
-        for candidate in recognise(&file, &candidates).map_err(|error| part.unwrap_or(error))? {
+        for candidate in recognise(&file, &candidates).map_err(|error| file.part.clone().unwrap_or(error))? {
             let so_far = checked.get_or_insert_with(|| Checked {
                 config: candidate.config.clone(),
                 halves: Vec::new(),
@@ -195,7 +192,7 @@ pub async fn check<S: ByteSource>(sources: &[S], kl: &autoencoder_kl::Config) ->
             so_far.found.extend(candidate.specs.iter().zip(chosen.tensors).map(|(spec, tensor)| {
                 let halved = tensor.dtype == SafeDtype::F16 && spec.shape.len() > 1;
                 let dtype = if halved { DType::F16 } else { DType::F32 };
-                Found { spec: WeightSpec { dtype, ..spec.clone() }, source, tensor: tensor.clone() }
+                Found { spec: WeightSpec { dtype, ..spec.clone() }, tensor: tensor.clone() }
             }));
         }
     }

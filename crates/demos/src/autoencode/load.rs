@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use lantern_graph::{Cancel, Class, DType, Executor, Graph, Result, WeightSpec};
 use lantern_models::autoencoder_kl;
-use lantern_weights::{ByteSource, Rows};
+use lantern_weights::{ByteSource, Joined, Rows, fill};
 
 use super::check::{Config, Family, Half, check};
 use super::session::AutoencoderSession;
@@ -51,18 +51,12 @@ impl<E: Executor> Autoencoder<E> {
     ) -> Result<Self> {
         let checked = check(sources, &options.autoencoder_kl).await?;
         let specs: Vec<WeightSpec> = checked.found.iter().map(|f| f.spec.clone()).collect();
-        let (total, mut done) = (checked.file_bytes(), 0);
+        let total = checked.file_bytes();
         let weights = executor.allocate_weights(&specs)?;
-        for found in &checked.found {
-            let mut rows = Rows::safetensors(&sources[found.source], &found.tensor, &found.spec)?;
-            cancel.check()?;
-            while let Some(chunk) = rows.next().await? {
-                executor.write_rows(&weights, &found.spec.name, chunk.first_row, chunk.bytes).await?;
-                done += chunk.file_bytes;
-                progress(Progress { stage: Stage::Weights, done, total });
-                cancel.check()?;
-            }
-        }
+        let joined = Joined::new(sources);
+        let tensors = checked.found.iter().map(|f| Rows::safetensors(&joined, &f.tensor, &f.spec));
+        let mut heard = |done| progress(Progress { stage: Stage::Weights, done, total });
+        fill(&**executor, &weights, tensors, &mut heard, cancel).await?;
         progress(Progress { stage: Stage::Upload, done: total, total });
         Ok(Self {
             executor: executor.clone(),

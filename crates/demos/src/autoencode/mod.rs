@@ -5,10 +5,12 @@
 
 mod check;
 mod latents;
+mod listed;
 mod load;
 mod session;
 
 pub use check::{Checked, Config, Family, check};
 pub use latents::Latents;
+pub use listed::Listed;
 pub use load::{Autoencoder, LoadOptions};
 pub use session::{AutoencoderSession, Times};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lantern_graph::{Cancel, Class, Error, Executor, Graph, Result, Session};
 use lantern_models::llama::Config;
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{ByteSource, Gguf, Rows, Value};
+use lantern_weights::{ByteSource, Gguf, Rows, Value, fill};
 
 use super::check::{Checked, check, find};
 use super::sampler::Sampler;
@@ -96,17 +96,9 @@ impl<E: Executor> ChatModel<E> {
     ) -> Result<Self> {
         let total = checked.weight_bytes;
         let weights = executor.allocate_weights(&checked.decode.weights)?;
-        let mut done = 0;
-        for spec in &checked.decode.weights {
-            let mut rows = Rows::gguf(source, find(gguf, &spec.name)?, spec)?;
-            loop {
-                cancel.check()?;
-                let Some(chunk) = rows.next().await? else { break };
-                executor.write_rows(&weights, &spec.name, chunk.first_row, chunk.bytes).await?;
-                done += chunk.file_bytes;
-                progress(Progress { stage: Stage::Weights, done, total });
-            }
-        }
+        let tensors = checked.decode.weights.iter().map(|spec| Rows::gguf(source, find(gguf, &spec.name)?, spec));
+        let mut heard = |done| progress(Progress { stage: Stage::Weights, done, total });
+        fill(&**executor, &weights, tensors, &mut heard, cancel).await?;
         progress(Progress { stage: Stage::Upload, done: total, total });
 
         let embedding_row = checked.decode.weights.iter().find(|w| w.name == "token_embd.weight");
