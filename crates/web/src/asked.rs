@@ -1,4 +1,5 @@
-//! Files the page asks for: picked by the visitor, at an address, or of the catalogue.
+//! The model the page asks for: of files picked by the visitor, at addresses, or of the catalogue. However many there are, it is
+//! one model, with one verdict before the first byte and one sum of what has come.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -7,57 +8,75 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use js_sys::{Array, Function};
-use lantern_demos::chat::{Entry, Processor, catalogue, find_entry};
+use lantern_demos::models::{Device, Entry, Fit, Needs, Processor, catalogue, find_entry};
 use lantern_graph::{Cancel, Error, Result};
-use lantern_weights::download::{Look, Target, check_address};
+use lantern_weights::ShardIndex;
+use lantern_weights::download::{Look, Part, PartOf, Stored, Target, check_address};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
 use crate::blob::BlobSource;
-use crate::host::Given;
+use crate::host::{Given, Limits};
 use crate::js;
-use crate::library::{Library, has_whole, obtain};
+use crate::library::{Library, has_whole, kept_of, obtain, open_shelf, told};
 use crate::site;
 use crate::storage::{Source, WebPart};
 
-pub enum Asked {
+/// A model, before any of it is here.
+#[derive(Default)]
+pub struct Asked {
+    files: Vec<Wanted>,
+    /// What it takes, where the catalogue or the list of its shards says so: what cannot fit is refused before a byte is fetched.
+    needs: Option<Needs>,
+    /// Bytes of all files to fetch, where these say so.
+    bytes: Option<u64>,
+}
+
+enum Wanted {
     File(Blob),
     Fetch(Target),
-    /// One of the catalogue, with the bytes its weights take: too many are refused before a byte is fetched.
-    Listed(Target, u64),
+    /// One that the list of models names.
+    Listed(Target),
 }
 
-impl Asked {
-    pub fn weight_bytes(&self) -> Option<u64> {
-        match self {
-            Asked::Listed(_, bytes) => Some(*bytes),
-            Asked::File(_) | Asked::Fetch(_) => None,
-        }
-    }
-}
-
-/// `sources`: `ModelSource[]` of `www/lantern/core/protocol.js`.
+/// `sources`: `ModelSource[]` of `www/lantern/core/protocol.js`, all of one model for `demo`.
 ///
 /// # Errors
 /// `web.request`, `catalogue.unknown`, `download.address`; as [`site::entries`].
-pub async fn read(sources: &Array, library: &Library) -> Result<Vec<Asked>> {
-    let mut asked = Vec::new();
+pub async fn read(sources: &Array, demo: &str, library: &Library) -> Result<Asked> {
+    let mut asked = Asked::default();
     for source in sources.iter() {
-        asked.push(read_one(&source, library).await?);
+        asked.add(&source, demo, library).await?;
     }
     Ok(asked)
 }
 
-async fn read_one(source: &JsValue, library: &Library) -> Result<Asked> {
-    if let Ok(file) = js::field(source, "file").dyn_into::<Blob>() {
-        return Ok(Asked::File(file));
+impl Asked {
+    async fn add(&mut self, source: &JsValue, demo: &str, library: &Library) -> Result<()> {
+        match js::field(source, "model").as_string() {
+            Some(id) => {
+                let base = js::string(source, "base")?;
+                let entry = named(&id, &base, library).await?;
+                let of = entry.network.demo();
+                if of != demo {
+                    let cause = format!("{} is a model for {of}, and {demo} was to have it", entry.name);
+                    return Err(Error::new("catalogue.unknown", cause, "choose another model"));
+                }
+                self.needs = Some(entry.needs(Processor::Cpu)?);
+                self.bytes = Some(entry.bytes());
+                self.files.extend(entry.targets(|url| absolute(url, &base)).into_iter().map(Wanted::Listed));
+            }
+            None => self.files.push(by_itself(source)?),
+        }
+        Ok(())
     }
-    if let Some(id) = js::field(source, "model").as_string() {
-        let base = js::string(source, "base")?;
-        let entry = named(&id, &base, library).await?;
-        let url = absolute(&entry.url, &base);
-        return Ok(Asked::Listed(entry.target(url), entry.weight_bytes(Processor::Cpu)?));
+}
+
+/// A file that no list names.
+fn by_itself(source: &JsValue) -> Result<Wanted> {
+    if let Ok(file) = js::field(source, "file").dyn_into::<Blob>() {
+        return Ok(Wanted::File(file));
     }
     let url = js::string(source, "url")?;
     // A site may serve its own models as it serves itself.
@@ -66,7 +85,7 @@ async fn read_one(source: &JsValue, library: &Library) -> Result<Asked> {
     }
     let target = Target { url, ..Target::default() };
     let name = target.file_name().unwrap_or(&target.url).to_owned();
-    Ok(Asked::Fetch(Target { name, ..target }))
+    Ok(Wanted::Fetch(Target { name, ..target }))
 }
 
 /// The model of that name: the site's own where it has one, and then no other host is asked for it.
@@ -79,10 +98,11 @@ async fn named(id: &str, base: &str, library: &Library) -> Result<Entry> {
     match site::entries(library, base).await {
         Ok(entries) => find_entry(entries, id),
         // Where the site does not answer, what is here still runs; another host is not asked in its place.
-        Err(error) => match find_entry(catalogue, id) {
-            Ok(entry) if has_whole(library, &entry.target(absolute(&entry.url, base)).key()).await? => Ok(entry),
-            _ => Err(error),
-        },
+        Err(error) => {
+            let Ok(entry) = find_entry(catalogue, id) else { return Err(error) };
+            let keys = entry.targets(|url| absolute(url, base)).iter().map(Target::key).collect::<Vec<_>>();
+            if has_whole(library, &keys).await? { Ok(entry) } else { Err(error) }
+        }
     }
 }
 
@@ -91,34 +111,135 @@ pub fn absolute(url: &str, base: &str) -> String {
     if url.contains("://") { url.to_owned() } else { format!("{base}{url}") }
 }
 
+impl Wanted {
+    fn target(&self) -> Option<&Target> {
+        match self {
+            Wanted::File(_) => None,
+            Wanted::Fetch(target) | Wanted::Listed(target) => Some(target),
+        }
+    }
+}
+
+/// A list is read before the rest is asked for: nothing in it can be refused early.
+struct Unseen;
+
+impl<P: Part> Look<P> for Unseen {
+    async fn look(&mut self, _: &Stored<'_, P>) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+impl Asked {
+    /// With the shards of every list that it was given by its address: they lie beside it. The list is one of the files, kept
+    /// with them.
+    ///
+    /// # Errors
+    /// As [`obtain`] of the list; `safetensors.index`.
+    async fn with_shards(mut self, library: &Library, cancel: &Cancel, progress: &Function) -> Result<Self> {
+        let targets: Vec<&Target> = self.files.iter().filter_map(Wanted::target).collect();
+        if let [list] = targets[..]
+            && is_list(list)
+        {
+            let list = list.clone();
+            let silent = Closure::<dyn FnMut(JsValue)>::new(|_| {});
+            let part_of = |files| Some(PartOf { address: list.url.clone(), name: model_name(&list), files });
+            let first = Target { part_of: part_of(1), ..list.clone() };
+            let source = obtain(library, &first, &mut Unseen, cancel, silent.as_ref().unchecked_ref()).await?.source;
+            let index = ShardIndex::read(&source).await.map_err(|error| error_of(&list, error))?;
+            let files = index.files();
+            let shards = files.iter().map(|file| {
+                let part_of = part_of(files.len() + 1);
+                Wanted::Fetch(Target { url: list.beside(file), name: file.clone(), part_of, ..Target::default() })
+            });
+            self.needs = index.tensor_bytes.map(|weights| Needs { weights, kept: 0, work: 0 });
+            self.bytes = index.tensor_bytes;
+            self.files = [Wanted::Fetch(first)].into_iter().chain(shards).collect();
+            // Shown from here on, for all of them.
+            told(progress, 0, self.bytes, "begun");
+        } else if let [first, _, ..] = targets[..] {
+            let addresses: Vec<&str> = targets.iter().map(|target| target.url.as_str()).collect();
+            let name = format!("{} and {} more", first.name, targets.len() - 1);
+            let part_of = PartOf { address: addresses.join(" "), name, files: targets.len() };
+            for wanted in &mut self.files {
+                if let Wanted::Fetch(target) = wanted {
+                    target.part_of = Some(part_of.clone());
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The one verdict on all files together, before the first of them is asked for.
+    ///
+    /// # Errors
+    /// `cpu.ceiling`, `storage.full`.
+    async fn check(&self, library: &Library, limits: Limits) -> Result<()> {
+        let (Some(needs), Some(bytes)) = (self.needs, self.bytes) else { return Ok(()) };
+        let shelf = open_shelf(library).await?;
+        let mut here = 0;
+        for target in self.files.iter().filter_map(Wanted::target) {
+            here += kept_of(&shelf.shelf, &target.key()).await?.map_or(0, |kept| kept.stored());
+        }
+        let storage = if shelf.kind == "memory" { None } else { library.free_bytes().await };
+        let device = Device { ceiling: limits.ceiling, memory: library.memory_bytes(), storage };
+        match device.fit(needs, bytes.saturating_sub(here)) {
+            Fit::No(error) => Err(error),
+            Fit::Fits | Fit::Doubtful(_) => Ok(()),
+        }
+    }
+}
+
+fn is_list(target: &Target) -> bool {
+    target.file_name().is_some_and(ShardIndex::is_named)
+}
+
+/// What people call a model whose list lies at that address.
+fn model_name(list: &Target) -> String {
+    let name = list.file_name().unwrap_or(&list.url);
+    name.trim_end_matches(".index.json").trim_end_matches(".safetensors").to_owned()
+}
+
+/// Its source has no name here.
+fn error_of(list: &Target, error: Error) -> Error {
+    let cause = error.cause.replacen("the list of a model's parts", list.file_name().unwrap_or(&list.url), 1);
+    Error { cause, ..error }
+}
+
 /// All files, side by side; what has come of each is told as one sum. The first that fails ends them all. With them the first
 /// notice there is.
 ///
 /// # Errors
-/// As [`obtain`].
+/// `cpu.ceiling` and `storage.full`, before anything is fetched but the list of a model's shards; as [`obtain`].
 pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
-    asked: Vec<Asked>,
+    asked: Asked,
     library: &Library,
+    limits: Limits,
     look: impl Fn() -> L,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(Vec<Given>, Option<Error>)> {
-    let sum = Sum::new(asked.len(), progress);
+    let asked = asked.with_shards(library, cancel, progress).await?;
+    asked.check(library, limits).await?;
+    let files = asked.files;
+    let sum = Sum::new(files.len(), progress);
     let mut running: Vec<Running<'_, (Given, Option<Error>)>> = Vec::new();
-    for (at, asked) in asked.into_iter().enumerate() {
+    for (at, wanted) in files.into_iter().enumerate() {
         let (mut look, heard) = (look(), sum.heard(at));
         running.push(Box::pin(async move {
-            match asked {
-                Asked::File(blob) => {
+            match wanted {
+                Wanted::File(blob) => {
                     let blob = BlobSource::new(blob);
                     let name = blob.name();
                     Ok((Given { source: Source::Blob(blob), name, listed_as: None }, None))
                 }
-                Asked::Fetch(ref target) | Asked::Listed(ref target, _) => {
+                Wanted::Fetch(ref target) | Wanted::Listed(ref target) => {
                     let heard: &Function = heard.as_ref().unchecked_ref();
-                    let obtained = obtain(library, target, &mut look, cancel, heard).await?;
-                    let name = Some(target.name.clone());
-                    let listed_as = name.clone().filter(|_| matches!(asked, Asked::Listed(..)));
+                    let obtained = match is_list(target) {
+                        true => obtain(library, target, &mut Unseen, cancel, heard).await?,
+                        false => obtain(library, target, &mut look, cancel, heard).await?,
+                    };
+                    let name = target.file_name().map(str::to_owned);
+                    let listed_as = matches!(wanted, Wanted::Listed(_)).then(|| target.name.clone());
                     Ok((Given { source: obtained.source, name, listed_as }, obtained.notice))
                 }
             }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use js_sys::{Array, Function};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::Processor;
+use lantern_demos::models::Processor;
 use lantern_gpu::{Gpu, GpuOptions, StepDown, Tier};
 use lantern_graph::{Description, Error, Executor, Result};
 use wasm_bindgen::JsValue;
@@ -81,7 +81,7 @@ impl Engine {
     ) -> Answer {
         let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
         let loaded = async {
-            let asked = asked::read(&sources, &library).await?;
+            let asked = asked::read(&sources, &demo, &library).await?;
             on!(&hosts, host => host.load_model(&demo, asked, &library, &cancel, &progress, &known).await)
         };
         told(loaded.await)

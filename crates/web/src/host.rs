@@ -105,7 +105,7 @@ impl<E: Executor> Host<E> {
     pub async fn load_model(
         &self,
         demo: &str,
-        asked: Vec<Asked>,
+        asked: Asked,
         library: &Library,
         cancel: &Cancel,
         progress: &Function,
@@ -114,13 +114,10 @@ impl<E: Executor> Host<E> {
         let limits = self.limits;
         let (model, info, notice) = match demo {
             "chat" => {
-                for bytes in asked.iter().filter_map(Asked::weight_bytes) {
-                    limits.check_weights(bytes)?;
-                }
                 let (known, warming) = (chat::Known::new(known), chat::Warming::default());
                 let header =
                     || chat::Header { executor: &self.executor, limits, cancel, known: &known, warming: &warming };
-                let gathered = gather(asked, library, header, cancel, progress).await;
+                let gathered = gather(asked, library, limits, header, cancel, progress).await;
                 warming.end().await;
                 let (mut given, notice) = gathered?;
                 let only = given.pop().ok_or_else(|| Error::new("web.request", "no file was given", "choose one"))?;
@@ -128,7 +125,7 @@ impl<E: Executor> Host<E> {
                 (Model::Chat(Rc::new(model)), info, notice)
             }
             "autoencode" => {
-                let (given, notice) = gather(asked, library, || autoencode::Header, cancel, progress).await?;
+                let (given, notice) = gather(asked, library, limits, || autoencode::Header, cancel, progress).await?;
                 let (model, info) = autoencode::load(&self.executor, given, limits, cancel, progress).await?;
                 (Model::Autoencode(Rc::new(model)), info, notice)
             }

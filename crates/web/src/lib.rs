@@ -8,6 +8,7 @@
 
 mod asked;
 mod autoencode;
+#[cfg(feature = "bench")]
 mod bench;
 mod blob;
 mod chat;
@@ -27,6 +28,7 @@ use lantern_graph::Cancel;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+#[cfg(feature = "bench")]
 pub use bench::StackBench;
 pub use engine::Engine;
 

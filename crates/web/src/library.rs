@@ -2,9 +2,9 @@
 //! `lantern_weights::download`; here is where it may put what comes, who else is at it, and what the visitor is told.
 
 use js_sys::Function;
-use lantern_demos::chat::memory_for_files;
+use lantern_demos::models::memory_for_files;
 use lantern_graph::{Cancel, Error, Result};
-use lantern_weights::download::{Done, How, Job, Journal, Look, Policy, Target, Tell, download};
+use lantern_weights::download::{Done, How, Job, Journal, Kept, Look, Policy, Target, Tell, download};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -112,40 +112,32 @@ async fn memory_shelf(library: &Library, why: &str) -> Result<Shelf> {
     Ok(Shelf { kind: "memory", shelf, notice: Some(notice) })
 }
 
-/// What is stored under a key.
-pub struct Kept {
-    pub key: String,
-    /// `None` for bytes nobody vouches for.
-    pub journal: Option<Journal>,
-    pub bytes: u64,
-}
-
-impl Kept {
-    pub fn is_whole(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| journal.whole && journal.stored == self.bytes)
-    }
-
-    /// Bytes that can be gone on with.
-    pub fn stored(&self) -> u64 {
-        self.journal.as_ref().map_or(0, |journal| journal.stored.min(self.bytes))
-    }
-}
-
+/// All that is stored here.
+///
 /// # Errors
 /// `storage.read`.
 pub async fn kept(shelf: &JsShelf) -> Result<Vec<Kept>> {
-    let listed = shelf.list().await.map_err(|thrown| {
-        let cause = format!("what is stored here could not be listed: {}", js::thrown(&thrown));
-        Error::new("storage.read", cause, "reload the page and try again")
-    })?;
-    let entries: js_sys::Array = listed.unchecked_into();
-    entries
-        .iter()
-        .map(|entry| {
-            let journal = Journal::read(&js::string(&entry, "journal")?);
-            Ok(Kept { key: js::string(&entry, "key")?, journal, bytes: js::number(&entry, "bytes")? as u64 })
-        })
-        .collect()
+    let listed: js_sys::Array = shelf.list().await.map_err(|thrown| unlisted(&thrown))?.unchecked_into();
+    listed.iter().map(|entry| read_kept(&entry)).collect()
+}
+
+/// What is stored under a key; nothing else is looked at.
+///
+/// # Errors
+/// `storage.read`.
+pub async fn kept_of(shelf: &JsShelf, key: &str) -> Result<Option<Kept>> {
+    let found = shelf.find(key).await.map_err(|thrown| unlisted(&thrown))?;
+    if found.is_undefined() { Ok(None) } else { read_kept(&found).map(Some) }
+}
+
+fn read_kept(entry: &JsValue) -> Result<Kept> {
+    let journal = Journal::read(&js::string(entry, "journal")?);
+    Ok(Kept { key: js::string(entry, "key")?, journal, bytes: js::number(entry, "bytes")? as u64 })
+}
+
+fn unlisted(thrown: &JsValue) -> Error {
+    let cause = format!("what is stored here could not be listed: {}", js::thrown(thrown));
+    Error::new("storage.read", cause, "reload the page and try again")
 }
 
 /// Tells the page what becomes of a model's bytes. `how`: see `Progress` in `www/lantern/core/protocol.js`.
@@ -223,17 +215,21 @@ pub async fn obtain(
     let key = target.key();
     let mut shelf = open_shelf(library).await?;
     cancel.check()?;
-    if let Some(source) = whole(&shelf, &key, progress).await? {
-        return Ok(Obtained { source, notice: shelf.notice });
-    }
     let alone = shelf.kind == "memory";
-    let _hold = if alone { None } else { Some(hold(library, &key, progress).await?) };
-    cancel.check()?;
-    // The tab that was waited for has it now.
-    if !alone && let Some(source) = whole(&shelf, &key, progress).await? {
-        return Ok(Obtained { source, notice: shelf.notice });
+    let mut found = if alone { None } else { kept_of(&shelf.shelf, &key).await? };
+    let mut _hold = None;
+    if !alone && !found.as_ref().is_some_and(Kept::is_whole) {
+        _hold = Some(hold(library, &key, progress).await?);
+        cancel.check()?;
+        // The tab that was waited for may have it by now.
+        found = kept_of(&shelf.shelf, &key).await?;
     }
-    let mut journal = kept(&shelf.shelf).await?.into_iter().find(|kept| kept.key == key).and_then(|kept| kept.journal);
+    if let Some(kept) = found.as_ref().filter(|kept| kept.is_whole()) {
+        told(progress, kept.bytes, Some(kept.bytes), "stored");
+        let part = shelf.shelf.part(&key, false).await.map_err(|thrown| js::error(&thrown))?;
+        return Ok(Obtained { source: Source::of_shelf(part, kept.bytes), notice: shelf.notice });
+    }
+    let mut journal = found.and_then(|kept| kept.journal);
     let part = match shelf.shelf.part(&key, true).await {
         Ok(part) => part,
         Err(thrown) => {
@@ -291,8 +287,8 @@ pub async fn obtain(
 
 /// Of a download that failed before its first byte nothing stays, not even its name.
 async fn forget_nothing(shelf: &Shelf, key: &str) {
-    let Ok(all) = kept(&shelf.shelf).await else { return };
-    if all.iter().any(|kept| kept.key == key && kept.stored() == 0) {
+    let Ok(Some(kept)) = kept_of(&shelf.shelf, key).await else { return };
+    if kept.stored() == 0 {
         let _ = shelf.shelf.remove(key).await;
     }
 }
@@ -305,44 +301,49 @@ fn unkept(target: &Target) -> Error {
     )
 }
 
-async fn whole(shelf: &Shelf, key: &str, progress: &Function) -> Result<Option<Source>> {
-    if shelf.kind == "memory" {
-        return Ok(None);
-    }
-    let Some(kept) = kept(&shelf.shelf).await?.into_iter().find(|kept| kept.key == key && kept.is_whole()) else {
-        return Ok(None);
-    };
-    told(progress, kept.bytes, Some(kept.bytes), "stored");
-    let part = shelf.shelf.part(key, false).await.map_err(|thrown| js::error(&thrown))?;
-    Ok(Some(Source::of_shelf(part, kept.bytes)))
-}
-
-/// Whether a file is stored here to its last byte.
+/// Whether files are all stored here to their last byte.
 ///
 /// # Errors
 /// `storage.*`.
-pub async fn has_whole(library: &Library, key: &str) -> Result<bool> {
+pub async fn has_whole(library: &Library, keys: &[String]) -> Result<bool> {
     let shelf = open_shelf(library).await?;
-    Ok(kept(&shelf.shelf).await?.iter().any(|kept| kept.key == key && kept.is_whole()))
+    for key in keys {
+        if !kept_of(&shelf.shelf, key).await?.is_some_and(|kept| kept.is_whole()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-/// Removes what is stored under a key.
+/// Removes a model. `key`: that of its row in the list, which has the keys of all its files, with spaces between.
 #[wasm_bindgen]
 pub async fn remove_model(library: Library, key: String) -> crate::Answer {
     let removed = async {
         let shelf = open_shelf(&library).await?;
-        shelf.shelf.remove(&key).await.map_err(|thrown| match js::field(&thrown, "name").as_string().as_deref() {
-            Some("NoModificationAllowedError") => Error::new(
-                "storage.busy",
-                "it is being fetched or read just now, and was not removed",
-                "wait until it is loaded, or stop it, here and in other tabs of this site",
-            ),
-            _ => Error::new(
-                "storage.write",
-                format!("it could not be removed: {}", js::thrown(&thrown)),
-                "reload the page and try again",
-            ),
-        })
+        let mut failed = None;
+        for key in key.split(' ') {
+            // What can be removed is, whatever comes before it.
+            failed = failed.or(shelf.shelf.remove(key).await.err());
+        }
+        match failed {
+            Some(thrown) => Err(unremoved(&thrown)),
+            None => Ok(JsValue::UNDEFINED),
+        }
     };
     removed.await.map_err(|error| js::failure(&error))
+}
+
+fn unremoved(thrown: &JsValue) -> Error {
+    match js::field(thrown, "name").as_string().as_deref() {
+        Some("NoModificationAllowedError") => Error::new(
+            "storage.busy",
+            "it is being fetched or read just now, and was not removed",
+            "wait until it is loaded, or stop it, here and in other tabs of this site",
+        ),
+        _ => Error::new(
+            "storage.write",
+            format!("it could not be removed: {}", js::thrown(thrown)),
+            "reload the page and try again",
+        ),
+    }
 }

@@ -1,14 +1,15 @@
 //! The library as the visitor sees it: what can be had, what is here, and what would fit this device.
 
 use js_sys::Array;
-use lantern_demos::chat::{Device, Entry, Fit, LoadOptions, Needs, Processor, catalogue, entry_needs};
+use lantern_demos::models::{Device, Entry, Fit, Processor, catalogue};
 use lantern_graph::Result;
+use lantern_weights::download::{Kept, KeptModel, Target};
 use wasm_bindgen::JsValue;
 
 use crate::asked::absolute;
 use crate::host::Limits;
 use crate::js;
-use crate::library::{Kept, Library, kept, open_shelf};
+use crate::library::{Library, kept, open_shelf};
 use crate::site;
 
 /// Gives `ModelList` of `www/lantern/core/protocol.js`. `base`: the folder of the page's own models.
@@ -31,12 +32,16 @@ pub async fn models(library: &Library, base: &str, processor: Processor, limits:
         Err(error) => (catalogue()?, Some(error)),
     };
     for entry in entries {
-        let target = entry.target(absolute(&entry.url, base));
-        let found = here.iter().position(|kept| kept.key == target.key()).map(|at| here.swap_remove(at));
-        models.push(&listed(&entry, &target.url, &target.key(), base, found.as_ref(), processor, &device)?);
+        let targets = entry.targets(|url| absolute(url, base));
+        let take = |target: &Target| {
+            let key = target.key();
+            here.iter().position(|kept| kept.key == key).map(|at| here.swap_remove(at))
+        };
+        let found: Vec<Option<Kept>> = targets.iter().map(take).collect();
+        models.push(&listed(&entry, &targets, base, &found, processor, &device)?);
     }
-    for kept in here.iter().filter(|kept| kept.bytes > 0) {
-        models.push(&stranger(kept));
+    for model in KeptModel::of(&here).iter().filter(|model| model.bytes > 0) {
+        models.push(&stranger(model));
     }
     Ok(js::object(&[
         ("models", models.into()),
@@ -47,19 +52,21 @@ pub async fn models(library: &Library, base: &str, processor: Processor, limits:
     ]))
 }
 
+/// One row, however many files it has. `found`: of each file, what is stored.
 fn listed(
     entry: &Entry,
-    url: &str,
-    key: &str,
+    targets: &[Target],
     base: &str,
-    found: Option<&Kept>,
+    found: &[Option<Kept>],
     processor: Processor,
     device: &Device,
 ) -> Result<JsValue> {
-    let needs: Needs = entry_needs(entry, &LoadOptions::default(), processor)?;
-    let stored = found.map_or(0, Kept::stored);
-    let whole = found.is_some_and(Kept::is_whole);
-    let (verdict, reason) = match device.fit(needs, if whole { 0 } else { entry.bytes.saturating_sub(stored) }) {
+    let needs = entry.needs(processor)?;
+    let stored: u64 = found.iter().flatten().map(Kept::stored).sum();
+    let whole = found.iter().all(|found| found.as_ref().is_some_and(Kept::is_whole));
+    let keys: Vec<String> = targets.iter().map(Target::key).collect();
+    let url = if let [only] = targets { only.url.as_str().into() } else { JsValue::NULL };
+    let (verdict, reason) = match device.fit(needs, if whole { 0 } else { entry.bytes().saturating_sub(stored) }) {
         Fit::Fits => ("fits", JsValue::NULL),
         Fit::Doubtful(error) => ("doubtful", js::failure(&error)),
         Fit::No(error) => ("no", js::failure(&error)),
@@ -68,14 +75,16 @@ fn listed(
         js::object(&[("name", entry.licence.name.as_str().into()), ("url", absolute(&entry.licence.url, base).into())]);
     Ok(js::object(&[
         ("id", entry.id.as_str().into()),
-        ("key", key.into()),
-        ("url", url.into()),
+        ("demo", entry.network.demo().into()),
+        ("converses", entry.network.converses().map_or(JsValue::NULL, JsValue::from)),
+        ("key", keys.join(" ").into()),
+        ("url", url),
         ("name", entry.name.as_str().into()),
         ("about", entry.about.as_str().into()),
         ("licence", licence),
-        ("type", entry.kind.as_str().into()),
-        ("bytes", (if whole { stored } else { entry.bytes } as f64).into()),
-        ("exact", (entry.exact || whole).into()),
+        ("type", entry.network.kind().into()),
+        ("bytes", (if whole { stored } else { entry.bytes() } as f64).into()),
+        ("exact", (entry.exact() || whole).into()),
         ("site", entry.on_site().into()),
         ("needs", (needs.total() as f64).into()),
         ("stored", (stored as f64).into()),
@@ -86,23 +95,23 @@ fn listed(
 }
 
 /// One that was fetched by its address, or what nobody knows any more.
-fn stranger(kept: &Kept) -> JsValue {
-    let journal = kept.journal.as_ref();
-    let text = |value: Option<&String>| value.map_or(JsValue::NULL, |text| text.as_str().into());
+fn stranger(model: &KeptModel) -> JsValue {
     js::object(&[
         ("id", JsValue::NULL),
-        ("key", kept.key.as_str().into()),
-        ("url", text(journal.map(|journal| &journal.url))),
-        ("name", journal.map_or("Part of a model", |journal| journal.name.as_str()).into()),
+        ("demo", JsValue::NULL),
+        ("converses", JsValue::NULL),
+        ("key", model.keys.join(" ").into()),
+        ("url", model.address.as_deref().map_or(JsValue::NULL, JsValue::from)),
+        ("name", model.name.as_deref().unwrap_or("Part of a model").into()),
         ("about", "".into()),
         ("licence", JsValue::NULL),
         ("type", "".into()),
-        ("bytes", (journal.and_then(|journal| journal.total()).unwrap_or(0) as f64).into()),
+        ("bytes", (model.total.unwrap_or(0) as f64).into()),
         ("exact", true.into()),
         ("site", false.into()),
         ("needs", 0.into()),
-        ("stored", (kept.bytes as f64).into()),
-        ("whole", kept.is_whole().into()),
+        ("stored", (model.bytes as f64).into()),
+        ("whole", model.whole.into()),
         ("verdict", "fits".into()),
         ("reason", JsValue::NULL),
     ])

@@ -1,7 +1,7 @@
 //! The site's own list of models, `site.json` in the folder of the page's own models: a site that has models beside the embedded
 //! one offers them first. `cargo xtask build` writes it, an empty one too, so that a page does not ask in vain.
 
-use lantern_demos::chat::{Entry, catalogue, catalogue_with};
+use lantern_demos::models::{Entry, catalogue, catalogue_with};
 use lantern_graph::{Error, Result};
 use lantern_weights::download::{Ask, Body, Chunk, Net};
 

@@ -27,6 +27,9 @@ extern "C" {
     /// `[{key, journal, bytes}]`.
     #[wasm_bindgen(method, catch)]
     pub async fn list(this: &JsShelf) -> Result<JsValue, JsValue>;
+    /// As one of [`JsShelf::list`]; `undefined` where there is none.
+    #[wasm_bindgen(method, catch)]
+    pub async fn find(this: &JsShelf, key: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub async fn part(this: &JsShelf, key: &str, write: bool) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]

@@ -10,7 +10,7 @@
 // Slots: poster, fallback, error. Parts: see view.js. Custom properties: see tokens.css.
 
 import { announce } from '../core/announcer.js';
-import { DemoElement, nameOf } from '../core/demo-element.js';
+import { DemoElement, isName, nameOf } from '../core/demo-element.js';
 import * as format from '../core/format.js';
 import { EMBEDDED, OPENINGS } from './embedded.js';
 import { Options } from './options.js';
@@ -35,9 +35,6 @@ import { ChatView } from './view.js';
  * @property {number} [decodeMs]
  * @property {number} [dispatchesPerToken]
  * @property {number} [bytesPerToken] */
-
-// What names an entry of the catalogue, where an address would have a slash or an ending.
-const NAME = /^[a-z0-9][a-z0-9.-]*$/;
 
 /** @extends {DemoElement<ChatSession, ChatView>} */
 export class LanternChat extends DemoElement {
@@ -155,8 +152,7 @@ export class LanternChat extends DemoElement {
     if (this.#chosen) return this.#chosen;
     const given = this.getAttribute('model') ?? EMBEDDED.id;
     if (given === EMBEDDED.id) return { model: given, base: this.weightsBase, ahead: `${this.weightsBase}${EMBEDDED.file}` };
-    if (isName(given)) return { model: given, base: this.weightsBase };
-    return { url: new URL(given, document.baseURI).href, own: true };
+    return this.sourceOf(given);
   }
 
   /** The visitor's words, answered by the model, or gone on with where they are a story (`mode`, or a model that only does that).
@@ -348,9 +344,4 @@ function rates(asked, first, latest, steps) {
     firstTokenMs: first ? first - asked : undefined,
     tokensPerSecond: steps > 1 && latest > first ? (1000 * (steps - 1)) / (latest - first) : undefined,
   };
-}
-
-/** @param {string} model whether it is a name in the catalogue, not an address */
-function isName(model) {
-  return NAME.test(model) && !model.endsWith('.gguf');
 }

@@ -80,7 +80,9 @@ export class ModelsPanel {
     this.#state.textContent = '';
     this.#notice.hidden = !notice;
     this.#notice.replaceChildren(notice ? warning(notice) : '');
-    this.#list.replaceChildren(...models.map((model) => this.#row(model)));
+    // Another demo's is listed where it takes room here.
+    const shown = models.filter(({ demo, stored }) => demo === null || demo === 'chat' || stored > 0);
+    this.#list.replaceChildren(...shown.map((model) => this.#row(model)));
     const room = free === null || kind === 'memory' ? '' : `, room for ${format.bytes(free)} more`;
     this.#total.textContent = used === 0 ? 'No model is stored on this device.' : `Models on this device: ${format.bytes(used)}${room}.`;
   }
@@ -116,7 +118,7 @@ export class ModelsPanel {
   /** The way to it; where it may not work, the first click says why once more.
    * @param {ListedModel} model @param {string | null} name */
   #choice(model, name) {
-    if (name === null || model.verdict === 'no') return null;
+    if (name === null || model.verdict === 'no' || (model.demo !== null && model.demo !== 'chat')) return null;
     const label = model.whole ? 'Use' : model.stored > 0 ? 'Resume' : 'Download';
     const button = h('button', { type: 'button', class: 'button', textContent: label, 'aria-label': `${label} ${model.name}` });
     let warned = model.verdict === 'fits';

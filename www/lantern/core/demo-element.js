@@ -50,11 +50,16 @@ export class DemoElement extends LanternElement {
     throw new TypeError(`<${this.localName}> has no view`);
   }
 
-  /** The model's files: those whose addresses the attribute names, with spaces between. None: there is nothing to load.
+  /** The model's files: those whose addresses the attribute names, with spaces between; or a model of the list, by its name. None: there is nothing to load.
    * @protected @returns {ModelSource[]} */
   sources() {
     const given = this.getAttribute('model')?.split(/\s+/).filter(Boolean) ?? [];
-    return given.map((address) => ({ url: new URL(address, document.baseURI).href, own: true }));
+    return given.map((given) => this.sourceOf(given));
+  }
+
+  /** A name of the list of models, or an address. @protected @param {string} given @returns {ModelSource} */
+  sourceOf(given) {
+    return isName(given) ? { model: given, base: this.weightsBase } : { url: new URL(given, document.baseURI).href, own: true };
   }
 
   /** The model is loaded. @protected @param {S} session */
@@ -344,4 +349,12 @@ export class DemoElement extends LanternElement {
 export function nameOf(source) {
   if ('file' in source) return source.file.name;
   return 'url' in source ? source.url : source.model;
+}
+
+// What names an entry of the list of models, where an address would have a slash or an ending.
+const NAME = /^[a-z0-9][a-z0-9.-]*$/;
+
+/** @param {string} model whether it is a name of the list of models, not an address */
+export function isName(model) {
+  return NAME.test(model) && !/\.(gguf|json|safetensors)$/.test(model);
 }

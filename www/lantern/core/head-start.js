@@ -3,7 +3,7 @@
 // A model's file, asked for while the engine's program is still on its way. The engine takes the answer over where it would
 // have asked the very same thing itself; what it does not take is let go.
 
-import { openShelf } from './storage.js';
+import { openShelf } from './storage/shelf.js';
 
 export class HeadStart {
   #url;

@@ -4,7 +4,7 @@
 // site. One of these serves one request and stops with it; all decisions are in Rust (crates/web/src/library.rs).
 
 import { cancelled } from './protocol.js';
-import { openShelf, room } from './storage.js';
+import { openShelf, room } from './storage/shelf.js';
 
 // A connection that says nothing for so long is taken for dead.
 const SILENCE_MS = 30_000;

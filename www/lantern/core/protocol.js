@@ -46,11 +46,14 @@
 /** `model`: of the demo the session is for. `kept`: what the visitor should know of how its file is kept.
  * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo, kept: Failure | null}} Opened */
 
-/** A model that can be had, or that is here. `id`: in the catalogue. `bytes`: of its file, 0 where nobody said; `exact` or
+/** A model that can be had, or that is here, of however many files. `id`: in the catalogue. `demo`: whose it is, and `converses`
+ * whether it answers, where the catalogue says. `key`: of its files in storage. `bytes`: of its files, 0 where nobody said; `exact` or
  * rounded. `site`: it lies on the page's own site, and no other host is asked for it. `needs`: bytes of this device's memory, 0
  * where unknown. `stored`: bytes of it that are here, `whole` or a part. `verdict`: whether this device can run it, `reason` why not.
  * @typedef {object} ListedModel
  * @property {string | null} id
+ * @property {Demo | null} demo
+ * @property {boolean | null} converses
  * @property {string} key
  * @property {string | null} url
  * @property {string} name
