@@ -249,7 +249,7 @@ impl<'a> Outwards<'a> {
                 divide(pixel);
             }
             let colour = |i: usize| {
-                let v = pixel[if channels == 1 { 0 } else { i }].max(0.0).min(1.0);
+                let v = pixel[if channels == 1 { 0 } else { i }].clamp(0.0, 1.0);
                 byte(if spec.transfer == Transfer::Linear { to_srgb(v) } else { v })
             };
             let alpha = if channels == 4 { byte(pixel[3]) } else { 255 };

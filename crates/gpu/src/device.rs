@@ -1,7 +1,5 @@
 //! The device: opened once, owned here, named nowhere else.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -9,9 +7,8 @@ use lantern_graph::{Account, Clock, Description, Error, Oracle, Queue, Result};
 
 use crate::caps::{Capabilities, Tier};
 use crate::frame::Show;
-use crate::kernel::Kernel;
 use crate::memory::Buffer;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipelines, ShaderPatch, StepDown};
 
 /// How to open a device.
 #[derive(Clone, Default)]
@@ -32,17 +29,6 @@ pub struct GpuOptions {
     pub memory_limit: Option<u64>,
 }
 
-/// Kernel, tier and WGSL text in; the text to compile out.
-pub type ShaderPatch = Rc<dyn Fn(Kernel, Tier, String) -> String>;
-
-/// A variant that failed on this driver, and was left for the next tier down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepDown {
-    pub kernel: String,
-    pub tier: Tier,
-    pub reason: String,
-}
-
 /// The GPU executor, or a part of it that holds memory: a session, a set of weights. Clones share the device.
 #[derive(Clone)]
 pub struct Gpu(pub(crate) Rc<Inner>, pub(crate) Account);
@@ -59,12 +45,8 @@ pub(crate) struct Inner {
     pub texture_limit: u32,
     pub slices: Queue,
     pub slice_flops: Option<u64>,
-    pub pipelines: RefCell<HashMap<(Kernel, Tier), Rc<Pipeline>>>,
-    /// The variant each kernel runs with, once it passed its self-test.
-    pub chosen: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
-    pub step_downs: RefCell<Vec<StepDown>>,
+    pub pipelines: Pipelines,
     pub oracle: Rc<dyn Oracle>,
-    pub patch: Option<ShaderPatch>,
     pub show: Show,
     trouble: Arc<Mutex<Option<Error>>>,
 }
@@ -134,11 +116,8 @@ impl Gpu {
             tier,
             slices: options.clock.clone().map_or_else(Queue::with_default_clock, Queue::new),
             slice_flops: options.slice_flops,
-            pipelines: RefCell::default(),
-            chosen: RefCell::default(),
-            step_downs: RefCell::default(),
+            pipelines: Pipelines::new(options.patch.clone()),
             oracle,
-            patch: options.patch.clone(),
             show: Show::default(),
             trouble,
         };
@@ -174,7 +153,7 @@ impl Gpu {
 
     /// Variants that failed their self-test here, so far.
     pub fn step_downs(&self) -> Vec<StepDown> {
-        self.0.step_downs.borrow().clone()
+        self.0.pipelines.step_downs()
     }
 
     pub fn describe(&self) -> Description {

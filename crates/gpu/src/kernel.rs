@@ -78,7 +78,7 @@ pub enum Kernel {
     },
     ScatterAdd,
     Rope,
-    /// `head_dim` is a multiple of four, up to 256, in tiles up to 512: `lower/` sees to it. `halves`: keys and values lie in
+    /// `head_dim` is a multiple of four, up to 256, in tiles up to 512: its lowering sees to it. `halves`: keys and values lie in
     /// states of halves. `tiled`: many rows, which share what they read.
     Attention {
         head_dim: usize,
@@ -146,13 +146,15 @@ impl Variant {
     }
 }
 
+pub(crate) type Build = Box<dyn Fn(&mut Builder) -> Result<NodeId>>;
+
 pub(crate) type OwnTest = for<'g> fn(&'g Gpu) -> Pin<Box<dyn Future<Output = Result<()>> + 'g>>;
 
 /// How a kernel is tested before it is used.
 pub(crate) enum Test {
     /// On a small piece of work of odd sizes: the node whose value is compared, and how far it may be off, relative to the
     /// largest magnitude.
-    Case(Box<dyn Fn(&mut Builder) -> Result<NodeId>>, f32),
+    Case(Build, f32),
     /// In its own way: no graph has it.
     Own(OwnTest),
     /// By the tests of the kernels that name it in [`Variant::with`].

@@ -7,7 +7,7 @@
 //! Synchronization is WebGPU's: dispatches of one queue run in order and see each other's writes. A dispatch never reads
 //! and writes the same buffer, except a state it updates in place.
 //!
-//! What must stay true: only this crate names wgpu; a kernel states its tiers in `kernel.rs` and nothing else asks what
+//! What must stay true: only this crate names wgpu; a kernel states its tiers in `ops/` and nothing else asks what
 //! the adapter is; no kernel runs on a visitor's driver before its self-test passed there twice (`selftest.rs`).
 
 mod bench;
@@ -21,6 +21,7 @@ mod lower;
 mod memory;
 mod ops;
 mod pipeline;
+mod prepare;
 mod repack;
 mod selftest;
 mod session;
@@ -36,10 +37,11 @@ mod weights;
 
 pub use bench::{BenchOptions, BenchReport, KernelTime, Limits, bench, limits};
 pub use caps::{Capabilities, Tier};
-pub use device::{AdapterReport, Gpu, GpuOptions, ShaderPatch, StepDown};
+pub use device::{AdapterReport, Gpu, GpuOptions};
 pub use format::Format;
 pub use frame::{GpuFrame, GpuSurface};
 pub use kernel::Kernel;
+pub use pipeline::{ShaderPatch, StepDown};
 pub use session::{GpuSession, Plan};
 pub use shaders::{ShaderText, shaders};
 pub use weights::{GpuWeights, weight_bytes};

@@ -1,13 +1,13 @@
-//! Compiled kernels: made in the background, tested before use, kept for the device's life.
+//! Compiled kernels: made in the background, kept for the device's life. `prepare.rs` tests them before they are used.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use lantern_graph::{Error, Result};
 
 use crate::caps::Tier;
-use crate::device::{Gpu, StepDown};
 use crate::kernel::Kernel;
-use crate::selftest;
 use crate::shader::{Binding, Shader};
 
 /// A kernel's variant on this device.
@@ -42,23 +42,40 @@ pub fn uses_subgroups(shader: &Shader) -> bool {
     shader.wgsl.contains("subgroup_size")
 }
 
-impl Gpu {
-    /// Compiles and tests what is missing of these kernels, each at the best tier that works here.
-    ///
-    /// # Errors
-    /// `gpu.kernel` when a kernel fails at every tier; `gpu.lost`.
-    pub async fn prepare(&self, kernels: &[Kernel]) -> Result<()> {
-        let missing: Vec<Kernel> =
-            kernels.iter().copied().filter(|k| !self.0.chosen.borrow().contains_key(k)).collect();
-        for kernel in missing {
-            self.choose(kernel).await?;
-        }
-        Ok(())
+/// Kernel, tier and WGSL text in; the text to compile out.
+pub type ShaderPatch = Rc<dyn Fn(Kernel, Tier, String) -> String>;
+
+/// A variant that failed on this driver, and was left for the next tier down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepDown {
+    pub kernel: String,
+    pub tier: Tier,
+    pub reason: String,
+}
+
+/// What a device has compiled, and which variant each kernel runs with.
+#[derive(Default)]
+pub struct Pipelines {
+    compiled: RefCell<HashMap<(Kernel, Tier), Rc<Pipeline>>>,
+    /// Once it passed its self-test, or while it runs.
+    chosen: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
+    step_downs: RefCell<Vec<StepDown>>,
+    patch: Option<ShaderPatch>,
+}
+
+impl Pipelines {
+    pub fn new(patch: Option<ShaderPatch>) -> Pipelines {
+        Pipelines { patch, ..Pipelines::default() }
     }
 
-    /// The variant a prepared kernel runs with.
-    pub(crate) fn chosen(&self, kernel: Kernel) -> Result<Rc<Pipeline>> {
-        self.0.chosen.borrow().get(&kernel).cloned().ok_or_else(|| {
+    pub fn is_chosen(&self, kernel: Kernel) -> bool {
+        self.chosen.borrow().contains_key(&kernel)
+    }
+
+    /// # Errors
+    /// `gpu.kernel` for one that was not prepared.
+    pub fn chosen(&self, kernel: Kernel) -> Result<Rc<Pipeline>> {
+        self.chosen.borrow().get(&kernel).cloned().ok_or_else(|| {
             Error::new(
                 "gpu.kernel",
                 format!("{} was not prepared", kernel.name()),
@@ -67,92 +84,80 @@ impl Gpu {
         })
     }
 
-    async fn choose(&self, kernel: Kernel) -> Result<()> {
-        let mut reasons = Vec::new();
-        for tier in kernel.tiers(self.0.tier, &self.0.caps) {
-            let outcome = async {
-                for &other in kernel.variant(tier).map_or(&[][..], |variant| variant.with) {
-                    let pipeline = self.compile(other, Tier::Software).await?;
-                    self.0.chosen.borrow_mut().insert(other, pipeline);
-                }
-                let pipeline = self.compile(kernel, tier).await?;
-                self.0.chosen.borrow_mut().insert(kernel, pipeline);
-                selftest::passes(self, kernel).await
-            }
-            .await;
-            match outcome {
-                Ok(()) => return Ok(()),
-                Err(e) if e.code == "gpu.lost" => return Err(e),
-                Err(e) => {
-                    self.0.chosen.borrow_mut().remove(&kernel);
-                    reasons.push(format!("{tier}: {}", e.cause));
-                    let step = StepDown { kernel: kernel.name(), tier, reason: e.cause };
-                    self.0.step_downs.borrow_mut().push(step);
-                }
-            }
-        }
-        Err(Error::new(
-            "gpu.kernel",
-            format!("the kernel {} works at no tier here ({})", kernel.name(), reasons.join("; ")),
-            "use the processor, or update the graphics driver, and please report it",
-        ))
+    /// The kernel runs with its variant for that tier from now on.
+    ///
+    /// # Errors
+    /// `gpu.shader` when it does not compile.
+    pub async fn choose(&self, device: &wgpu::Device, kernel: Kernel, tier: Tier) -> Result<()> {
+        let pipeline = self.compile(device, kernel, tier).await?;
+        self.chosen.borrow_mut().insert(kernel, pipeline);
+        Ok(())
     }
 
-    async fn compile(&self, kernel: Kernel, tier: Tier) -> Result<Rc<Pipeline>> {
-        if let Some(pipeline) = self.0.pipelines.borrow().get(&(kernel, tier)) {
+    /// The variant for that tier is not used, for that reason.
+    pub fn step_down(&self, kernel: Kernel, tier: Tier, reason: String) {
+        self.chosen.borrow_mut().remove(&kernel);
+        self.step_downs.borrow_mut().push(StepDown { kernel: kernel.name(), tier, reason });
+    }
+
+    pub fn step_downs(&self) -> Vec<StepDown> {
+        self.step_downs.borrow().clone()
+    }
+
+    async fn compile(&self, device: &wgpu::Device, kernel: Kernel, tier: Tier) -> Result<Rc<Pipeline>> {
+        if let Some(pipeline) = self.compiled.borrow().get(&(kernel, tier)) {
             return Ok(pipeline.clone());
         }
         let mut shader = source(kernel, tier)?;
-        if let Some(patch) = &self.0.patch {
+        if let Some(patch) = &self.patch {
             shader.wgsl = patch(kernel, tier, shader.wgsl);
         }
-        let pipeline = Rc::new(self.build(kernel, tier, shader).await?);
-        self.0.pipelines.borrow_mut().insert((kernel, tier), pipeline.clone());
+        let pipeline = Rc::new(build(device, kernel, tier, shader).await?);
+        self.compiled.borrow_mut().insert((kernel, tier), pipeline.clone());
         Ok(pipeline)
     }
+}
 
-    async fn build(&self, kernel: Kernel, tier: Tier, shader: Shader) -> Result<Pipeline> {
-        let name = kernel.name();
-        let failed = |cause: String| {
-            Error::new("gpu.shader", format!("{name} does not compile: {cause}"), "a lower tier is used instead")
-        };
-        let device = &self.0.device;
-        #[cfg(target_arch = "wasm32")]
-        let warm = crate::web::compile(device, &shader.wgsl, &shader.bindings).await.map_err(failed)?;
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let entries: Vec<_> = shader.bindings.iter().enumerate().map(|(i, b)| layout_entry(i as u32, *b)).collect();
-        let layout =
-            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&name),
-            source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()),
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&name),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: Default::default(),
-            cache: None,
-        });
-        if let Some(error) = scope.pop().await {
-            return Err(failed(error.to_string()));
-        }
-        Ok(Pipeline {
-            kernel,
-            tier,
-            shader,
-            pipeline,
-            layout,
-            #[cfg(target_arch = "wasm32")]
-            _warm: warm,
-        })
+/// Compiles a shader.
+async fn build(device: &wgpu::Device, kernel: Kernel, tier: Tier, shader: Shader) -> Result<Pipeline> {
+    let name = kernel.name();
+    let failed = |cause: String| {
+        Error::new("gpu.shader", format!("{name} does not compile: {cause}"), "a lower tier is used instead")
+    };
+    #[cfg(target_arch = "wasm32")]
+    let warm = crate::web::compile(device, &shader.wgsl, &shader.bindings).await.map_err(failed)?;
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let entries: Vec<_> = shader.bindings.iter().enumerate().map(|(i, b)| layout_entry(i as u32, *b)).collect();
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(&name),
+        source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()),
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(&name),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: Default::default(),
+        cache: None,
+    });
+    if let Some(error) = scope.pop().await {
+        return Err(failed(error.to_string()));
     }
+    Ok(Pipeline {
+        kernel,
+        tier,
+        shader,
+        pipeline,
+        layout,
+        #[cfg(target_arch = "wasm32")]
+        _warm: warm,
+    })
 }
 
 fn layout_entry(binding: u32, kind: Binding) -> wgpu::BindGroupLayoutEntry {

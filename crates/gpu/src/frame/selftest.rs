@@ -112,9 +112,9 @@ async fn inwards(gpu: &Gpu) -> Result<Option<String>> {
         gpu.picture_in(&picture, &spec, &tensor, 0)?;
         let got = gpu.read_buffer(&mut None, &tensor, 0, expected.len() as u64 * 4).await?;
         let got: Vec<f32> = bytemuck::pod_collect_to_vec(&got);
-        // Written so that NaN fails.
-        let wrong = |(a, b): (&f32, &f32)| !((a - b).abs() <= TENSOR);
-        if let Some(at) = got.iter().zip(&expected).position(wrong) {
+        // Asked so that NaN fails.
+        let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= TENSOR;
+        if let Some(at) = got.iter().zip(&expected).position(|pair| !is_close(pair)) {
             return Ok(Some(format!("number {at} is {}, not {}", got[at], expected[at])));
         }
     }

@@ -15,10 +15,13 @@ const SHADER: &str = include_str!("../kernels/frame_show.wgsl");
 #[derive(Default)]
 pub(crate) struct Show(RefCell<HashMap<wgpu::TextureFormat, wgpu::RenderPipeline>>);
 
+/// A texture, once it is there, and its size.
+type Shown = RefCell<Option<(Texture, [usize; 2])>>;
+
 /// Where a surface is seen.
 pub(super) enum Target {
     None,
-    Texture(Box<RefCell<Option<(Texture, [usize; 2])>>>),
+    Texture(Box<Shown>),
     #[cfg(target_arch = "wasm32")]
     Canvas(super::web::Canvas),
 }
