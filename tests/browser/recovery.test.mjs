@@ -44,9 +44,9 @@ async function trapOften(page) {
     const trap = `
       let tokens = 0;
       const post = self.postMessage.bind(self);
-      self.postMessage = (message) => {
-        post(message);
-        if (message.type === 'token' && ++tokens === 8) setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
+      self.postMessage = (message, transfer) => {
+        post(message, transfer);
+        if (message.kind === 'token' && ++tokens === 8) setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
       };`;
     await route.fulfill({ response, body: `${trap}\n${await response.text()}` });
   });

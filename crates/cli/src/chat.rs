@@ -8,7 +8,7 @@ mod talk;
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
 
-use lantern_demos::chat::{ChatModel, GenerateOptions, LoadOptions, check};
+use lantern_demos::chat::{ChatModel, Checked, GenerateOptions, LoadOptions, check};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::{FileSource, Gguf};
 
@@ -30,10 +30,9 @@ enum Asked {
 struct Wanted<'a> {
     args: &'a Chat,
     options: GenerateOptions,
-    load: LoadOptions,
     asked: Asked,
-    /// Positions the model was trained for.
-    trained_context: usize,
+    gguf: Gguf,
+    checked: Checked,
 }
 
 pub async fn run(args: &Chat) -> Result<()> {
@@ -43,7 +42,8 @@ pub async fn run(args: &Chat) -> Result<()> {
     let source = FileSource::open(&args.model)?;
     // A file that cannot be run is refused before a device is woken.
     let load = load_options(args)?;
-    let checked = check(&Gguf::read(&source).await?, &load)?;
+    let gguf = Gguf::read(&source).await?;
+    let checked = check(&gguf, &load)?;
     if !args.raw {
         checked.check_conversation()?;
     }
@@ -56,7 +56,7 @@ pub async fn run(args: &Chat) -> Result<()> {
         ));
     }
     let mut notes = Notes::new("chat");
-    let wanted = Wanted { args, options, load, asked, trained_context: trained };
+    let wanted = Wanted { args, options, asked, gguf, checked };
     match device::open(&args.device, &mut notes).await? {
         Device::Cpu(cpu) => talk(&cpu, &source, wanted, notes).await,
         Device::Gpu(gpu) => talk(&gpu, &source, wanted, notes).await,
@@ -64,9 +64,10 @@ pub async fn run(args: &Chat) -> Result<()> {
 }
 
 async fn talk<E: Executor>(executor: &Rc<E>, source: &FileSource, wanted: Wanted<'_>, notes: Notes) -> Result<()> {
-    let Wanted { args, options, load, asked, trained_context } = wanted;
-    let model = ChatModel::load(executor, source, &load, &mut |_| {}, &Cancel::new()).await?;
-    let mut talk = Talk::new(args, options, Rc::new(model), trained_context, notes).await?;
+    let Wanted { args, options, asked, gguf, checked } = wanted;
+    let trained = checked.trained_context;
+    let model = ChatModel::load_checked(executor, source, &gguf, checked, &mut |_| {}, &Cancel::new()).await?;
+    let mut talk = Talk::new(args, options, Rc::new(model), trained, notes).await?;
     match asked {
         Asked::Once(prompt) => talk.answer(&prompt, &Cancel::new()).await,
         Asked::Lines => conversation::hold(&mut talk).await,

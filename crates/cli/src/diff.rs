@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use lantern_cpu::Cpu;
-use lantern_demos::chat::{ChatModel, LoadOptions, check};
+use lantern_demos::chat::{ChatModel, Checked, LoadOptions, check};
 use lantern_graph::{Bindings, Cancel, Class, Error, Executor, Graph, NodeId, Op, Result, Session, Value, fuse};
 use lantern_weights::{FileSource, Gguf};
 use serde_json::{Value as Json, json};
@@ -22,11 +22,19 @@ const SHOWN: usize = 10;
 pub async fn run(args: &Diff) -> Result<()> {
     let source = FileSource::open(&args.model)?;
     let mut notes = Notes::new("diff");
-    notes.tell_all(check(&Gguf::read(&source).await?, &LoadOptions::default())?.notices);
+    let gguf = Gguf::read(&source).await?;
+    let checked = check(&gguf, &LoadOptions::default())?;
+    notes.tell_all(checked.notices.clone());
+    let file = File { source, gguf };
     match device::open(&args.device, &mut notes).await? {
-        Device::Cpu(cpu) => compare(&cpu, &source, args, notes).await,
-        Device::Gpu(gpu) => compare(&gpu, &source, args, notes).await,
+        Device::Cpu(cpu) => compare(&cpu, &file, checked, args, notes).await,
+        Device::Gpu(gpu) => compare(&gpu, &file, checked, args, notes).await,
     }
+}
+
+struct File {
+    source: FileSource,
+    gguf: Gguf,
 }
 
 /// One operation's two results held against each other.
@@ -55,18 +63,24 @@ impl Difference {
     }
 }
 
-async fn compare<E: Executor>(other: &Rc<E>, source: &FileSource, args: &Diff, mut notes: Notes) -> Result<()> {
+async fn compare<E: Executor>(
+    other: &Rc<E>,
+    file: &File,
+    checked: Checked,
+    args: &Diff,
+    mut notes: Notes,
+) -> Result<()> {
     let device = other.describe();
     let bound = match args.bound {
         Some(bound) => bound,
         // Activations in int8.
         None if ["fast", "dot"].contains(&device.tier.as_str()) => 0.1,
         // The GPU keeps such blocks' scales as f16.
-        None if Gguf::read(source).await?.tensors.iter().any(|t| t.ggml_type.block_len() == Some(256)) => 1e-2,
+        None if file.gguf.tensors.iter().any(|t| t.ggml_type.block_len() == Some(256)) => 1e-2,
         None => 1e-3,
     };
-    let mut theirs = Side::new(other, source).await?;
-    let mut reference = Side::new(&device::exact(), source).await?;
+    let mut theirs = Side::new(other, file, checked).await?;
+    let mut reference = Side::new(&device::exact(), file, check(&file.gguf, &LoadOptions::default())?).await?;
     let text = input::prompt(&args.prompt)?;
     let prompt = reference.model.raw_prompt(&text)?;
     let context = reference.model.config().context_length;
@@ -191,9 +205,9 @@ struct Side<E: Executor> {
 }
 
 impl<E: Executor> Side<E> {
-    async fn new(executor: &Rc<E>, source: &FileSource) -> Result<Self> {
+    async fn new(executor: &Rc<E>, File { source, gguf }: &File, checked: Checked) -> Result<Self> {
         let cancel = Cancel::new();
-        let model = ChatModel::load(executor, source, &LoadOptions::default(), &mut |_| {}, &cancel).await?;
+        let model = ChatModel::load_checked(executor, source, gguf, checked, &mut |_| {}, &cancel).await?;
         let mut session = executor.session(Class::Token);
         let prefill = fuse(model.prefill_graph());
         let next = prefill.find_output("next")?;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lantern_demos::chat::{self, ChatModel, LoadOptions, PerplexityOptions, check};
+use lantern_demos::chat::{self, ChatModel, Checked, LoadOptions, PerplexityOptions, check};
 use lantern_graph::{Cancel, Error, Executor, Result};
 use lantern_weights::{FileSource, Gguf};
 use serde_json::json;
@@ -14,24 +14,33 @@ use crate::output::{self, Notes};
 
 pub async fn perplexity(args: &Perplexity) -> Result<()> {
     let source = FileSource::open(&args.model)?;
-    check(&Gguf::read(&source).await?, &load_options(args))?;
+    // A file that cannot be run is refused before a device is woken.
+    let gguf = Gguf::read(&source).await?;
+    let checked = check(&gguf, &LoadOptions { context_length: args.context, ..LoadOptions::default() })?;
+    let file = File { source, gguf, checked };
     let text = input::file(&args.text, "eval.text")?;
     let mut notes = Notes::new("eval perplexity");
     match device::open(&args.device, &mut notes).await? {
-        Device::Cpu(cpu) => score(&cpu, &source, &text, args, notes).await,
-        Device::Gpu(gpu) => score(&gpu, &source, &text, args, notes).await,
+        Device::Cpu(cpu) => score(&cpu, file, &text, args, notes).await,
+        Device::Gpu(gpu) => score(&gpu, file, &text, args, notes).await,
     }
+}
+
+struct File {
+    source: FileSource,
+    gguf: Gguf,
+    checked: Checked,
 }
 
 async fn score<E: Executor>(
     executor: &Rc<E>,
-    source: &FileSource,
+    File { source, gguf, checked }: File,
     text: &str,
     args: &Perplexity,
     mut notes: Notes,
 ) -> Result<()> {
     let cancel = Cancel::new();
-    let model = Rc::new(ChatModel::load(executor, source, &load_options(args), &mut |_| {}, &cancel).await?);
+    let model = Rc::new(ChatModel::load_checked(executor, &source, &gguf, checked, &mut |_| {}, &cancel).await?);
     // The text is text: a special token written in it stays letters.
     let ids = model.tokenizer().encode(text, false)?;
     let options = PerplexityOptions { context: args.context, pieces: args.pieces.unwrap_or(usize::MAX) };
@@ -79,8 +88,4 @@ fn left_out(found: &chat::Perplexity, tokens: usize, args: &Perplexity) -> Vec<E
         told.push(Error::new("eval.left_out", cause, "a --context that divides the text leaves fewer out"));
     }
     told
-}
-
-fn load_options(args: &Perplexity) -> LoadOptions {
-    LoadOptions { context_length: args.context, ..LoadOptions::default() }
 }

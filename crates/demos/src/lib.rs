@@ -5,6 +5,7 @@
 
 pub mod autoencode;
 pub mod chat;
+pub mod invert;
 pub mod models;
 mod picture;
 mod progress;

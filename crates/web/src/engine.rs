@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Function};
+use js_sys::Array;
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::models::Processor;
 use lantern_gpu::{Gpu, GpuOptions, StepDown, Tier};
@@ -11,9 +11,11 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::asked;
-use crate::host::{Host, Limits};
+use crate::contract::{Loading, Reply};
+use crate::host::{Host, Limits, Table};
 use crate::library::Library;
-use crate::{Answer, StopFlag, js, list, turn};
+use crate::port::Port;
+use crate::{Answer, demos, js, list, turn};
 
 /// Weights on the processor lie in the WebAssembly heap, which ends at 4 GB and shares it with all else.
 const CPU_CEILING_BYTES: u64 = 1_500_000_000;
@@ -37,6 +39,7 @@ macro_rules! on {
 #[wasm_bindgen]
 pub struct Engine {
     pub(crate) hosts: Hosts,
+    table: Rc<Table>,
     /// Why it is not the device that was hoped for.
     notice: Option<Error>,
 }
@@ -67,24 +70,18 @@ impl Engine {
         ])
     }
 
-    /// Fetches a model's files where they are not here, and reads them onto the device: `chat` one GGUF, `autoencode` one or two
-    /// safetensors. `sources`: see `ModelSource` in `www/lantern/core/protocol.js`. Gives `{model, info, notice}`; `progress` hears
-    /// `Progress`, and `known`, of a chat's model, `Known`.
-    pub async fn load_model(
-        &self,
-        demo: String,
-        sources: Array,
-        library: Library,
-        stop: &StopFlag,
-        progress: Function,
-        known: Function,
-    ) -> Answer {
-        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
+    /// Fetches a demo's files where they are not here, and reads them onto the device. `sources`: `ModelSource[]` of
+    /// `www/lantern/core/protocol.js`. Gives `{model, info, notice}`; `info` is the demo's own.
+    pub async fn load(&self, demo: String, sources: Array, library: Library, port: &Port) -> Answer {
+        let (hosts, table, port) = (self.hosts.clone(), self.table.clone(), port.clone());
         let loaded = async {
             let asked = asked::read(&sources, &demo, &library).await?;
-            on!(&hosts, host => host.load_model(&demo, asked, &library, &cancel, &progress, &known).await)
+            on!(&hosts, host => {
+                let (executor, limits) = (&host.executor, host.limits);
+                demos::load(&demo, Loading { executor, limits, asked, library: &library, port: &port }).await
+            })
         };
-        told(loaded.await)
+        told(loaded.await.map(|loaded| table.keep(loaded)))
     }
 
     /// The catalogue and what is stored here, as this device sees it: see `ModelList` in `www/lantern/core/protocol.js`.
@@ -98,47 +95,36 @@ impl Engine {
 
     /// Sessions that are open keep the weights alive.
     pub fn close_model(&self, model: u32) {
-        on!(&self.hosts, host => host.close_model(model));
+        self.table.close_model(model);
     }
 
     /// Gives the session's number.
-    pub async fn open_session(&self, model: u32, stop: &StopFlag, progress: Function) -> Answer {
-        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
-        told(on!(&hosts, host => host.open_session(model, &cancel, &progress).await))
+    pub async fn open(&self, model: u32, port: &Port) -> Answer {
+        let (table, port) = (self.table.clone(), port.clone());
+        told(table.open(model, &port).await.map(JsValue::from))
+    }
+
+    /// `kind` and `payload`: of the demo's `messages.js`. Gives `{value, transfer}`: the answer, and what of it goes over without a
+    /// copy.
+    pub async fn request(&self, session: u32, kind: String, payload: JsValue, port: &Port) -> Answer {
+        let (table, port) = (self.table.clone(), port.clone());
+        let reply = table.request(session, &kind, &payload, &port).await;
+        told(reply.map(|Reply { value, transfer }| js::object(&[("value", value), ("transfer", transfer.into())])))
     }
 
     pub fn close_session(&self, session: u32) {
-        on!(&self.hosts, host => host.close_session(session));
-    }
-
-    /// `request`: see `GenerateRequest` in `www/lantern/core/protocol.js`. `on_prompt(ids)` comes once, then `on_token(id, text)`.
-    pub async fn generate(
-        &self,
-        session: u32,
-        request: JsValue,
-        stop: &StopFlag,
-        on_prompt: Function,
-        on_token: Function,
-    ) -> Answer {
-        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
-        told(on!(&hosts, host => host.generate(session, &request, &cancel, &on_prompt, &on_token).await))
-    }
-
-    /// `request`: see `EncodeRequest` in `www/lantern/core/protocol.js`. Gives `Encoded`.
-    pub async fn encode(&self, session: u32, request: JsValue, stop: &StopFlag, progress: Function) -> Answer {
-        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
-        told(on!(&hosts, host => host.encode(session, &request, &cancel, &progress).await))
-    }
-
-    /// `request`: see `DecodeRequest` in `www/lantern/core/protocol.js`. Gives `Decoded`.
-    pub async fn decode(&self, session: u32, request: JsValue, stop: &StopFlag, progress: Function) -> Answer {
-        let (hosts, cancel) = (self.hosts.clone(), stop.0.clone());
-        told(on!(&hosts, host => host.decode(session, &request, &cancel, &progress).await))
+        self.table.close_session(session);
     }
 
     /// Bytes held on the device now.
     pub fn memory_bytes(&self) -> f64 {
         on!(&self.hosts, host => host.executor.memory_bytes()) as f64
+    }
+}
+
+impl Engine {
+    fn new(hosts: Hosts, notice: Option<Error>) -> Engine {
+        Engine { hosts, table: Rc::default(), notice }
     }
 }
 
@@ -197,7 +183,7 @@ fn cpu(tier: &str, notice: Option<Error>) -> Result<Engine> {
         .with_weight_limit(CPU_CEILING_BYTES)
         .with_clock(crate::clock::clock())
         .with_yield(Rc::new(|| Box::pin(turn::turn())));
-    Ok(Engine { hosts: Hosts::Cpu(Rc::new(Host::new(executor, Limits { ceiling: Some(CPU_CEILING_BYTES) }))), notice })
+    Ok(Engine::new(Hosts::Cpu(Rc::new(Host::new(executor, Limits { ceiling: Some(CPU_CEILING_BYTES) }))), notice))
 }
 
 async fn gpu(tier: &str) -> Result<Engine> {
@@ -211,5 +197,5 @@ async fn gpu(tier: &str) -> Result<Engine> {
     }
     let options = GpuOptions { tier, clock: Some(crate::clock::clock()), ..GpuOptions::default() };
     let executor = Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact))).await?;
-    Ok(Engine { hosts: Hosts::Gpu(Rc::new(Host::new(executor, Limits { ceiling: None }))), notice: None })
+    Ok(Engine::new(Hosts::Gpu(Rc::new(Host::new(executor, Limits { ceiling: None }))), None))
 }

@@ -62,11 +62,12 @@ pub fn array(object: &JsValue, name: &str) -> Result<Array> {
 
 /// `web.request`, for a field that is not what it should be.
 pub fn unfit(name: &str, what: &str) -> Error {
-    Error::new(
-        "web.request",
-        format!("the page's request has no {name}, or it is not {what}"),
-        "reload the page: its parts are of different versions",
-    )
+    strange(format!("the page's request has no {name}, or it is not {what}"))
+}
+
+/// `web.request`: the page and the engine do not fit each other.
+pub fn strange(cause: impl Into<String>) -> Error {
+    Error::new("web.request", cause.into(), "reload the page: its parts are of different versions")
 }
 
 /// What JavaScript threw, as an error: one of ours keeps its words.

@@ -7,24 +7,25 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod asked;
-mod autoencode;
 #[cfg(feature = "bench")]
 mod bench;
 mod blob;
-mod chat;
 mod clock;
+mod contract;
+mod demos;
 mod engine;
 mod host;
 mod js;
 mod library;
 mod list;
 mod net;
+mod picture;
+mod port;
 mod remedy;
 mod site;
 mod storage;
 mod turn;
 
-use lantern_graph::Cancel;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -37,23 +38,6 @@ pub use engine::Engine;
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
-}
-
-/// The Worker's way to stop a call that is under way.
-#[wasm_bindgen]
-#[derive(Default)]
-pub struct StopFlag(Cancel);
-
-#[wasm_bindgen]
-impl StopFlag {
-    #[wasm_bindgen(constructor)]
-    pub fn new() -> StopFlag {
-        StopFlag::default()
-    }
-
-    pub fn raise(&self) {
-        self.0.cancel();
-    }
 }
 
 /// Bytes of the WebAssembly heap. It grows and never shrinks.

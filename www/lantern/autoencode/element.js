@@ -19,7 +19,8 @@ import { AutoencodeView, PLANES, SIDES } from './view.js';
 
 /** @import { Retry } from '../core/demo-element.js' */
 /** @import { Picture } from '../core/picture.js' */
-/** @import { Encoded, Failure, ModelSource, Progress } from '../core/protocol.js' */
+/** @import { Failure, ModelSource, Progress } from '../core/protocol.js' */
+/** @import { Encoded } from './messages.js' */
 
 /** @typedef {object} Result
  * @property {number} width of the picture that was encoded
@@ -49,7 +50,7 @@ export class LanternAutoencode extends DemoElement {
   #own = true;
   #gains = Array(PLANES).fill(1);
   /** The planes of the picture that stands on the page, at the size it stands there; null when they are to be made.
-   * @type {{encoded: Encoded, encodeMs: number, picture: {width: number, height: number}} | null} */
+   * @type {{encoded: Encoded, encodeMs: number, picture: {width: number, height: number}, peakBytes: number | null} | null} */
   #there = null;
   /** @type {{psnrDb: number, decodeMs: number} | null} */ #back = null;
   /** Milliseconds a pixel, there and back. @type {number | null} */ #measured = null;
@@ -286,7 +287,7 @@ export class LanternAutoencode extends DemoElement {
       if (!this.#there) {
         const { width, height } = view.original.canvas;
         const encoded = await session.encode(pixels, hooks);
-        this.#there = { encoded, encodeMs: encoded.ms, picture: { width, height } };
+        this.#there = { encoded, encodeMs: encoded.ms, picture: { width, height }, peakBytes: null };
         this.#back = null;
         view.planesOf(encoded, this.#gains);
         view.result(this.#there, null);
@@ -297,16 +298,20 @@ export class LanternAutoencode extends DemoElement {
         view.back(decoded);
         view.result(this.#there, this.#back);
       }
+      if (this.#there.peakBytes === null) {
+        this.#there.peakBytes = await session.peak(this.#there.picture, hooks);
+        view.result(this.#there, this.#back);
+      }
       return this.#there;
     });
-    const { encoded, picture, encodeMs } = there;
+    const { encoded, encodeMs, picture, peakBytes } = there;
     if (this.#back) this.#measured = (encodeMs + this.#back.decodeMs) / (picture.width * picture.height);
     this.#sizes();
     this.setState('ready');
     /** @type {Result} */
     const result = {
       ...picture, latents: { width: encoded.width, height: encoded.height, channels: encoded.channels }, gains: this.gains,
-      encodeMs, peakBytes: encoded.peakBytes, decodeMs: this.#back?.decodeMs ?? null, psnrDb: this.#back?.psnrDb ?? null,
+      encodeMs, peakBytes: peakBytes ?? 0, decodeMs: this.#back?.decodeMs ?? null, psnrDb: this.#back?.psnrDb ?? null,
       device: session.device?.device ?? 'cpu', tier: session.device?.tier ?? '', recoveries: session.recoveries - lost,
     };
     announce(this.#back ? `The picture is back: ${view.decoded.facts.textContent}` : 'The planes are there. The decoder is still missing');

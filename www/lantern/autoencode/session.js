@@ -1,57 +1,56 @@
 // @ts-check
-// An autoencoder at work for one element. Nothing is remembered here: pictures and latents lie in the page, and every attempt
-// sends them anew, so a lost Worker costs the broken run and nothing else.
+// An autoencoder at work for one element. The page keeps the picture and its latents; the Worker's side remembers those it made
+// last, and is sent them again where it does not.
 
 import { Session } from '../core/session.js';
 
-/** @import { AutoencoderInfo, Decoded, Encoded, Replies, ToWorker, Unsent } from '../core/protocol.js' */
-/** @import { ReadyHooks } from '../core/session.js' */
+/** @import { Opened } from '../core/protocol.js' */
+/** @import { Hooks } from '../core/session.js' */
+/** @import { Autoencode, Decoded, EncodeRequest, Encoded } from './messages.js' */
 
+/** @extends {Session<Autoencode>} */
 export class AutoencodeSession extends Session {
-  /** @type {import('../core/protocol.js').Demo} */ static demo = 'autoencode';
+  static demo = 'autoencode';
 
-  /** How often the work went on in a new Worker. */
-  recoveries = 0;
-
-  /** @returns {AutoencoderInfo | null} */
-  get model() {
-    return /** @type {AutoencoderInfo | null} */ (this.info);
-  }
+  /** What the Worker's side remembers. @type {{encoded: Encoded, opened: Opened} | null} */ #shared = null;
 
   /** @param {() => ImageData} picture its pixels, once for each attempt: they are handed over
-   * @param {ReadyHooks} hooks @returns {Promise<Encoded>} */
-  encode(picture, hooks) {
-    return this.#run(hooks, (session) => {
-      const { data, width, height } = pixels(picture());
-      return { message: { type: 'encode', session, pixels: data, width, height }, transfer: [data.buffer] };
-    });
+   * @param {Hooks<Autoencode>} hooks @returns {Promise<Encoded>} */
+  async encode(picture, hooks) {
+    /** @type {Opened | null} */ let opened = null;
+    this.#shared = null;
+    const encoded = await this.request('encode', (attempt) => {
+      ({ opened } = attempt);
+      const pixels = pixelsOf(picture());
+      return { payload: pixels, transfer: [pixels.pixels.buffer] };
+    }, hooks);
+    if (opened) this.#shared = { encoded, opened };
+    return encoded;
   }
 
-  /** @param {Encoded} encoded stays with the caller @param {number[]} gains @param {() => ImageData} original
-   * @param {ReadyHooks} hooks @returns {Promise<Decoded>} */
-  decode({ latents, width, height }, gains, original, hooks) {
-    return this.#run(hooks, (session) => {
-      const { data, ...picture } = pixels(original());
-      return { message: { type: 'decode', session, latents, width, height, gains, picture, original: data }, transfer: [data.buffer] };
-    });
+  /** @param {Encoded} encoded stays with the caller @param {number[]} gains @param {() => ImageData} picture that was encoded
+   * @param {Hooks<Autoencode>} hooks @returns {Promise<Decoded>} */
+  async decode(encoded, gains, picture, hooks) {
+    /** @type {Opened | null} */ let sent = null;
+    const decoded = await this.request('decode', ({ opened }) => {
+      sent = opened;
+      if (this.#shared?.opened === opened && this.#shared.encoded === encoded) return { payload: { gains } };
+      const original = pixelsOf(picture());
+      const { latents, width, height } = encoded;
+      return { payload: { gains, journal: { original, latents, width, height } }, transfer: [original.pixels.buffer] };
+    }, hooks);
+    if (sent) this.#shared = { encoded, opened: sent };
+    return decoded;
   }
 
-  /** @template {Unsent<ToWorker & {type: 'encode' | 'decode'}>} M @param {ReadyHooks} hooks
-   * @param {(session: number) => {message: M, transfer: Transferable[]}} request @returns {Promise<Replies[M['type']]>} */
-  #run(hooks, request) {
-    return this.lasting(hooks, ({ session }) => {
-      const { message, transfer } = request(session);
-      return this.engine.request(message, {
-        signal: hooks.signal,
-        transfer,
-        onMessage: (told) => told.type === 'progress' && hooks.onProgress?.(told.progress),
-        onSettled: (settled) => (this.quiet = settled),
-      });
-    }, () => (this.recoveries += 1));
+  /** Bytes that a picture of this size holds at most. @param {{width: number, height: number}} size
+   * @param {Hooks<Autoencode>} hooks @returns {Promise<number>} */
+  peak({ width, height }, hooks) {
+    return this.request('peak', () => ({ payload: { width, height } }), hooks);
   }
 }
 
-/** ImageData's fields are on its prototype: no spreading. @param {ImageData} image */
-function pixels({ data, width, height }) {
-  return { data, width, height };
+/** @param {ImageData} image @returns {EncodeRequest} */
+function pixelsOf({ data, width, height }) {
+  return { pixels: data, width, height };
 }

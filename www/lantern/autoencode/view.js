@@ -9,8 +9,9 @@ import { droppable, instrument, slider } from '../core/parts.js';
 import { drawPicture } from '../core/picture.js';
 import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 
-/** @import { AutoencoderInfo, Decoded, Encoded, Failure } from '../core/protocol.js' */
 /** @import { Retry } from '../core/demo-element.js' */
+/** @import { Failure } from '../core/protocol.js' */
+/** @import { AutoencoderInfo, Decoded, Encoded } from './messages.js' */
 /** @import { Picture } from '../core/picture.js' */
 
 /** @typedef {object} Actions
@@ -226,7 +227,7 @@ export class AutoencodeView extends DemoView {
     this.run.textContent = label;
   }
 
-  /** @param {{encoded: Encoded, encodeMs: number, picture: {width: number, height: number}} | null} there
+  /** @param {{encoded: Encoded, encodeMs: number, picture: {width: number, height: number}, peakBytes: number | null} | null} there
    * @param {{psnrDb: number, decodeMs: number} | null} back */
   result(there, back) {
     this.quality.set(back ? decibels(back.psnrDb) : '—', 'PSNR to the original');
@@ -236,7 +237,7 @@ export class AutoencodeView extends DemoView {
       const { width, height, channels } = there.encoded;
       const fewer = (3 * there.picture.width * there.picture.height) / (width * height * channels);
       this.numbers.set(`${width} × ${height} × ${channels}`, `${format.short(Math.round(10 * fewer) / 10)} times fewer numbers`);
-      this.memory.set(format.bytes(there.encoded.peakBytes), 'weights in it');
+      this.memory.set(there.peakBytes === null ? '…' : format.bytes(there.peakBytes), 'weights in it');
     } else {
       this.numbers.set('—', 'numbers in the planes');
       this.memory.set('—', 'of this device');

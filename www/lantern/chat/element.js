@@ -18,7 +18,8 @@ import { ChatSession } from './session.js';
 import { ChatView } from './view.js';
 
 /** @import { Retry } from '../core/demo-element.js' */
-/** @import { Failure, Finish, Known, ModelInfo, ModelSource } from '../core/protocol.js' */
+/** @import { Failure, ModelSource } from '../core/protocol.js' */
+/** @import { Finish, Known, ModelInfo } from './messages.js' */
 
 /** @typedef {object} Result
  * @property {string} text
@@ -123,9 +124,8 @@ export class LanternChat extends DemoElement {
     announce(`${model?.name ?? 'The model'} is ready`);
   }
 
-  /** @param {Known} known */
-  known(known) {
-    this.view.know(known);
+  get hearers() {
+    return { known: (/** @type {Known} */ known) => this.view.know(known) };
   }
 
   /** Which model it is, and of what kind: as the file says, or as far as anything says before. @param {ModelInfo | null} [model] */

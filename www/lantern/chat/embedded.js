@@ -9,7 +9,7 @@ export const EMBEDDED = {
   about: 'Made for this page: 14 million weights that tell little stories, do small sums, and talk a little.',
   /** What a visitor fetches for it, the engine included. */
   cost: 'about 16\u00a0MB',
-  /** @type {import('../core/protocol.js').Known} */
+  /** @type {import('./messages.js').Known} */
   known: { chat: true, instructions: true },
 };
 

@@ -5,7 +5,7 @@
 import { h } from '../core/dom.js';
 import { field, slider } from '../core/parts.js';
 
-/** @import { GenerateRequest, Known } from '../core/protocol.js' */
+/** @import { GenerateRequest, Known } from './messages.js' */
 
 /** Attributes of the element that these controls follow, and what they are without. */
 const DEFAULTS = { 'top-k': 40, 'top-p': 1, 'min-p': 0, 'repeat-penalty': 1 };

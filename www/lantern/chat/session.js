@@ -5,13 +5,13 @@
 import { CANCELLED, isFailure } from '../core/protocol.js';
 import { Session } from '../core/session.js';
 
-/** @import { Finish, FromWorker, GenerateRequest, Generated, ModelInfo, Progress, Prompt, Turn } from '../core/protocol.js' */
-/** @import { ReadyHooks } from '../core/session.js' */
+/** @import { Opened, Progress } from '../core/protocol.js' */
+/** @import { Chat, Finish, GenerateRequest, Generated, ModelInfo, Turn } from './messages.js' */
 
 /** How tokens are drawn, and until when.
- * @typedef {Omit<GenerateRequest, 'session' | 'prompt' | 'firstStep'>} Sampling */
+ * @typedef {Omit<GenerateRequest, 'prompt' | 'firstStep'>} Sampling */
 
-/** @typedef {ReadyHooks & {onToken?: (text: string, id: number) => void, onPrompt?: (tokens: number) => void}} AnswerHooks */
+/** @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void, onToken?: (text: string, id: number) => void}} AnswerHooks */
 
 /** @typedef {object} Answer
  * @property {string} text
@@ -22,22 +22,19 @@ import { Session } from '../core/session.js';
  * @property {number} recoveries how many times it went on in a new Worker
  * @property {Generated | null} measured the engine's numbers, of the last Worker; none when stopped */
 
+/** @extends {Session<Chat>} */
 export class ChatSession extends Session {
-  /** @type {import('../core/protocol.js').Demo} */ static demo = 'chat';
+  static demo = 'chat';
 
   /** @type {number[]} */ #ids = [];
   /** Of these, how many are never forgotten. @type {number | undefined} */ #first;
+  /** Where the Worker's side has these ids too, and maybe more. @type {Opened | null} */ #shared = null;
   /** @type {Turn[]} */ #turns = [];
   /** What a model that converses is told before all else. */
   instructions = '';
   /** Words are a text to go on with, also where the model converses. */
   story = false;
   #busy = false;
-
-  /** @returns {ModelInfo | null} */
-  get model() {
-    return /** @type {ModelInfo | null} */ (this.info);
-  }
 
   /** Tokens of the text that the model's memory did not have room for any more. */
   forgotten = 0;
@@ -61,55 +58,58 @@ export class ChatSession extends Session {
     };
     const ids = this.#ids;
     const turns = this.#turns;
+    const lost = this.recoveries;
     /** @type {Turn[]} */
     const told = this.instructions ? [{ role: 'system', content: this.instructions }] : [];
     let started = false;
+    /** @type {Opened | null} */ let opened = null;
+    let progressed = () => {};
     try {
-      await this.lasting(hooks, async ({ session, model }, progressed) => {
-        if (answer.tokens.length >= sampling.maxTokens) {
-          // Lost after the last token, before the Worker could say so.
-          answer.finish = 'max-tokens';
-          return;
-        }
-        /** @type {Prompt} */
-        const prompt = started || this.story || !(/** @type {ModelInfo} */ (model).chat)
-          ? { ids: this.#ids, text: started ? '' : text, first: this.#first }
-          : { turns: [...told, ...turns, { role: 'user', content: text }] };
-        /** @param {FromWorker} message */
-        const onMessage = (message) => {
-          if (message.type === 'prompt') {
-            if (!started) answer.promptTokens = message.ids.length;
-            started = true;
-            this.#ids = message.ids;
-            this.#first = message.first;
-            hooks.onPrompt?.(message.ids.length);
-          } else if (message.type === 'token') {
-            progressed();
-            this.#ids.push(message.token);
-            answer.tokens.push(message.token);
-            answer.text += message.text;
-            hooks.onToken?.(message.text, message.token);
-          } else if (message.type === 'progress') {
-            hooks.onProgress?.(message.progress);
-          }
-        };
-        answer.measured = await this.engine.request(
-          {
-            ...sampling, type: 'generate', session, prompt,
-            maxTokens: sampling.maxTokens - answer.tokens.length, firstStep: answer.tokens.length,
+      answer.measured = await this.request(
+        'generate',
+        (attempt) => {
+          ({ opened, progressed } = attempt);
+          const held = this.#shared === opened ? this.#ids.length : 0;
+          // Until it says what it begins from.
+          this.#shared = null;
+          const goesOn = started || this.story || !opened.info.chat;
+          const prompt = goesOn
+            ? { held, ids: this.#ids.slice(held), text: started ? '' : text, first: this.#first }
+            : { held, turns: [...told, ...turns, { role: /** @type {const} */ ('user'), content: text }] };
+          const { length } = answer.tokens;
+          return { payload: { ...sampling, prompt, maxTokens: sampling.maxTokens - length, firstStep: length } };
+        },
+        {
+          ...hooks,
+          on: {
+            prompt: ({ kept, ids: added, first }) => {
+              this.#ids = [...this.#ids.slice(0, kept), ...added];
+              this.#first = first;
+              this.#shared = opened;
+              if (!started) answer.promptTokens = this.#ids.length;
+              started = true;
+            },
+            token: ({ id, text: piece }) => {
+              progressed();
+              this.#ids.push(id);
+              answer.tokens.push(id);
+              answer.text += piece;
+              hooks.onToken?.(piece, id);
+            },
           },
-          { signal: hooks.signal, onMessage, onSettled: (settled) => (this.quiet = settled) },
-        );
-        answer.finish = answer.measured.finish;
-        this.forgotten = answer.measured.dropped;
-      }, () => (answer.recoveries += 1));
+        },
+      );
+      answer.finish = answer.measured.finish;
+      this.forgotten = answer.measured.dropped;
     } catch (thrown) {
       // What a stopped answer has is kept.
       if (!isFailure(thrown) || thrown.code !== CANCELLED) {
         this.#ids = ids;
+        this.#shared = null;
         throw thrown;
       }
     } finally {
+      answer.recoveries = this.recoveries - lost;
       this.#busy = false;
     }
     if (started) {

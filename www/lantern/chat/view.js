@@ -11,7 +11,8 @@ import { Options } from './options.js';
 
 /** @import { Retry } from '../core/demo-element.js' */
 /** @import { State } from '../core/element.js' */
-/** @import { Failure, Known, ModelInfo } from '../core/protocol.js' */
+/** @import { Failure } from '../core/protocol.js' */
+/** @import { Known, ModelInfo } from './messages.js' */
 /** @import { ModelActions } from './models.js' */
 
 /** @typedef {object} Actions

@@ -9,9 +9,8 @@ import { CANCELLED, GPU_LOST, cancelled, toFailure } from './protocol.js';
 
 /** @import { DemoView } from './demo-view.js' */
 /** @import { State } from './element.js' */
-/** @import { Engine } from './engine.js' */
-/** @import { DeviceChoice, Failure, Known, ModelSource, Progress } from './protocol.js' */
-/** @import { Recovery, Session, SessionSpec } from './session.js' */
+/** @import { DeviceChoice, Failure, ModelSource, Progress } from './protocol.js' */
+/** @import { Hooks, HooksOf, Recovery, Session, SessionKind } from './session.js' */
 
 // A run that is over sooner leaves the page as it is.
 const SLOW_MS = 500;
@@ -36,7 +35,7 @@ export class DemoElement extends LanternElement {
   /** How the run feels: over before one notices, waited for, or already showing. @type {'quick' | 'slow' | 'showing'} */ #pace = 'quick';
   /** @type {Failure | null} */ #recovered = null;
 
-  /** @param {new (engine: Engine, spec: SessionSpec) => S} Kind @param {URL} stylesheet the demo's own */
+  /** @param {SessionKind<S>} Kind @param {URL} stylesheet the demo's own */
   constructor(Kind, stylesheet) {
     super();
     this.#Kind = Kind;
@@ -65,8 +64,10 @@ export class DemoElement extends LanternElement {
   /** The model is loaded. @protected @param {S} session */
   opened(session) {}
 
-  /** What kind of model comes, before it is here. @protected @param {Known} known */
-  known(known) {}
+  /** Who hears of the demo's own messages while its model loads, by kind. @protected @returns {Hooks['on']} */
+  get hearers() {
+    return {};
+  }
 
   /** The session is given back: what is on the page of it goes. @protected */
   left() {}
@@ -216,11 +217,8 @@ export class DemoElement extends LanternElement {
     if (this.#session) return this.#session;
     this.setState('loading');
     this.progress({ stage: 'code', done: 0, total: 0 });
-    const session = await this.engine.open(this.#Kind, { sources: this.sources(), ...this.place }, {
-      signal,
-      onProgress: (progress) => this.progress(progress),
-      onKnown: (known) => this.known(known),
-    });
+    const hooks = { signal, onProgress: (/** @type {Progress} */ progress) => this.progress(progress), on: this.hearers };
+    const session = await this.engine.open(this.#Kind, { sources: this.sources(), ...this.place }, /** @type {HooksOf<S>} */ (hooks));
     if (signal.aborted) {
       void session.close();
       throw cancelled();
@@ -291,8 +289,8 @@ export class DemoElement extends LanternElement {
 
   /** Where it runs, and what else there is to know of its files. */
   #device() {
-    const { device = null, kept, info } = this.#session ?? {};
-    this.view.device(device, [kept, ...(info && 'notices' in info ? info.notices : [])]);
+    const { device = null, kept, model } = this.#session ?? {};
+    this.view.device(device, [kept, ...(model?.notices ?? [])]);
   }
 
   async #measure() {

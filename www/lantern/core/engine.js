@@ -5,10 +5,10 @@
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
 
 /** @import { DeviceChoice, Failure, FromWorker, ModelList, ModelSource, Replies, Stats, Unsent } from './protocol.js' */
-/** @import { ReadyHooks, Session, SessionSpec } from './session.js' */
+/** @import { HooksOf, Session, SessionKind } from './session.js' */
 
 /** @typedef {object} OpenOptions
- * @property {ModelSource[]} sources the model's files
+ * @property {ModelSource[]} sources the model's files; none for a demo without weights
  * @property {DeviceChoice} [device]
  * @property {string} [tier]
  * @property {string} [assetBase] folder that holds lantern_web.js, ending in a slash */
@@ -73,11 +73,11 @@ export class Engine {
 
   /** A session on a model; the weights are loaded once, whoever asks first.
    * @template {Session} S
-   * @param {new (engine: Engine, spec: SessionSpec) => S} Kind the demo's own kind of session
+   * @param {SessionKind<S>} Kind the demo's own kind of session
    * @param {OpenOptions} options
-   * @param {ReadyHooks} [hooks]
+   * @param {HooksOf<S>} [hooks]
    * @returns {Promise<S>} */
-  async open(Kind, options, hooks = {}) {
+  async open(Kind, options, hooks) {
     const session = new Kind(this, {
       sources: options.sources,
       modelKey: options.sources.map(keyOf).sort().join(' '),

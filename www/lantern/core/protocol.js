@@ -1,8 +1,9 @@
 // @ts-check
-// Everything the page and the engine's Worker say to each other, in one place.
+// Everything that the page and the engine's Worker say to each other, whichever demo it is for. What a demo says of its own (the
+// payloads below) is in its folder's `messages.js`.
 //
-// A request carries an `id`; the Worker answers it with any number of `progress`, `known`, `prompt` and `token` messages and then
-// exactly one `done` or `error`. `fatal` stands alone: the Worker is of no use any more, and the page makes a new one.
+// Every message to the Worker carries an `id`; it is answered with any number of `progress` and `message`, and then exactly one
+// `done` or `error`. `fatal` stands alone: the Worker is of no use any more, and the page makes a new one.
 
 /** What happened, why, and what to do now: the same three in Rust, on the command line and here.
  * @typedef {{code: string, cause: string, remedy: string}} Failure */
@@ -20,8 +21,6 @@
 
 /** @typedef {'auto' | 'cpu' | 'gpu'} DeviceChoice */
 
-/** What a session is for. @typedef {'chat' | 'autoencode'} Demo */
-
 /** A model's file by address (`own`: one the page's author gave, and may be of the page's own server), one of the catalogue
  * (`base`: the folder of the page's own models; `ahead`: its address, where it may be asked for before the engine's program is
  * here), or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
@@ -33,18 +32,8 @@
 /** `notice` says why this is not the device that was hoped for.
  * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[]}} DeviceInfo */
 
-/** What kind of model it is, as soon as anything says so. `chat`: it is known how a conversation is written down for it; any
- * model continues a text. `instructions`: what a conversation begins with reaches it; some templates leave that out.
- * @typedef {{chat: boolean, instructions: boolean}} Known */
-
-/** `parameters` counts weights. `notices`: what the visitor should know of how its file was read.
- * @typedef {Known & {name: string, weights: string, parameters: number, bytes: number, context: number, notices: Failure[]}} ModelInfo */
-
-/** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
- * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */
-
-/** `model`: of the demo the session is for. `kept`: what the visitor should know of how its file is kept.
- * @typedef {{session: number, device: DeviceInfo, model: ModelInfo | AutoencoderInfo, kept: Failure | null}} Opened */
+/** A session. `info`: what the demo says of its model. `kept`: what the visitor should know of how the model's files are kept.
+ * @template [I=any] @typedef {{session: number, device: DeviceInfo, info: I, kept: Failure | null}} Opened */
 
 /** A model that can be had, or that is here, of however many files. `id`: in the catalogue. `demo`: whose it is, and `converses`
  * whether it answers, where the catalogue says. `key`: of its files in storage. `bytes`: of its files, 0 where nobody said; `exact` or
@@ -72,66 +61,15 @@
 /** `kind`: where models are kept. `used`: bytes of them. `free`: bytes that may still be stored, where the browser says.
  * @typedef {{models: ListedModel[], kind: 'opfs' | 'cache' | 'memory', used: number, free: number | null, notice: Failure | null}} ModelList */
 
-/** @typedef {{role: 'system' | 'user' | 'assistant', content: string}} Turn */
-
-/** Either everything the text holds so far plus what the visitor added, or a conversation for the file's chat template.
- * The Worker answers with `prompt`: all the ids it starts from, and how many of the `first` are never forgotten. Sending those
- * again, with the tokens drawn since and an empty text, takes an answer up where it was lost.
- * @typedef {{ids: number[], text: string, first?: number} | {turns: Turn[]}} Prompt */
-
-/** `firstStep`: how many tokens of this answer were drawn before, so that a replayed answer goes on with the same draw.
- * @typedef {object} GenerateRequest
- * @property {number} session
- * @property {Prompt} prompt
- * @property {number} maxTokens
- * @property {number} temperature 0: always the likeliest token
- * @property {number} [topK] the likeliest tokens that stay; 0, as without it: all
- * @property {number} [topP] the share of probability that those which stay hold; 1, as without it: all
- * @property {number} [minP] how likely a token must be to stay, relative to the likeliest; 0, as without it: all stay
- * @property {number} [repeatPenalty] makes tokens less likely that were just there; 1, as without it: not
- * @property {number} [repeatLastN] how many tokens that looks back; -1: all; without it 64
- * @property {string[]} [stop] texts at which the answer ends, before them
- * @property {'stop' | 'slide'} [overflow] what happens where the model's memory is full: the answer ends, as without it, or the
- *   oldest of the text is forgotten, the system prompt excepted
- * @property {number} seed
- * @property {number} firstStep */
-
-/** @typedef {'end' | 'stop-string' | 'max-tokens' | 'context-full' | 'cancelled'} Finish */
-
-/** @typedef {object} Generated
- * @property {number[]} tokens
- * @property {Finish} finish
- * @property {number} promptTokens
- * @property {number} dropped tokens that were forgotten
- * @property {number} prefillMs
- * @property {number} decodeMs
- * @property {number} dispatchesPerToken
- * @property {number} bytesPerToken
- * @property {number} readBytesPerToken read back from the device for a draw, in the mean */
-
-/** `pixels`: RGBA, 8 bits, handed over.
- * @typedef {{session: number, pixels: Uint8ClampedArray, width: number, height: number}} EncodeRequest */
-
-/** `latents`: `[height, width, channels]`. `ms`: of the run alone. `peakBytes`: the most that a picture of this size holds on
- * the device on its way there and back, weights and all.
- * @typedef {{latents: Float32Array, width: number, height: number, channels: number, ms: number, peakBytes: number}} Encoded */
-
-/** `gains` multiply the planes, one for each. `original`: the pixels that the result is compared with, handed over.
- * @typedef {{session: number, latents: Float32Array, width: number, height: number, gains: number[],
- * picture: {width: number, height: number}, original: Uint8ClampedArray}} DecodeRequest */
-
-/** `psnrDb`: infinite for equal pictures.
- * @typedef {{pixels: Uint8ClampedArray, width: number, height: number, ms: number, psnrDb: number}} Decoded */
-
 /** Live bytes: `gpuBytes` in GPU buffers, `cpuBytes` in tensors of the processor's executor, `wasmBytes` the size of the
  * WebAssembly heap (which never shrinks).
  * @typedef {{gpuBytes: number, cpuBytes: number, wasmBytes: number, models: number, sessions: number}} Stats */
 
-/** @typedef {(
- *   | {type: 'open', demo: Demo, assetBase: string, sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string}
- *   | ({type: 'generate'} & GenerateRequest)
- *   | ({type: 'encode'} & EncodeRequest)
- *   | ({type: 'decode'} & DecodeRequest)
+/** `open` loads a demo's model where nobody has it open, and opens a session on it: `modelKey` says which ask for the same. A
+ * `request` is for the session's demo; one session does one at a time. `cancel` ends what an earlier message (`target`) began.
+ * @typedef {(
+ *   | {type: 'open', demo: string, assetBase: string, sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string}
+ *   | {type: 'request', session: number, kind: string, payload: unknown}
  *   | {type: 'close', session: number}
  *   | {type: 'models', assetBase: string, device: DeviceChoice, tier: string, base: string}
  *   | {type: 'remove', assetBase: string, key: string}
@@ -139,18 +77,16 @@
  *   | {type: 'cancel', target: number}
  * ) & {id: number}} ToWorker */
 
-/** A request before it has its number.
+/** A message before it has its number.
  * @template {ToWorker} [T=ToWorker] @typedef {T extends ToWorker ? Omit<T, 'id'> : never} Unsent */
 
-/** What `done` brings, for each request.
- * @typedef {{open: Opened, generate: Generated, encode: Encoded, decode: Decoded, close: void, models: ModelList, remove: void,
- * stats: Stats, cancel: never}} Replies */
+/** What `done` brings, for each.
+ * @typedef {{open: Opened, request: unknown, close: void, models: ModelList, remove: void, stats: Stats, cancel: never}} Replies */
 
-/** @typedef {(
+/** `message`: of the demo's own. Those of a load are told again to who joins it later: the latest of each kind.
+ * @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
- *   | {type: 'known', id: number, known: Known}
- *   | {type: 'prompt', id: number, ids: number[], first: number}
- *   | {type: 'token', id: number, token: number, text: string}
+ *   | {type: 'message', id: number, kind: string, payload: unknown}
  *   | {type: 'done', id: number, value: unknown}
  *   | {type: 'error', id: number, failure: Failure}
  *   | {type: 'fatal', failure: Failure}

@@ -1,16 +1,31 @@
 // @ts-check
 // What an element holds of the engine, and how it outlives a Worker that trapped or lost its GPU: opens its model again in a
-// new one and does the broken work once more. What is worth keeping lies in the page; the Worker's memory is only a cache.
+// new one and does the broken work once more.
 
 import { toFailure } from './protocol.js';
 import { isLoss } from './engine.js';
 
-/** @import { Demo, DeviceChoice, DeviceInfo, Failure, Known, ModelSource, Opened, Progress } from './protocol.js' */
+/** @import { DeviceChoice, DeviceInfo, Failure, FromWorker, ModelSource, Opened, Progress } from './protocol.js' */
 /** @import { Engine } from './engine.js' */
+
+/** What a demo and its part of the engine say to each other: its `messages.js` has one. `info`: of its model. `requests`: what is
+ * asked and what comes back, by kind. `messages`: what comes meanwhile, by kind.
+ * @typedef {{info: any, requests: Record<string, {asked: any, reply: any}>, messages: Record<string, any>}} Contract */
 
 /** @typedef {{sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string, assetBase: string}} SessionSpec */
 
-/** @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void, onKnown?: (known: Known) => void}} ReadyHooks */
+/** Who hears of the work. `on`: the demo's own messages, by kind.
+ * @template {Contract} [C=any]
+ * @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void, on?: {[K in keyof C['messages']]?: (payload: C['messages'][K]) => void}}} Hooks */
+
+/** One go at some work. `opened`: another object in another Worker, which remembers nothing of what was sent before.
+ * `progressed` tells that something of the work is done, so that a later loss is the first again.
+ * @template {Contract} [C=any] @typedef {{opened: Opened<C['info']>, progressed: () => void}} Attempt */
+
+/** A demo's class of sessions. @template {Session} S
+ * @typedef {{new (engine: Engine, spec: SessionSpec): S, demo: string}} SessionKind */
+
+/** @template {Session} S @typedef {S extends Session<infer C> ? Hooks<C> : never} HooksOf */
 
 /** @typedef {{phase: 'lost' | 'back', failure: Failure, device: DeviceInfo | null}} Recovery */
 
@@ -19,20 +34,23 @@ const MAX_LOSSES = 2;
 // A browser may need a moment to bring its GPU process back; after that, the processor goes on.
 const GPU_RETRY_MS = [0, 250, 1000];
 
-/** Extended by one class for each demo. */
+/** Extended by one class for each demo.
+ * @template {Contract} [C=any] */
 export class Session {
-  /** @type {Demo} */ static demo;
+  /** The demo's name in the engine's list. @type {string} */ static demo;
 
+  #engine;
   #spec;
-  /** @type {Opened | null} */ #opened = null;
+  /** @type {Opened<C['info']> | null} */ #opened = null;
   #openedIn = -1;
   /** @type {Failure | null} */ #lost = null;
   #closed = false;
-
-  /** @protected */ engine;
   /** The Worker's end of the last request that was stopped: it still computes its last slice.
-   * @protected @type {Promise<void>} */
-  quiet = Promise.resolve();
+   * @type {Promise<void>} */
+  #quiet = Promise.resolve();
+
+  /** How often the work went on in a new Worker. */
+  recoveries = 0;
 
   /** Called when the Worker was lost, and when the work goes on.
    * @type {((recovery: Recovery) => void) | null} */
@@ -40,7 +58,7 @@ export class Session {
 
   /** @param {Engine} engine @param {SessionSpec} spec */
   constructor(engine, spec) {
-    this.engine = engine;
+    this.#engine = engine;
     this.#spec = spec;
   }
 
@@ -49,50 +67,63 @@ export class Session {
     return this.#opened?.device ?? null;
   }
 
-  /** What the visitor should know of how the model's file is kept.
+  /** What the visitor should know of how the model's files are kept.
    * @returns {Failure | null} */
   get kept() {
     return this.#opened?.kept ?? null;
   }
 
-  /** What the Worker said of the model: each demo has its own. */
-  get info() {
-    return this.#opened?.model ?? null;
+  /** What the demo says of its model.
+   * @returns {C['info'] | null} */
+  get model() {
+    return this.#opened?.info ?? null;
   }
 
   /** Resolves when a Worker holds the model for this session.
-   * @param {ReadyHooks} [hooks] */
+   * @param {Hooks<C>} [hooks] */
   async ready(hooks = {}) {
-    await this.lasting(hooks, async () => {});
+    await this.#lasting(hooks, async () => {});
   }
 
-  /** Does the work on an open model, and once more from its beginning whenever the Worker is lost meanwhile. `progressed`
-   * tells that something of it is done, so that a later loss is the first again.
-   * @protected @template T
-   * @param {ReadyHooks} hooks @param {(opened: Opened, progressed: () => void) => Promise<T>} work
-   * @param {() => void} [onLoss] @returns {Promise<T>} */
-  async lasting(hooks, work, onLoss) {
-    for (let losses = 0; ; ) {
-      try {
-        await this.quiet;
-        return await work(await this.#ensure(hooks), () => (losses = 0));
-      } catch (thrown) {
-        losses = this.#countLoss(thrown, losses);
-        onLoss?.();
-      }
-    }
+  /** Asks the demo's part of the engine, and once more from the beginning whenever the Worker is lost meanwhile. `asked` says what,
+   * anew for each attempt: what was handed over is gone, and what was only remembered there is too.
+   * @template {keyof C['requests'] & string} K
+   * @param {K} kind @param {(attempt: Attempt<C>) => {payload: C['requests'][K]['asked'], transfer?: Transferable[]}} asked
+   * @param {Hooks<C>} [hooks] @returns {Promise<C['requests'][K]['reply']>} */
+  request(kind, asked, hooks = {}) {
+    return this.#lasting(hooks, (attempt) => {
+      const { payload, transfer } = asked(attempt);
+      return this.#engine.request(
+        { type: 'request', session: attempt.opened.session, kind, payload },
+        { ...heard(hooks), transfer, onSettled: (settled) => (this.#quiet = settled) },
+      );
+    });
   }
 
   /** Frees the Worker's side; with the last session of a model its weights go too. */
   async close() {
     if (this.#closed) return;
     this.#closed = true;
-    const { generation } = this.engine;
-    await this.quiet;
-    if (this.#opened && this.#openedIn === generation && this.engine.generation === generation) {
-      await this.engine.request({ type: 'close', session: this.#opened.session }).catch(() => {});
+    const { generation } = this.#engine;
+    await this.#quiet;
+    if (this.#opened && this.#openedIn === generation && this.#engine.generation === generation) {
+      await this.#engine.request({ type: 'close', session: this.#opened.session }).catch(() => {});
     }
-    this.engine.release(this);
+    this.#engine.release(this);
+  }
+
+  /** Does the work on an open model, and once more whenever the Worker is lost meanwhile. What is worth keeping lies in the page;
+   * the Worker's memory is only a cache.
+   * @template T @param {Hooks<C>} hooks @param {(attempt: Attempt<C>) => Promise<T>} work @returns {Promise<T>} */
+  async #lasting(hooks, work) {
+    for (let losses = 0; ; ) {
+      try {
+        await this.#quiet;
+        return await work({ opened: await this.#ensure(hooks), progressed: () => (losses = 0) });
+      } catch (thrown) {
+        losses = this.#countLoss(thrown, losses);
+      }
+    }
   }
 
   /** Throws what is not a loss, or one too many; otherwise remembers it and lets the caller go round again.
@@ -110,13 +141,14 @@ export class Session {
       };
     }
     this.#lost = failure;
+    this.recoveries += 1;
     this.onrecovery?.({ phase: 'lost', failure, device: this.device });
     return losses + 1;
   }
 
-  /** @param {ReadyHooks} hooks @returns {Promise<Opened>} */
+  /** @param {Hooks<C>} hooks @returns {Promise<Opened<C['info']>>} */
   async #ensure(hooks) {
-    if (this.#opened && this.#openedIn === this.engine.generation) return this.#opened;
+    if (this.#opened && this.#openedIn === this.#engine.generation) return this.#opened;
     const before = this.#opened?.device.device;
     const opened = before === 'gpu' ? await this.#reopen(hooks) : await this.#open(this.#spec.device, hooks);
     this.#opened = opened;
@@ -128,7 +160,7 @@ export class Session {
   }
 
   /** The GPU again if the browser gives it back, the processor if not.
-   * @param {ReadyHooks} hooks @returns {Promise<Opened>} */
+   * @param {Hooks<C>} hooks @returns {Promise<Opened<C['info']>>} */
   async #reopen(hooks) {
     for (const wait of GPU_RETRY_MS) {
       await new Promise((resolve) => setTimeout(resolve, wait));
@@ -148,24 +180,29 @@ export class Session {
     return { ...opened, device: { ...opened.device, notice } };
   }
 
-  /** @param {DeviceChoice} device @param {ReadyHooks} hooks @returns {Promise<Opened>} */
+  /** @param {DeviceChoice} device @param {Hooks<C>} hooks @returns {Promise<Opened<C['info']>>} */
   async #open(device, hooks) {
     const { sources, modelKey, tier, assetBase } = this.#spec;
     const { demo } = /** @type {typeof Session} */ (this.constructor);
-    const { generation } = this.engine;
-    const opened = await this.engine.request(
+    const { generation } = this.#engine;
+    const opened = await this.#engine.request(
       // A tier named for the GPU does not follow the work onto the processor.
       { type: 'open', demo, assetBase, sources, modelKey, device, tier: device === 'cpu' && this.#spec.device !== 'cpu' ? '' : tier },
-      {
-        signal: hooks.signal,
-        onMessage: (message) => {
-          if (message.type === 'progress') hooks.onProgress?.(message.progress);
-          else if (message.type === 'known') hooks.onKnown?.(message.known);
-        },
-        onLate: (late) => void this.engine.request({ type: 'close', session: late.session }).catch(() => {}),
-      },
+      { ...heard(hooks), onLate: (late) => void this.#engine.request({ type: 'close', session: late.session }).catch(() => {}) },
     );
     this.#openedIn = generation;
     return opened;
   }
+}
+
+/** What the engine's `request` wants of them.
+ * @param {Hooks} hooks @returns {{signal?: AbortSignal, onMessage: (message: FromWorker) => void}} */
+function heard({ signal, onProgress, on }) {
+  return {
+    signal,
+    onMessage: (message) => {
+      if (message.type === 'progress') onProgress?.(message.progress);
+      else if (message.type === 'message') on?.[message.kind]?.(message.payload);
+    },
+  };
 }

@@ -5,24 +5,23 @@
 
 import { HeadStart } from './head-start.js';
 import { Library } from './library.js';
-import { ENGINE_TRAP, GPU_LOST, cancelled, isFailure, toFailure } from './protocol.js';
+import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
 
-/** @import { Failure, FromWorker, Known, Opened, Progress, ToWorker } from './protocol.js' */
+/** @import { Failure, FromWorker, Progress, ToWorker } from './protocol.js' */
 
-/** @typedef {(progress: Progress) => void} Watcher */
+/** Who hears of a call. @typedef {{progress: (progress: Progress) => void, message: (kind: string, payload: any) => void}} Listener */
 
-/** @typedef {(known: Known) => void} Hearer */
+/** One loaded model: shared by its sessions, freed with the last of them. `said`: the latest message of each kind, for who comes
+ * later.
+ * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: any, notice: Failure | null}>, users: number,
+ * stop: AbortController, listeners: Set<Listener>, said: Map<string, any>}} Model */
 
-/** One loaded model: shared by its sessions, freed with the last of them.
- * @typedef {{key: string, loading: Promise<{engine: any, model: number, info: Opened['model'], notice: Failure | null}>, users: number, stop: AbortController,
- * watching: Set<Watcher>, known: Known | null, hearing: Set<Hearer>}} Model */
-
-/** @typedef {{engine: any, session: number, model: Model}} OpenSession */
+/** `working`: ends what it does. @typedef {{engine: any, session: number, model: Model, working: Set<AbortController>}} OpenSession */
 
 const scope = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 
 /** @type {Promise<any> | undefined} */ let code;
-/** @type {Set<Watcher>} */ const watchingCode = new Set();
+/** @type {Set<Listener>} */ const watchingCode = new Set();
 /** @type {Map<string, Promise<any>>} */ const engines = new Map();
 /** @type {Map<string, Model>} */ const models = new Map();
 /** @type {Map<number, OpenSession>} */ const sessions = new Map();
@@ -96,7 +95,7 @@ async function fetchCode(url, onBytes) {
  * @param {string} assetBase */
 async function loadCode(assetBase) {
   /** @param {number} done @param {number} total */
-  const tell = (done, total) => watchingCode.forEach((watcher) => watcher({ stage: 'code', done, total }));
+  const tell = (done, total) => watchingCode.forEach(({ progress }) => progress({ stage: 'code', done, total }));
   const glue = new URL('lantern_web.js', assetBase).href;
   const url = new URL('lantern_web_bg.wasm', assetBase).href;
   const fetched = fetchCode(url, tell);
@@ -120,19 +119,28 @@ async function loadCode(assetBase) {
   return wasm;
 }
 
-/** Runs `work` with a Rust stop flag that follows the signal.
- * @template T @param {any} wasm @param {AbortSignal} signal @param {(stop: any) => Promise<T>} work @returns {Promise<T>} */
-async function stoppable(wasm, signal, work) {
-  const stop = new wasm.StopFlag();
-  const raise = () => stop.raise();
-  signal.addEventListener('abort', raise, { once: true });
-  if (signal.aborted) raise();
+/** Runs `work` with a port: what it tells goes to the listener, and the signal stops it.
+ * @template T @param {AbortSignal} signal @param {Listener} listener @param {(port: any) => Promise<T>} work @returns {Promise<T>} */
+async function withPort(signal, { progress, message }, work) {
+  const wasm = await code;
+  const port = new wasm.Port(progress, message);
+  const stop = () => port.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
   try {
-    return await work(stop);
+    return await work(port);
   } finally {
-    signal.removeEventListener('abort', raise);
-    stop.free();
+    signal.removeEventListener('abort', stop);
+    port.free();
   }
+}
+
+/** A request's own listener. @param {number} id @returns {Listener} */
+function listenerOf(id) {
+  return {
+    progress: (progress) => send({ type: 'progress', id, progress }),
+    message: (kind, payload) => send({ type: 'message', id, kind, payload }),
+  };
 }
 
 /** The executor for a device and a tier, made once.
@@ -152,60 +160,52 @@ function engineFor(assetBase, device, tier) {
 
 /** The device first, since it decides what is worth fetching; a file that runs everywhere need not wait for it.
  * @param {ToWorker & {type: 'open'}} request @param {string} key @returns {Model} */
-function startLoad(request, key) {
+function startLoad({ demo, sources, assetBase, device, tier }, key) {
   const stop = new AbortController();
-  /** @type {Set<Watcher>} */
-  const watching = new Set();
-  /** @type {Set<Hearer>} */
-  const hearing = new Set();
-  /** @param {Progress} progress */
-  const tell = (progress) => watching.forEach((watcher) => watcher(progress));
-  /** @param {Known} known */
-  const hear = (known) => {
-    model.known = known;
-    hearing.forEach((hearer) => hearer(known));
+  /** @type {Set<Listener>} */
+  const listeners = new Set();
+  /** @type {Map<string, any>} */
+  const said = new Map();
+  /** @type {Listener} */
+  const all = {
+    progress: (progress) => listeners.forEach((listener) => listener.progress(progress)),
+    message: (kind, payload) => {
+      said.set(kind, payload);
+      listeners.forEach((listener) => listener.message(kind, payload));
+    },
   };
-  const [{ ahead = '' }] = /** @type {{ahead?: string}[]} */ (request.sources);
+  const ahead = sources.map((source) => 'ahead' in source && source.ahead).find(Boolean);
   const headStart = ahead && !code ? new HeadStart(ahead, stop.signal) : null;
-  const loading = engineFor(request.assetBase, request.device, request.tier).then(async (engine) => ({
+  const loading = engineFor(assetBase, device, tier).then(async (engine) => ({
     engine,
-    .../** @type {{model: number, info: Opened['model'], notice: Failure | null}} */ (
-      await stoppable(await code, stop.signal, (flag) => engine.load_model(request.demo, request.sources, new Library(stop.signal, headStart), flag, tell, hear))
-    ),
+    ...(await withPort(stop.signal, all, (port) => engine.load(demo, sources, new Library(stop.signal, headStart), port))),
   }));
   loading.then(() => headStart?.drop(), () => headStart?.drop());
-  /** @type {Model} */
-  const model = { key, loading, users: 0, stop, watching, known: null, hearing };
-  return model;
+  return { key, loading, users: 0, stop, listeners, said };
 }
 
 /** @param {ToWorker & {type: 'open'}} request @param {AbortSignal} signal */
 async function open(request, signal) {
-  /** @param {Progress} progress */
-  const progress = (progress) => send({ type: 'progress', id: request.id, progress });
-  /** @type {Hearer} */
-  const hearer = (known) => send({ type: 'known', id: request.id, known });
+  const listener = listenerOf(request.id);
   const key = `${request.demo}/${request.device}/${request.tier}/${request.modelKey}`;
   const model = models.get(key) ?? startLoad(request, key);
   models.set(key, model);
   model.users += 1;
-  model.watching.add(progress);
-  model.hearing.add(hearer);
-  if (model.known) hearer(model.known);
-  watchingCode.add(progress);
+  model.listeners.add(listener);
+  model.said.forEach((payload, kind) => listener.message(kind, payload));
+  watchingCode.add(listener);
   try {
     const { engine, model: handle, info, notice } = await unlessAborted(model.loading, signal);
-    const inner = await stoppable(await code, signal, (flag) => engine.open_session(handle, flag, progress));
+    const inner = await withPort(signal, listener, (port) => engine.open(handle, port));
     const session = nextSession++;
-    sessions.set(session, { engine, session: inner, model });
-    return { session, device: engine.info(), model: info, kept: notice };
+    sessions.set(session, { engine, session: inner, model, working: new Set() });
+    return { session, device: engine.info(), info, kept: notice };
   } catch (thrown) {
     await leave(model);
     throw thrown;
   } finally {
-    model.watching.delete(progress);
-    model.hearing.delete(hearer);
-    watchingCode.delete(progress);
+    model.listeners.delete(listener);
+    watchingCode.delete(listener);
   }
 }
 
@@ -234,36 +234,23 @@ function sessionOf(session) {
   return found;
 }
 
-/** @param {ToWorker & {type: 'generate'}} request @param {AbortSignal} signal */
-async function generate(request, signal) {
-  const { engine, session } = sessionOf(request.session);
-  const { id } = request;
-  return stoppable(await code, signal, (flag) =>
-    engine.generate(
-      session,
-      request,
-      flag,
-      (/** @type {Uint32Array} */ ids, /** @type {number} */ first) => send({ type: 'prompt', id, ids: [...ids], first }),
-      (/** @type {number} */ token, /** @type {string} */ text) => send({ type: 'token', id, token, text }),
-    ),
-  );
-}
-
-/** A picture into its latents, or latents back into a picture.
- * @param {ToWorker & {type: 'encode' | 'decode'}} request @param {AbortSignal} signal */
-async function picture(request, signal) {
-  const { engine, session } = sessionOf(request.session);
-  /** @param {Progress} progress */
-  const progress = (progress) => send({ type: 'progress', id: request.id, progress });
-  return stoppable(await code, signal, (flag) =>
-    request.type === 'encode' ? engine.encode(session, request, flag, progress) : engine.decode(session, request, flag, progress),
-  );
+/** What the session's demo does with it. Gives the answer, and what of it goes over without a copy.
+ * @param {ToWorker & {type: 'request'}} request @param {AbortController} stop @returns {Promise<{value: any, transfer: Transferable[]}>} */
+async function request({ id, session: number, kind, payload }, stop) {
+  const { engine, session, working } = sessionOf(number);
+  working.add(stop);
+  try {
+    return await withPort(stop.signal, listenerOf(id), (port) => engine.request(session, kind, payload, port));
+  } finally {
+    working.delete(stop);
+  }
 }
 
 /** @param {number} session */
 async function close(session) {
-  const { engine, session: inner, model } = sessionOf(session);
+  const { engine, session: inner, model, working } = sessionOf(session);
   sessions.delete(session);
+  working.forEach((stop) => stop.abort());
   engine.close_session(inner);
   await leave(model);
 }
@@ -291,34 +278,45 @@ async function remove(request, signal) {
   return (await (code ??= loadCode(request.assetBase))).remove_model(new Library(signal), request.key);
 }
 
-/** @param {ToWorker} request */
-async function answer(request) {
-  const { id } = request;
+/** @param {ToWorker} message @param {AbortController} stop @returns {Promise<{value: any, transfer?: Transferable[]}>} */
+async function answerTo(message, stop) {
+  switch (message.type) {
+    case 'open':
+      return { value: await open(message, stop.signal) };
+    case 'request':
+      return request(message, stop);
+    case 'close':
+      return { value: await close(message.session) };
+    case 'models':
+      return { value: await list(message, stop.signal) };
+    case 'remove':
+      return { value: await remove(message, stop.signal) };
+    case 'stats':
+      return { value: await stats() };
+    default:
+      throw { code: 'web.request', cause: `The engine's Worker knows no ${message.type}`, remedy: 'Reload the page: its parts are of different versions' };
+  }
+}
+
+/** @param {ToWorker} message */
+async function answer(message) {
+  const { id } = message;
   const stop = new AbortController();
   running.set(id, stop);
   try {
-    /** @type {any} */
-    let value;
-    if (request.type === 'open') value = await open(request, stop.signal);
-    else if (request.type === 'generate') value = await generate(request, stop.signal);
-    else if (request.type === 'encode' || request.type === 'decode') value = await picture(request, stop.signal);
-    else if (request.type === 'close') value = await close(request.session);
-    else if (request.type === 'models') value = await list(request, stop.signal);
-    else if (request.type === 'remove') value = await remove(request, stop.signal);
-    else if (request.type === 'stats') value = await stats();
-    // Pixels and latents are fresh arrays of their own: they move over without a copy.
-    send({ type: 'done', id, value }, [value?.pixels?.buffer, value?.latents?.buffer].filter((buffer) => buffer instanceof ArrayBuffer));
+    const { value, transfer } = await answerTo(message, stop);
+    send({ type: 'done', id, value }, transfer);
   } catch (thrown) {
     // What is not one of ours came out of WebAssembly as a trap.
     if (thrown instanceof WebAssembly.RuntimeError) trap(thrown);
-    else send({ type: 'error', id, failure: isFailure(thrown) ? thrown : toFailure(thrown) });
+    else send({ type: 'error', id, failure: toFailure(thrown) });
   } finally {
     running.delete(id);
   }
 }
 
 scope.addEventListener('message', (event) => {
-  const request = /** @type {ToWorker} */ (event.data);
-  if (request.type === 'cancel') running.get(request.target)?.abort();
-  else void answer(request);
+  const message = /** @type {ToWorker} */ (event.data);
+  if (message.type === 'cancel') running.get(message.target)?.abort();
+  else void answer(message);
 });

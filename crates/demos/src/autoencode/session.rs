@@ -35,11 +35,13 @@ struct Plans<E: Executor> {
     latents: [usize; 2],
     encoder: Option<<E::Session as Session>::Plan>,
     decoder: Option<<E::Session as Session>::Plan>,
+    /// Bytes of temporaries, of the halves that have a plan.
+    needs: [u64; 2],
 }
 
 impl<E: Executor> Plans<E> {
     fn none(latents: [usize; 2]) -> Self {
-        Self { latents, encoder: None, decoder: None }
+        Self { latents, encoder: None, decoder: None, needs: [0; 2] }
     }
 
     fn of(&mut self, half: Half) -> &mut Option<<E::Session as Session>::Plan> {
@@ -116,9 +118,11 @@ impl<E: Executor> AutoencoderSession<E> {
     /// `picture.empty`; `autoencoder.too_large`; the executor's own; `run.cancelled`.
     pub async fn peak_bytes(&mut self, width: usize, height: usize, cancel: &Cancel) -> Result<u64> {
         let [columns, rows] = whole([width, height], self.model.config().downscale())?;
-        let mut most = 0;
+        let (size, mut most) = ([rows, columns], 0);
         for half in self.model.halves().to_vec() {
-            most = most.max(self.fits(half, [rows, columns], cancel).await?);
+            let planned = self.plans.latents == size && self.plans.of(half).is_some();
+            let needs = if planned { self.plans.needs[half as usize] } else { self.fits(half, size, cancel).await? };
+            most = most.max(needs);
         }
         Ok(self.model.weight_bytes() + most + picture_bytes([width, height]))
     }
@@ -138,7 +142,7 @@ impl<E: Executor> AutoencoderSession<E> {
         let mut tell = |done| progress(Progress { stage: Stage::Compile, done, total: 1 });
         tell(0);
         let start = Instant::now();
-        self.fits(half, latents, cancel).await?;
+        let needs = self.fits(half, latents, cancel).await?;
         if self.plans.latents != latents {
             self.plans = Plans::none(latents);
             self.session = self.model.device_session();
@@ -146,6 +150,7 @@ impl<E: Executor> AutoencoderSession<E> {
         }
         let plan = self.session.compile(&self.model.graph(half, latents)?, self.model.weights(), cancel).await?;
         *self.plans.of(half) = Some(plan);
+        self.plans.needs[half as usize] = needs;
         self.times.compile_ms += ms(start);
         tell(1);
         Ok(())

@@ -109,7 +109,7 @@ impl<P: Part> ByteSource for Stored<'_, P> {
 /// Looks at what has come: whether this file is of use at all. A file that is not is given up before the rest is fetched.
 #[allow(async_fn_in_trait, reason = "as `Net`")]
 pub trait Look<P> {
-    /// `true`: it is, look no more. `false`: too little is here to tell.
+    /// `true`: it is, look no more: what it looked at stays as it is, or is looked at again. `false`: too little is here to tell.
     async fn look(&mut self, stored: &Stored<'_, P>) -> Result<bool>;
 }
 
@@ -198,6 +198,7 @@ pub async fn download<N: Net, P: Part, L: Look<P>>(job: Job<'_, N, P, L>, journa
         written_ms: net.now_ms(),
         digest: Digest::default(),
         next_look: FIRST_LOOK_BYTES,
+        looked: None,
         spilled: false,
         answered: false,
         how: How::Begun,
@@ -226,6 +227,8 @@ struct Run<'a, N, P, L> {
     /// Of what is written.
     digest: Digest,
     next_look: u64,
+    /// How long the file was to be when it was looked at and found of use.
+    looked: Option<u64>,
     spilled: bool,
     /// The last request had an answer.
     answered: bool,
@@ -293,6 +296,7 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
         self.waiting.clear();
         self.digest = Digest::default();
         self.next_look = FIRST_LOOK_BYTES;
+        self.looked = None;
         self.spilled = false;
         self.how = how;
         self.part.journal(&self.journal.text(), false).await?;
@@ -480,16 +484,17 @@ impl<N: Net, P: Part, L: Look<P>> Run<'_, N, P, L> {
         self.part.spill(self.journal.stored).await
     }
 
-    /// Looks at the header as soon as it is here, and once more at the whole.
+    /// Looks at the header as soon as it is here; at the whole where that was not all that could be said of it.
     async fn look(&mut self, whole: bool) -> Result<()> {
         let have = self.journal.stored;
-        if !whole && have < self.next_look {
+        let due = if whole { self.looked != Some(have) } else { have >= self.next_look };
+        if !due {
             return Ok(());
         }
         let len = if whole { Some(have) } else { self.total() };
         let name = self.target.file_name();
         match self.look.look(&Stored { part: self.part, have, len, name }).await {
-            Ok(true) => self.next_look = u64::MAX,
+            Ok(true) => (self.next_look, self.looked) = (u64::MAX, len),
             Ok(false) => self.next_look = have.saturating_mul(2),
             Err(error) if error.is_cancelled() => return Err(error),
             Err(error) => {

@@ -1,0 +1,138 @@
+//! Four planes: pictures and latents across the edge. The session has the picture and the planes that it made last; the page has
+//! them too, and sends them to a session that lacks them.
+
+use std::rc::Rc;
+
+use js_sys::Float32Array;
+use lantern_demos::Picture;
+use lantern_demos::autoencode::{Autoencoder, AutoencoderSession, Latents, LoadOptions};
+use lantern_graph::{Executor, Result};
+use lantern_weights::download::{Look, Part, Stored};
+use lantern_weights::{ByteSource, Safetensors};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::contract::{Loaded, Loading, Model, Reply, Session};
+use crate::port::Port;
+use crate::{js, picture};
+
+/// One or two safetensors.
+pub async fn load<E: Executor>(mut loading: Loading<'_, E>) -> Result<Loaded> {
+    let Loading { executor, limits, port, .. } = loading;
+    let (files, notice) = loading.gather(|| Header).await?;
+    let bytes = files.iter().map(ByteSource::len).sum();
+    limits.check_weights(bytes)?;
+    let mut options = LoadOptions::default();
+    if let Some(ceiling) = limits.ceiling {
+        options.max_bytes = options.max_bytes.min(ceiling);
+    }
+    let model = Autoencoder::load(executor, &files, &options, &mut port.teller(), port.cancel()).await?;
+    let info = js::object(&[
+        ("family", model.family().name().into()),
+        ("encoder", model.has_encoder().into()),
+        ("decoder", model.has_decoder().into()),
+        ("bytes", (bytes as f64).into()),
+        ("downscale", (model.config().downscale() as f64).into()),
+    ]);
+    Ok(Loaded::new(model, info, notice))
+}
+
+/// Looks at a safetensors header as soon as it is here.
+struct Header;
+
+impl<P: Part> Look<P> for Header {
+    async fn look(&mut self, stored: &Stored<'_, P>) -> Result<bool> {
+        // Its tensors fill the file to the byte: without its length the header proves nothing.
+        if stored.len.is_none() {
+            return Ok(false);
+        }
+        match Safetensors::read(stored).await {
+            Err(error) if error.code == Stored::<P>::MORE => Ok(false),
+            read => read.map(|_| true),
+        }
+    }
+}
+
+impl<E: Executor> Model for Autoencoder<E> {
+    type Session = Planes<E>;
+
+    async fn open(self: &Rc<Self>, _: &Port) -> Result<Planes<E>> {
+        Ok(Planes { session: self.session(), there: None })
+    }
+}
+
+pub struct Planes<E: Executor> {
+    session: AutoencoderSession<E>,
+    there: Option<There>,
+}
+
+/// A picture and its planes.
+struct There {
+    picture: Picture,
+    latents: Latents,
+}
+
+impl<E: Executor> Session for Planes<E> {
+    async fn request(&mut self, kind: &str, payload: &JsValue, port: &Port) -> Result<Reply> {
+        match kind {
+            "encode" => self.encode(payload, port).await,
+            "decode" => self.decode(payload, port).await,
+            "peak" => {
+                let [width, height] = picture::size(payload)?;
+                Ok(Reply::new((self.session.peak_bytes(width, height, port.cancel()).await? as f64).into()))
+            }
+            _ => Err(js::strange(format!("an autoencoder does not {kind}"))),
+        }
+    }
+}
+
+impl<E: Executor> Planes<E> {
+    /// `request`: `EncodeRequest` of `www/lantern/autoencode/messages.js`. Gives `Encoded`.
+    async fn encode(&mut self, request: &JsValue, port: &Port) -> Result<Reply> {
+        self.there = None;
+        let picture = picture::read(request)?;
+        let latents = self.session.encode(&picture, &mut port.teller(), port.cancel()).await?;
+        let values = Float32Array::from(latents.values.as_slice());
+        let encoded = js::object(&[
+            ("latents", (&values).into()),
+            ("width", (latents.width as f64).into()),
+            ("height", (latents.height as f64).into()),
+            ("channels", (Latents::CHANNELS as f64).into()),
+            ("ms", self.session.times().encode_ms.into()),
+        ]);
+        self.there = Some(There { picture, latents });
+        Ok(Reply::new(encoded).handing_over(values.buffer()))
+    }
+
+    /// `request`: `DecodeRequest` of `www/lantern/autoencode/messages.js`. Gives `Decoded`.
+    async fn decode(&mut self, request: &JsValue, port: &Port) -> Result<Reply> {
+        let gains = js::array(request, "gains")?;
+        let gains: Vec<f32> = gains.iter().filter_map(|gain| gain.as_f64()).map(|gain| gain as f32).collect();
+        let gains: [f32; Latents::CHANNELS] =
+            gains.try_into().map_err(|_| js::unfit("gains", "a number for each plane of latents"))?;
+        let journal = js::field(request, "journal");
+        if !journal.is_undefined() {
+            self.there = Some(There::read(&journal)?);
+        }
+        let There { picture, latents } =
+            self.there.as_ref().ok_or_else(|| js::strange("no picture was encoded here, and the request has none"))?;
+        let scaled = latents.scaled(&gains);
+        let decoded = self.session.decode(&scaled, &mut port.teller(), port.cancel()).await?;
+        let bytes = decoded.to_rgba8();
+        // Against what the visitor sees: the rounded picture.
+        let seen = Picture::from_rgba8(decoded.width, decoded.height, &bytes)?;
+        let quality = [("ms", self.session.times().decode_ms.into()), ("psnrDb", seen.psnr_db(picture)?.into())];
+        Ok(picture::reply([decoded.width, decoded.height], &bytes, &quality))
+    }
+}
+
+impl There {
+    /// `{original, latents, width, height}`, the sizes those of the latents.
+    fn read(journal: &JsValue) -> Result<There> {
+        let original = picture::read(&js::field(journal, "original"))?;
+        let [width, height] = picture::size(journal)?;
+        let values: Float32Array =
+            js::field(journal, "latents").dyn_into().map_err(|_| js::unfit("latents", "an array of floats"))?;
+        let latents = Latents { width, height, values: values.to_vec(), picture: [original.width, original.height] };
+        Ok(There { picture: original, latents })
+    }
+}
