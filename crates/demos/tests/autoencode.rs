@@ -218,6 +218,7 @@ fn the_peak_told_beforehand_is_kept() {
         let told = block_on(session.peak_bytes(56, 40, &Cancel::new())).unwrap();
         assert_eq!(executor.memory_bytes(), model.weight_bytes(), "asking allocates nothing");
         through(&mut session, &random_picture(56, 40, 18));
+        assert_eq!(block_on(session.peak_bytes(56, 40, &Cancel::new())).unwrap(), told, "with its plans there too");
         // And with the picture on the device.
         let (frame, cancel) =
             (executor.frame([40, 56], &random_picture(56, 40, 18).to_rgba8()).unwrap(), Cancel::new());

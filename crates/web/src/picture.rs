@@ -29,6 +29,6 @@ pub fn read(object: &JsValue) -> Result<Picture> {
 pub fn reply([width, height]: [usize; 2], rgba: &[u8], also: &[(&str, JsValue)]) -> Reply {
     let pixels = Uint8ClampedArray::from(rgba);
     let size = [("width", (width as f64).into()), ("height", (height as f64).into())];
-    let value = js::object(&[&[("pixels", (&pixels).into())], &size, also].concat());
+    let value = js::object(&[&[("pixels", (&pixels).into())][..], &size, also].concat());
     Reply::new(value).handing_over(pixels.buffer())
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, Class, DType, Executor, Graph, Result, Session, Value};
+use lantern_graph::{Bindings, Cancel, Class, DType, Dim, Executor, Graph, Result, Session, Value};
 
 use crate::{Picture, Progress, Stage};
 
@@ -19,7 +19,7 @@ impl<E: Executor> Inverter<E> {
     pub async fn new(executor: &E, cancel: &Cancel) -> Result<Self> {
         let mut graph = Graph::new();
         let count = graph.symbol("count", BAND);
-        let numbers = graph.input("numbers", [count.into()], DType::F32);
+        let numbers = graph.input("numbers", [Dim::Symbol(count)], DType::F32);
         let negative = graph.affine(numbers, -1.0, 1.0)?;
         graph.output("negative", negative);
         let mut session = executor.session(Class::Picture);
