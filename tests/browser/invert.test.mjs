@@ -93,16 +93,19 @@ test('a stop ends the work here and there, and the next picture goes through', o
   await close();
 });
 
-/** As a trap in WebAssembly does: an error nobody catches, once, in the middle of a run. */
+/** As a trap in WebAssembly does: an error nobody catches, once, in the middle of a run; then the Worker says nothing more. */
 async function trapOnce(page) {
   let first = true;
   await page.route('**/lantern/core/worker.js', async (route) => {
     const response = await route.fetch();
     const trap = `
       const post = self.postMessage.bind(self);
+      let trapped = false;
       self.postMessage = (message, transfer) => {
-        post(message, transfer);
-        if (message.progress?.stage === 'run') setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
+        if (!trapped || message.type === 'fatal') post(message, transfer);
+        if (trapped || message.progress?.stage !== 'run') return;
+        trapped = true;
+        setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
       };`;
     await route.fulfill({ response, body: `${first ? trap : ''}\n${await response.text()}` });
     first = false;

@@ -1,7 +1,5 @@
 //! Invert: a picture's negative, by a graph of one operation and without weights. The smallest demo: CONTRIBUTING.md tells of it.
 
-use std::rc::Rc;
-
 use lantern_graph::{Bindings, Cancel, Class, DType, Dim, Executor, Graph, Result, Session, Value};
 
 use crate::{Picture, Progress, Stage};
@@ -23,8 +21,7 @@ impl<E: Executor> Inverter<E> {
         let negative = graph.affine(numbers, -1.0, 1.0)?;
         graph.output("negative", negative);
         let mut session = executor.session(Class::Picture);
-        let none = Rc::new(executor.allocate_weights(&[])?);
-        let plan = session.compile(&graph, &none, cancel).await?;
+        let plan = session.compile(&graph, &executor.allocate_weights(&[])?.into(), cancel).await?;
         Ok(Self { session, graph, plan })
     }
 
