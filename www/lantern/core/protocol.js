@@ -41,7 +41,7 @@
  * where unknown. `stored`: bytes of it that are here, `whole` or a part. `verdict`: whether this device can run it, `reason` why not.
  * @typedef {object} ListedModel
  * @property {string | null} id
- * @property {Demo | null} demo
+ * @property {string | null} demo
  * @property {boolean | null} converses
  * @property {string} key
  * @property {string | null} url
