@@ -8,7 +8,7 @@ import * as format from '../core/format.js';
 import { sentence, warning } from '../core/parts.js';
 import { CANCELLED, toFailure } from '../core/protocol.js';
 
-/** @import { Failure, ListedModel, ModelList } from '../core/protocol.js' */
+/** @import { ListedModel, ModelList } from '../core/protocol.js' */
 
 /** @typedef {object} ModelActions
  * @property {(signal: AbortSignal) => Promise<ModelList>} list
