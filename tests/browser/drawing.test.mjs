@@ -65,7 +65,8 @@ test('a full memory ends the answer, or forgets the oldest and says so', options
 
 test('what a model that converses is told first comes before the visitor’s words', options, async (t) => {
   const turns = (of) => `{% for m in messages %}{% if m.role in ${of} %}{{ m.role[0] }}{{ m.content }}{% endif %}{% endfor %}`;
-  const file = (of) => sparseLlama(t, 0n, [['tokenizer.chat_template', 'string', turns(of)]]);
+  const written = (template) => sparseLlama(t, 0n, [['tokenizer.chat_template', 'string', template]]);
+  const file = (of) => written(turns(of));
   const { page, close } = await visit(chromium, 'chat.html?device=cpu', { context: { bypassCSP: true } });
   const opened = async (model) => {
     await page.locator('lantern-chat input[type=file]').setInputFiles(model);
@@ -79,6 +80,15 @@ test('what a model that converses is told first comes before the visitor’s wor
   await opened(file("['user', 'assistant']"));
   assert.equal(await instructions.isDisabled(), true, 'this one heeds none');
   assert.match(await page.locator('lantern-chat [part=finer]').innerText(), /its template leaves them out/);
+  const notice = page.locator('lantern-chat [part=notice]');
+  await ask(page, 'abc', { 'max-tokens': '2', instructions: 'xyz' });
+  assert.match(await notice.innerText(), /leaves out the system prompt/, 'said where it is given all the same');
+  await page.evaluate(() => document.querySelector('lantern-chat').reset());
+  await ask(page, 'abc', { 'max-tokens': '2', instructions: '' });
+  assert.doesNotMatch(await notice.innerText(), /leaves out/);
+  await opened(written('{% for m in messages %}{{ m.role[0] }}{% endfor %}'));
+  await ask(page, 'abc', { 'max-tokens': '2' });
+  assert.match(await notice.innerText(), /leaves out the last question/);
   await page.getByRole('button', { name: 'Back to the embedded model' }).click();
   await page.getByRole('button', { name: 'Back to the embedded model' }).waitFor({ state: 'hidden' });
   await state(page, 'ready');

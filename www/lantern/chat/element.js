@@ -18,7 +18,7 @@ import { ChatSession } from './session.js';
 import { ChatView } from './view.js';
 
 /** @import { Retry } from '../core/demo-element.js' */
-/** @import { Failure, ModelSource } from '../core/protocol.js' */
+/** @import { ModelSource } from '../core/protocol.js' */
 /** @import { Finish, Known, ModelInfo } from './messages.js' */
 
 /** @typedef {object} Result
@@ -218,6 +218,7 @@ export class LanternChat extends DemoElement {
         {
           signal,
           onProgress: (progress) => this.progress(progress),
+          onNotice: () => this.showDevice(),
           onToken: (piece, id) => {
             latest = performance.now();
             first ||= latest;
@@ -230,6 +231,7 @@ export class LanternChat extends DemoElement {
         },
       );
     });
+    this.showDevice();
     const { measured } = answer;
     const live = rates(asked, first, latest, step);
     /** @type {Result} */
@@ -257,6 +259,10 @@ export class LanternChat extends DemoElement {
     return { again: 'Picking the text up again…', on: 'the text went on' };
   }
 
+  get notices() {
+    return [...super.notices, ...(this.session?.notices ?? [])];
+  }
+
   /** @returns {Retry} */
   retry() {
     return { label: 'Try again', act: () => this.#again() };
@@ -271,6 +277,7 @@ export class LanternChat extends DemoElement {
   async reset() {
     await this.stop();
     this.session?.reset();
+    this.showDevice();
     this.#unanswered = null;
     this.view.clear();
     this.#show({ held: 0 });

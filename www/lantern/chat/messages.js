@@ -6,7 +6,7 @@
 /** @typedef {{
  *   info: ModelInfo,
  *   requests: {generate: {asked: GenerateRequest, reply: Generated}},
- *   messages: {known: Known, prompt: Prompted, token: Token},
+ *   messages: {known: Known, prompt: Prompted, notice: Failure, token: Token},
  * }} Chat */
 
 /** What kind of model it is, as soon as anything says so. `chat`: it is known how a conversation is written down for it; any

@@ -5,13 +5,13 @@
 import { CANCELLED, isFailure } from '../core/protocol.js';
 import { Session } from '../core/session.js';
 
-/** @import { Opened, Progress } from '../core/protocol.js' */
-/** @import { Chat, Finish, GenerateRequest, Generated, ModelInfo, Turn } from './messages.js' */
+/** @import { Failure, Opened, Progress } from '../core/protocol.js' */
+/** @import { Chat, Finish, GenerateRequest, Generated, Turn } from './messages.js' */
 
 /** How tokens are drawn, and until when.
  * @typedef {Omit<GenerateRequest, 'prompt' | 'firstStep'>} Sampling */
 
-/** @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void, onToken?: (text: string, id: number) => void}} AnswerHooks */
+/** @typedef {{signal?: AbortSignal, onProgress?: (progress: Progress) => void, onNotice?: () => void, onToken?: (text: string, id: number) => void}} AnswerHooks */
 
 /** @typedef {object} Answer
  * @property {string} text
@@ -35,6 +35,9 @@ export class ChatSession extends Session {
   /** Words are a text to go on with, also where the model converses. */
   story = false;
   #busy = false;
+
+  /** What of the last words, or of what it was told, does not reach the model. @type {Failure[]} */
+  notices = [];
 
   /** Tokens of the text that the model's memory did not have room for any more. */
   forgotten = 0;
@@ -62,6 +65,7 @@ export class ChatSession extends Session {
     /** @type {Turn[]} */
     const told = this.instructions ? [{ role: 'system', content: this.instructions }] : [];
     let started = false;
+    this.notices = [];
     /** @type {Opened | null} */ let opened = null;
     let progressed = () => {};
     try {
@@ -88,6 +92,10 @@ export class ChatSession extends Session {
               this.#shared = opened;
               if (!started) answer.promptTokens = this.#ids.length;
               started = true;
+            },
+            notice: (notice) => {
+              this.notices.push(notice);
+              hooks.onNotice?.();
             },
             token: ({ id, text: piece }) => {
               progressed();
@@ -124,5 +132,6 @@ export class ChatSession extends Session {
     this.#first = undefined;
     this.forgotten = 0;
     this.#turns = [];
+    this.notices = [];
   }
 }

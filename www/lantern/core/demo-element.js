@@ -225,7 +225,7 @@ export class DemoElement extends LanternElement {
     }
     this.#session = session;
     session.onrecovery = (recovery) => this.#recovery(recovery);
-    this.#device();
+    this.showDevice();
     this.opened(session);
     void this.#measure();
     return session;
@@ -283,14 +283,19 @@ export class DemoElement extends LanternElement {
       return;
     }
     this.setState('running');
-    this.#device();
+    this.showDevice();
     this.view.say(device?.notice?.code === 'gpu.gone' ? `${what} and did not come back; the processor went on.` : `${what}, and ${on}.`);
   }
 
-  /** Where it runs, and what else there is to know of its files. */
-  #device() {
-    const { device = null, kept, model } = this.#session ?? {};
-    this.view.device(device, [kept, ...(model?.notices ?? [])]);
+  /** What there is to know of the model and its files. @protected @returns {Failure[]} */
+  get notices() {
+    const { kept, model } = this.#session ?? {};
+    return [...(kept ? [kept] : []), ...(model?.notices ?? [])];
+  }
+
+  /** Where it runs, and what else there is to know. @protected */
+  showDevice() {
+    this.view.device(this.#session?.device ?? null, this.notices);
   }
 
   async #measure() {

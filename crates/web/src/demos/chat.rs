@@ -184,15 +184,19 @@ impl<E: Executor> Session for Conversation<E> {
 }
 
 impl<E: Executor> Conversation<E> {
-    /// `request`: `GenerateRequest` of `www/lantern/chat/messages.js`. Sends `prompt`, then a `token` for each; gives `Generated`.
+    /// `request`: `GenerateRequest` of `www/lantern/chat/messages.js`. Sends `prompt`, a `notice` for what
+    /// of it does not reach the model, then a `token` for each; gives `Generated`.
     async fn generate(&mut self, request: &JsValue, port: &Port) -> Result<Reply> {
-        let Prompt { held, ids, first } = self.prompt(request)?;
+        let Prompt { held, ids, first, notices } = self.prompt(request)?;
         let options = options(request, first)?;
         options.check()?;
         let kept = self.said[..held].iter().zip(&ids).take_while(|(held, id)| held == id).count();
         let news = Uint32Array::from(&ids[kept..]);
         let prompt = [("kept", (kept as f64).into()), ("ids", news.into()), ("first", (first as f64).into())];
         port.send("prompt", &js::object(&prompt));
+        for notice in &notices {
+            port.send("notice", &js::failure(notice));
+        }
         // The page keeps the whole conversation; the context what is left of it.
         let (rest, forgotten) = self.session.resume(&ids, options.overflow)?;
         let prompt_tokens = ids.len();
@@ -223,7 +227,8 @@ impl<E: Executor> Conversation<E> {
             // Finding its end writes the conversation down several times: only where something may be forgotten.
             let slides = js::field(request, "overflow").as_string().is_some_and(|overflow| overflow == "slide");
             let first = if slides { model.system_prefix(&messages)? } else { 0 };
-            return Ok(Prompt { held, ids: model.chat_prompt(&messages)?, first });
+            let notices = model.chat_notices(&messages);
+            return Ok(Prompt { held, ids: model.chat_prompt(&messages)?, first, notices });
         }
         let lacking = js::array(&asked, "ids")?;
         let lacking = lacking.iter().filter_map(|id| id.as_f64()).map(|id| id as u32);
@@ -234,9 +239,11 @@ impl<E: Executor> Conversation<E> {
             Some(first) => first as usize,
             None => usize::from(model.tokenizer().add_bos()),
         };
-        let Some(last) = before.last() else { return Ok(Prompt { held, ids: model.raw_prompt(&text)?, first }) };
+        let Some(last) = before.last() else {
+            return Ok(Prompt { held, ids: model.raw_prompt(&text)?, first, notices: Vec::new() });
+        };
         let added = continued(model, *last, &text)?;
-        Ok(Prompt { held, ids: before.into_iter().chain(added).collect(), first })
+        Ok(Prompt { held, ids: before.into_iter().chain(added).collect(), first, notices: Vec::new() })
     }
 }
 
@@ -245,6 +252,8 @@ struct Prompt {
     ids: Vec<u32>,
     /// How many of them a context that slides keeps: the system prompt.
     first: usize,
+    /// What of a conversation the template leaves out.
+    notices: Vec<Error>,
 }
 
 fn generated(generation: &Generation, prompt_tokens: usize, forgotten: usize) -> JsValue {
