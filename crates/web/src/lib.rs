@@ -14,6 +14,7 @@ mod clock;
 mod contract;
 mod demos;
 mod engine;
+mod frame;
 mod host;
 mod js;
 mod library;

@@ -12,7 +12,7 @@
 import { announce } from '../core/announcer.js';
 import { DemoElement } from '../core/demo-element.js';
 import { fit, pngOf, readPicture } from '../core/picture.js';
-import { cancelled, toFailure } from '../core/protocol.js';
+import { GPU_LOST, cancelled, toFailure } from '../core/protocol.js';
 import { lanternScene } from './scene.js';
 import { AutoencodeSession } from './session.js';
 import { AutoencodeView, PLANES, SIDES } from './view.js';
@@ -76,7 +76,7 @@ export class LanternAutoencode extends DemoElement {
   }
 
   get canRun() {
-    return super.canRun && typeof createImageBitmap === 'function';
+    return super.canRun && typeof createImageBitmap === 'function' && typeof OffscreenCanvas === 'function';
   }
 
   /** What the engine said of the files, once they are loaded. */
@@ -282,20 +282,20 @@ export class LanternAutoencode extends DemoElement {
     const { view } = this;
     const lost = session.recoveries;
     const hooks = { signal, onProgress: (/** @type {Progress} */ progress) => this.progress(progress) };
-    const pixels = () => view.pixels();
+    const given = () => view.given();
     const there = await this.running(async () => {
       if (!this.#there) {
         const { width, height } = view.original.canvas;
-        const encoded = await session.encode(pixels, hooks);
+        const encoded = await session.encode(given, hooks);
         this.#there = { encoded, encodeMs: encoded.ms, picture: { width, height }, peakBytes: null };
         this.#back = null;
         view.planesOf(encoded, this.#gains);
         view.result(this.#there, null);
       }
       if (session.model?.decoder) {
-        const decoded = await session.decode(this.#there.encoded, this.#gains, pixels, hooks);
+        const decoded = await session.decode(this.#there.encoded, this.#gains, given, () => view.canvas(), hooks);
         this.#back = { psnrDb: decoded.psnrDb, decodeMs: decoded.ms };
-        view.back(decoded);
+        view.back();
         view.result(this.#there, this.#back);
       }
       if (this.#there.peakBytes === null) {
@@ -325,6 +325,12 @@ export class LanternAutoencode extends DemoElement {
 
   get recovering() {
     return { again: 'The picture and its planes are safe; taking them up again…', on: 'the work went on' };
+  }
+
+  /** @param {Failure} failure */
+  lost({ code }) {
+    // What lay on a graphics card is gone from the page too.
+    if (code === GPU_LOST && this.state === 'ready' && this.#back) void this.start().catch(() => {});
   }
 
   left() {

@@ -15,17 +15,18 @@
 /** An autoencoder, or the half of one. `bytes`: of its files. `downscale`: pixels a side for one latent.
  * @typedef {{family: 'taesd' | 'autoencoder_kl', encoder: boolean, decoder: boolean, bytes: number, downscale: number}} AutoencoderInfo */
 
-/** `pixels`: RGBA, 8 bits, handed over. The session remembers them.
- * @typedef {{pixels: Uint8ClampedArray, width: number, height: number}} EncodeRequest */
+/** `picture`: opaque, handed over. The session remembers it, on its device.
+ * @typedef {{picture: ImageBitmap}} EncodeRequest */
 
 /** `latents`: `[height, width, channels]`; the session remembers them. `ms`: of the run alone.
  * @typedef {{latents: Float32Array, width: number, height: number, channels: number, ms: number}} Encoded */
 
-/** `gains` multiply the planes, one for each. `journal`: what was encoded, and its latents, for a session that does not remember
- * them.
- * @typedef {{gains: number[], journal?: {original: EncodeRequest, latents: Float32Array, width: number, height: number}}} DecodeRequest */
+/** `gains` multiply the planes, one for each. `journal`: what was encoded, handed over, and its latents, for a session that does not
+ * remember them. `canvas`: handed over to a session that has none; what comes back is painted on it, then and from then on.
+ * @typedef {{gains: number[], journal?: {original: ImageBitmap, latents: Float32Array, width: number, height: number},
+ * canvas?: OffscreenCanvas}} DecodeRequest */
 
-/** `pixels`: RGBA, 8 bits. `psnrDb`: against the picture that was encoded; infinite for equal pictures.
- * @typedef {{pixels: Uint8ClampedArray, width: number, height: number, ms: number, psnrDb: number}} Decoded */
+/** What is on the canvas. `psnrDb`: against the picture that was encoded; infinite for equal pictures.
+ * @typedef {{width: number, height: number, ms: number, psnrDb: number}} Decoded */
 
 export {};

@@ -6,12 +6,12 @@ import { DemoView } from '../core/demo-view.js';
 import { h } from '../core/dom.js';
 import * as format from '../core/format.js';
 import { droppable, instrument, slider } from '../core/parts.js';
-import { drawPicture } from '../core/picture.js';
+import { drawPicture, pictureOf } from '../core/picture.js';
 import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 
 /** @import { Retry } from '../core/demo-element.js' */
 /** @import { Failure } from '../core/protocol.js' */
-/** @import { AutoencoderInfo, Decoded, Encoded } from './messages.js' */
+/** @import { AutoencoderInfo, Encoded } from './messages.js' */
 /** @import { Picture } from '../core/picture.js' */
 
 /** @typedef {object} Actions
@@ -35,6 +35,7 @@ export class AutoencodeView extends DemoView {
   /** @type {Uint8ClampedArray | null} */ #colours = null;
   /** @type {Encoded | null} */ #encoded = null;
   #limit = 1;
+  /** What the engine paints on next. @type {HTMLCanvasElement | null} */ #next = null;
 
   /** @param {Actions} actions */
   constructor(actions) {
@@ -158,11 +159,15 @@ export class AutoencodeView extends DemoView {
     this.ways.hidden = !own;
   }
 
-  /** The picture as it will be encoded, its pixels copied out of the canvas. */
-  pixels() {
-    const { canvas } = this.original;
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
-    return context.getImageData(0, 0, canvas.width, canvas.height);
+  /** The picture as it will be encoded, to be handed over. */
+  given() {
+    return pictureOf(this.original.canvas);
+  }
+
+  /** A canvas for what comes back, to be painted on by the engine. It takes its place here once something is on it. */
+  canvas() {
+    this.#next = canvasOf('The picture, decoded from the planes');
+    return this.#next.transferControlToOffscreen();
   }
 
   /** @param {Encoded | null} encoded @param {number[]} gains */
@@ -201,16 +206,13 @@ export class AutoencodeView extends DemoView {
     gains.forEach((gain, at) => this.gain(at, gain));
   }
 
-  /** @param {Decoded} decoded */
-  back({ pixels, width, height }) {
-    const { canvas } = this.decoded;
-    canvas.width = width;
-    canvas.height = height;
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
-    const image = context.createImageData(width, height);
-    image.data.set(pixels);
-    context.putImageData(image, 0, 0);
-    canvas.setAttribute('aria-label', 'The picture, decoded from the planes');
+  /** What came back was painted. */
+  back() {
+    if (this.#next) {
+      this.decoded.canvas.replaceWith(this.#next);
+      this.decoded.canvas = this.#next;
+      this.#next = null;
+    }
     this.frame.classList.add('back');
     this.stale(this.decoded.root, false);
     this.save.disabled = false;
@@ -276,9 +278,14 @@ export class AutoencodeView extends DemoView {
   }
 }
 
+/** @param {string} name */
+function canvasOf(name) {
+  return h('canvas', { role: 'img', 'aria-label': name, width: 1, height: 1 });
+}
+
 /** A canvas with its name above and its facts below. @param {string} name @param {string} title */
 function seat(name, title) {
-  const canvas = h('canvas', { role: 'img', 'aria-label': title, width: 1, height: 1 });
+  const canvas = canvasOf(title);
   const facts = h('p', { class: 'facts' });
   const notes = h('p', { class: 'facts' });
   const frame = h('div', { class: 'canvas' }, canvas);

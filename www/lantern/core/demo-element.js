@@ -75,6 +75,10 @@ export class DemoElement extends LanternElement {
   /** Work was stopped on request. @protected */
   stopped() {}
 
+  /** A Worker was lost, and with it what it painted: work that ran is taken up again by itself, but nothing else is. @protected
+   * @param {Failure} failure */
+  lost(failure) {}
+
   /** An attribute that is none of `reopening` is set, changed or gone. @protected @param {string} name @param {string | null} value */
   follow(name, value) {}
 
@@ -225,6 +229,7 @@ export class DemoElement extends LanternElement {
     }
     this.#session = session;
     session.onrecovery = (recovery) => this.#recovery(recovery);
+    session.onloss = (failure) => this.lost(failure);
     this.showDevice();
     this.opened(session);
     void this.#measure();

@@ -233,6 +233,7 @@ export class Engine {
       entry.settle();
       entry.reject(toFailure(failure));
     }
+    if (isLoss(failure)) this.#sessions.forEach((session) => session.onloss?.(failure));
   }
 }
 

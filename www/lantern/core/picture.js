@@ -156,6 +156,15 @@ export function drawPicture(bitmap, { width, height }, canvas) {
   context.drawImage(bitmap, 0, 0, width, height);
 }
 
+/** What stands on a canvas, to be handed over. @param {HTMLCanvasElement} canvas */
+export function pictureOf(canvas) {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height);
+  const context = copy.getContext('2d');
+  if (!context) throw noCanvas();
+  context.drawImage(canvas, 0, 0);
+  return copy.transferToImageBitmap();
+}
+
 // Length, name, intent and checksum of the chunk that says: these numbers are sRGB's (PNG, 11.3.2.5).
 const SRGB_CHUNK = new Uint8Array([0, 0, 0, 1, 0x73, 0x52, 0x47, 0x42, 0, 0xae, 0xce, 0x1c, 0xe9]);
 const HEADER_ENDS = 33;
@@ -174,6 +183,10 @@ export async function pngOf(canvas) {
 /** A canvas whose pixels are read more often than it is drawn. @param {HTMLCanvasElement} canvas */
 export function contextOf(canvas) {
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (!context) throw failure('picture.canvas', 'This browser gives the page no canvas', 'Close other pages and reload this one');
+  if (!context) throw noCanvas();
   return context;
+}
+
+function noCanvas() {
+  return failure('picture.canvas', 'This browser gives the page no canvas', 'Close other pages and reload this one');
 }

@@ -56,6 +56,10 @@ export class Session {
    * @type {((recovery: Recovery) => void) | null} */
   onrecovery = null;
 
+  /** Called when a Worker is lost, whether or not anything ran there: what it painted may be gone with it.
+   * @type {((failure: Failure) => void) | null} */
+  onloss = null;
+
   /** @param {Engine} engine @param {SessionSpec} spec */
   constructor(engine, spec) {
     this.#engine = engine;

@@ -4,16 +4,17 @@ mod autoencode;
 mod chat;
 mod invert;
 
-use lantern_graph::{Executor, Result};
+use lantern_graph::Result;
 
 use crate::contract::{Loaded, Loading};
+use crate::frame::Pictures;
 use crate::js;
 
 /// A demo's model.
 ///
 /// # Errors
 /// `web.request` for a demo that is not in the list; the demo's own; as [`Loading::gather`]; `run.cancelled`.
-pub async fn load<E: Executor>(demo: &str, loading: Loading<'_, E>) -> Result<Loaded> {
+pub async fn load<E: Pictures>(demo: &str, loading: Loading<'_, E>) -> Result<Loaded> {
     match demo {
         "autoencode" => autoencode::load(loading).await,
         "chat" => chat::load(loading).await,
