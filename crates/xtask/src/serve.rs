@@ -67,10 +67,10 @@ fn site(www: &Path, more: &[(&str, &Path)]) -> Router {
 /// A page is expanded anew when it is asked for: what is written in `pages/` is there at the next reload.
 async fn fresh(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if path.ends_with('/') || path.ends_with(".html") {
-        if let Err(error) = pages::write() {
-            eprintln!("error: {error:#}");
-        }
+    if (path.ends_with('/') || path.ends_with(".html"))
+        && let Err(error) = pages::write()
+    {
+        eprintln!("error: {error:#}");
     }
     next.run(request).await
 }
