@@ -129,6 +129,7 @@ fn files_can_be_named_one_by_one_and_planes_scaled() {
 fn the_autoencoder_of_a_larger_model_is_found_in_its_folder() {
     let (taesd, model) = (of_one_colour("part", [0.0, 1.0, 0.0]), folder("pipeline"));
     let vae = model.join("vae");
+    let _ = std::fs::remove_dir_all(&vae);
     std::fs::create_dir_all(&vae).unwrap();
     let index = |class: &str| {
         format!(

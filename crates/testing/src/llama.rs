@@ -51,8 +51,8 @@ impl Llama {
         put("llama.attention.head_count", n(self.heads));
         put("llama.attention.head_count_kv", n(self.kv_heads));
         put("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
-        put("llama.rope.dimension_count", n(self.head_dim()));
         if let Some(head_dim) = self.head_dim {
+            put("llama.rope.dimension_count", n(head_dim));
             put("llama.attention.key_length", n(head_dim));
             put("llama.attention.value_length", n(head_dim));
         }
