@@ -147,7 +147,8 @@ fn what_a_screen_shows_is_what_was_painted() {
                 let expected: Vec<u8> = painted.as_chunks::<4>().0.iter().flat_map(multiplied).collect();
                 let shown = gpu.shown(&surface).await.unwrap();
                 match alpha {
-                    Alpha::Keep => alike(&shown, &expected, "with alpha"),
+                    // How a driver rounds a colour to a byte of a texture is its own affair: seen one apart on 1 % of the bytes.
+                    Alpha::Keep => assert!(shown.iter().zip(&expected).all(|(a, b)| a.abs_diff(*b) <= 1)),
                     _ => assert_eq!(shown, expected),
                 }
             }

@@ -50,11 +50,12 @@ pub struct WeightSpec {
 
 impl WeightSpec {
     pub fn rows(&self) -> usize {
-        if self.shape.len() == 1 { 1 } else { self.shape[0] }
+        if let [rows, _, ..] = self.shape[..] { rows } else { 1 }
     }
 
     pub fn columns(&self) -> usize {
-        self.shape.iter().product::<usize>() / self.rows()
+        let of_a_row = if self.shape.len() > 1 { &self.shape[1..] } else { &self.shape[..] };
+        of_a_row.iter().product()
     }
 
     /// Bytes of one row as files store it.
