@@ -82,7 +82,10 @@ export class ModelsPanel {
     this.#notice.replaceChildren(notice ? warning(notice) : '');
     // Another demo's is listed where it takes room here.
     const shown = models.filter(({ demo, stored }) => demo === null || demo === 'chat' || stored > 0);
+    const focused = this.#list.querySelector(':focus')?.getAttribute('aria-label');
     this.#list.replaceChildren(...shown.map((model) => this.#row(model)));
+    // A list that comes while somebody is in it with the keyboard leaves them where they were.
+    if (focused) /** @type {HTMLElement | null} */ (this.#list.querySelector(`[aria-label="${CSS.escape(focused)}"]`))?.focus();
     const room = free === null || kind === 'memory' ? '' : `, room for ${format.bytes(free)} more`;
     this.#total.textContent = used === 0 ? 'No model is stored on this device.' : `Models on this device: ${format.bytes(used)}${room}.`;
   }
