@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { PATIENCE_MS, assertAccessible, hostPage, launch, options as patience, state, visit } from './harness.mjs';
+import { PATIENCE_MS, assertAccessible, hostPage, launch, options as patience, state, trapInRun, visit } from './harness.mjs';
 import { animatedGif, animatedPng, oriented, png, pngOfSize } from './pictures.mjs';
 
 const DATA = process.env.LANTERN_DATA ?? fileURLToPath(new URL('../../../shared/data', import.meta.url));
@@ -447,25 +447,8 @@ test('whatever a page has as a picture is the same picture to the engine, on bot
   await close();
 });
 
-/** As a trap in WebAssembly does: an error nobody catches, once, in the middle of a run. */
-async function trapOnce(page) {
-  let first = true;
-  await page.route('**/lantern/core/worker.js', async (route) => {
-    const response = await route.fetch();
-    const trap = `
-      const post = self.postMessage.bind(self);
-      let runs = 0;
-      self.postMessage = (message, transfer) => {
-        post(message, transfer);
-        if (message.progress?.stage === 'run' && ++runs === 2) setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
-      };`;
-    await route.fulfill({ response, body: `${first ? trap : ''}\n${await response.text()}` });
-    first = false;
-  });
-}
-
 test('a trap in the engine takes the same road', options, async () => {
-  const { page, close } = await visit(chromium, PAGE('device=cpu'), { prepare: trapOnce });
+  const { page, close } = await visit(chromium, PAGE('device=cpu'), { prepare: trapInRun(2) });
   const result = await load(page);
   assert.equal(result.recoveries, 1);
   assert.ok(result.psnrDb > 20);

@@ -179,3 +179,22 @@ export async function assertAccessible(page, what) {
   });
   assert.deepEqual(violations, [], what);
 }
+
+/** Prepares a page whose first Worker ends as a trap in WebAssembly ends it: an error nobody catches, when that many steps of runs were
+ * told of; then it says nothing more. */
+export const trapInRun = (steps) => async (page) => {
+  let first = true;
+  await page.route('**/lantern/core/worker.js', async (route) => {
+    const response = await route.fetch();
+    const trap = `
+      const post = self.postMessage.bind(self);
+      let told = 0;
+      self.postMessage = (message, transfer) => {
+        if (told < ${steps} || message.type === 'fatal') post(message, transfer);
+        if (told >= ${steps} || message.progress?.stage !== 'run' || ++told < ${steps}) return;
+        setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
+      };`;
+    await route.fulfill({ response, body: `${first ? trap : ''}\n${await response.text()}` });
+    first = false;
+  });
+};

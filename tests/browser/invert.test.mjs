@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { hostPage, launch, options, visit } from './harness.mjs';
+import { hostPage, launch, options, trapInRun, visit } from './harness.mjs';
 
 const FOLDER = new URL('./invert/', import.meta.url);
 const ROOT = new URL('../../', import.meta.url);
@@ -93,27 +93,8 @@ test('a stop ends the work here and there, and the next picture goes through', o
   await close();
 });
 
-/** As a trap in WebAssembly does: an error nobody catches, once, in the middle of a run; then the Worker says nothing more. */
-async function trapOnce(page) {
-  let first = true;
-  await page.route('**/lantern/core/worker.js', async (route) => {
-    const response = await route.fetch();
-    const trap = `
-      const post = self.postMessage.bind(self);
-      let trapped = false;
-      self.postMessage = (message, transfer) => {
-        if (!trapped || message.type === 'fatal') post(message, transfer);
-        if (trapped || message.progress?.stage !== 'run') return;
-        trapped = true;
-        setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
-      };`;
-    await route.fulfill({ response, body: `${first ? trap : ''}\n${await response.text()}` });
-    first = false;
-  });
-}
-
 test('the work goes on in a new Worker where one is lost', options, async () => {
-  const { page, close } = await invertPage('cpu', trapOnce);
+  const { page, close } = await invertPage('cpu', trapInRun(1));
   const { recoveries, wrong, state } = await invert(page, 1024, 1024);
   assert.deepEqual({ recoveries, wrong, state }, { recoveries: 1, wrong: 0, state: 'ready' });
   await page.evaluate(() => document.querySelector('lantern-invert').remove());
