@@ -190,8 +190,7 @@ mod tests {
 
     #[test]
     fn files_that_are_joined_read_as_one() {
-        let sources: Vec<MemorySource> =
-            [&[1u8, 2][..], &[], &[3], &[4, 5, 6], &[]].map(MemorySource::new).into();
+        let sources: Vec<MemorySource> = [&[1u8, 2][..], &[], &[3], &[4, 5, 6], &[]].map(MemorySource::new).into();
         let joined = Joined::new(&sources);
         assert_eq!(joined.len(), 6);
         for from in 0..=6 {
