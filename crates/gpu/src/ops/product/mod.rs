@@ -1,16 +1,24 @@
-//! Matrix products: a step for each shard of the weight and each band of the rows.
+//! Matrix products: a step for each shard of the weight and each band of the rows. Kernels: one row in `one_row.rs`, many in
+//! `many_rows.rs`.
 
-use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result, Shape};
+mod many_rows;
+mod one_row;
+
+use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result};
 
 use super::{Lowering, one, weight_of};
 use crate::caps::Tier;
 use crate::format::Format;
 use crate::kernel::{Described, Kernel, Test, Variant};
-use crate::lower::bands::runs;
 use crate::lower::fixed;
 use crate::shader::Defines;
 use crate::step::{Param, Part, Slot};
 use crate::weights::GpuWeight;
+
+pub use many_rows::{gemm, linear_transposed, matmul};
+pub use one_row::{gemv, quantize};
+
+pub(in crate::ops) use many_rows::linear_transposed_kernel;
 
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![Kernel::MatMul, Kernel::Quantize];
@@ -44,7 +52,7 @@ impl Adds {
         Adds { bias: epilogue.bias, residual: epilogue.residual }
     }
 
-    pub(super) fn suffix(self) -> &'static str {
+    pub(in crate::ops) fn suffix(self) -> &'static str {
         match (self.bias, self.residual) {
             (false, false) => "",
             (true, false) => "_bias",
@@ -53,7 +61,7 @@ impl Adds {
         }
     }
 
-    pub(super) fn defines(self) -> Defines {
+    pub(in crate::ops) fn defines(self) -> Defines {
         let mut defines = Vec::new();
         defines.extend(self.bias.then(|| ("BIAS", String::new())));
         defines.extend(self.residual.then(|| ("RESIDUAL", String::new())));
@@ -62,44 +70,10 @@ impl Adds {
 }
 
 /// What `product_interface.wgsl` and what it is included with want defined, where the rows of x are of a file.
-pub(super) fn rows_of(file: &str, adds: Adds) -> Defines {
+pub(in crate::ops) fn rows_of(file: &str, adds: Adds) -> Defines {
     let mut defines = adds.defines();
     defines.push(("ROWS", file.to_owned()));
     defines
-}
-
-pub fn matmul() -> Described {
-    Described {
-        name: "matmul".into(),
-        variants: vec![Variant::software("matmul.wgsl")],
-        test: Test::case(|b| {
-            let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
-            b.graph().matmul(l, r, false, true)
-        }),
-    }
-}
-
-/// One row.
-pub fn gemv(format: Format, adds: Adds, aligned: bool) -> Described {
-    let variant = |tier, file| {
-        Variant::new(tier, file).defines(format.defines()).flag("ALIGNED", aligned).defines(adds.defines())
-    };
-    let mut variants = vec![
-        variant(Tier::Software, "gemv_software.wgsl"),
-        variant(Tier::Core, "gemv_core.wgsl"),
-        variant(Tier::Subgroups, "gemv_subgroups.wgsl"),
-    ];
-    variants.extend(format.is_quantized().then(|| variant(Tier::Dot, "gemv_dot.wgsl").with(&[Kernel::Quantize])));
-    linear(false, format, adds, aligned, variants)
-}
-
-/// Many rows.
-pub fn gemm(format: Format, adds: Adds, aligned: bool) -> Described {
-    let variant = |variant: Variant| {
-        variant.defines(format.defines()).flag("ALIGNED", aligned).defines(rows_of("activations", adds))
-    };
-    let variants = vec![variant(Variant::software("gemm_software.wgsl")), variant(Variant::core("gemm_core.wgsl"))];
-    linear(true, format, adds, aligned, variants)
 }
 
 fn linear(many: bool, format: Format, adds: Adds, aligned: bool, variants: Vec<Variant>) -> Described {
@@ -118,25 +92,8 @@ fn linear(many: bool, format: Format, adds: Adds, aligned: bool, variants: Vec<V
     }
 }
 
-pub fn linear_transposed(format: Format, aligned: bool) -> Described {
-    Described {
-        name: format!("linear_transposed_{}{}", format.name(), if aligned { "" } else { "_odd" }),
-        variants: vec![Variant::software("linear_transposed.wgsl").defines(format.defines()).flag("ALIGNED", aligned)],
-        test: Test::case(move |b| {
-            let x = b.floats("x", [5, 45]);
-            let w = b.weight(&[45, b.columns(format, aligned)], format)?;
-            b.graph().linear_transposed(x, w)
-        }),
-    }
-}
-
-pub fn quantize() -> Described {
-    let variants = vec![Variant::software("quantize.wgsl")];
-    Described { name: "quantize".into(), variants, test: Test::WithOthers }
-}
-
 /// The kernels of a product with a weight at a tier.
-pub(super) fn linear_kernels(graph: &Graph, id: NodeId, epilogue: &Epilogue, tier: Tier) -> Vec<Kernel> {
+pub(in crate::ops) fn linear_kernels(graph: &Graph, id: NodeId, epilogue: &Epilogue, tier: Tier) -> Vec<Kernel> {
     let kernel = linear_kernel(graph, id, epilogue);
     let quantizes =
         tier == Tier::Dot && matches!(kernel, Kernel::Linear { format, many: false, .. } if format.is_quantized());
@@ -149,18 +106,13 @@ fn linear_kernel(graph: &Graph, id: NodeId, epilogue: &Epilogue) -> Kernel {
     Kernel::Linear { format, many: !node.shape.0[0].is_one(), adds: Adds::of(epilogue), aligned }
 }
 
-pub(super) fn linear_transposed_kernel(graph: &Graph, id: NodeId) -> Kernel {
-    let (format, aligned) = weight_of(graph, graph.node(id).inputs[1]);
-    Kernel::LinearTransposed { format, aligned }
-}
-
 /// A weight operand: a node's own slot, or the shards of a weight.
-pub(super) struct Shards<'a> {
+pub(in crate::ops) struct Shards<'a> {
     pub parts: Vec<ShardSlots>,
     weight: Option<&'a GpuWeight>,
 }
 
-pub(super) struct ShardSlots {
+pub(in crate::ops) struct ShardSlots {
     pub first: usize,
     pub rows: Param,
     pub grid: Count,
@@ -179,14 +131,14 @@ fn activation_number(activation: Option<Activation>) -> usize {
 }
 
 /// A product's kernel, what is done to its result, and its bands.
-pub(super) struct Product<'e> {
+pub(in crate::ops) struct Product<'e> {
     pub kernel: Kernel,
     pub epilogue: &'e Epilogue,
     pub bands: Vec<Band>,
 }
 
 /// One dispatch of a product, before shards: which rows of x and of y, and the convolution's numbers.
-pub(super) struct Band {
+pub(in crate::ops) struct Band {
     pub x: Part,
     pub y: Part,
     pub residual: Option<Part>,
@@ -196,7 +148,7 @@ pub(super) struct Band {
 
 impl<'a> Lowering<'a> {
     /// The slots of a weight operand, shard by shard of its rows.
-    pub(super) fn shards(&self, id: NodeId) -> Result<Shards<'a>> {
+    pub(in crate::ops) fn shards(&self, id: NodeId) -> Result<Shards<'a>> {
         let node = self.graph.node(id);
         if let Op::Weight(w) = node.op {
             let index = w.0 as usize;
@@ -229,7 +181,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Kernels that take a table's or a weight's shards one after the other, `operands` being it and the other operand.
-    pub(super) fn by_shards(
+    pub(in crate::ops) fn by_shards(
         &mut self,
         id: NodeId,
         kernel: Kernel,
@@ -254,15 +206,8 @@ impl<'a> Lowering<'a> {
         Ok(out)
     }
 
-    pub(super) fn linear_transposed(&mut self, id: NodeId) -> Result<Slot> {
-        let node = self.graph.node(id);
-        let rows = Count::product(&[node.shape.0[0]]);
-        let grid = |chunks: usize| vec![one(chunks), rows.clone()];
-        self.by_shards(id, linear_transposed_kernel(self.graph, id), [node.inputs[1], node.inputs[0]], &rows, &grid)
-    }
-
     /// `linear` and what is fused to it.
-    pub(super) fn linear(&mut self, id: NodeId, epilogue: &Epilogue) -> Result<Slot> {
+    pub(in crate::ops) fn linear(&mut self, id: NodeId, epilogue: &Epilogue) -> Result<Slot> {
         let graph = self.graph;
         let node = graph.node(id);
         let kernel = linear_kernel(graph, id, epilogue);
@@ -282,7 +227,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The one band of a product that is bound whole: as many rows as `rows` multiply to.
-    pub(super) fn whole(
+    pub(in crate::ops) fn whole(
         &self,
         id: NodeId,
         epilogue: &Epilogue,
@@ -294,34 +239,8 @@ impl<'a> Lowering<'a> {
         Ok(Band { x: x.into(), y: out.into(), residual, rows: Count::product(rows), window })
     }
 
-    /// Bands of a product of `rows` rows of `k` to rows of `n`.
-    pub(super) fn row_bands(
-        &self,
-        id: NodeId,
-        epilogue: &Epilogue,
-        out: Slot,
-        [rows, k, n]: [usize; 3],
-    ) -> Result<Vec<Band>> {
-        let x = self.slot(self.graph.node(id).inputs[0])?;
-        let step = self.rows_at_once(&[k, n], 2 * (k * n) as u64);
-        if step >= rows {
-            return Ok(vec![self.whole(id, epilogue, [x, out], &[rows.into()], Vec::new())?]);
-        }
-        runs(rows, step, if step >= 64 { 64 } else { 1 })
-            .map(|(first, count)| {
-                Ok(Band {
-                    x: Part::run(x, first * k, count * k),
-                    residual: self.residual(id, epilogue, Some((first * n, count * n)))?,
-                    y: Part::run(out, first * n, count * n),
-                    rows: one(count),
-                    window: Vec::new(),
-                })
-            })
-            .collect()
-    }
-
     /// The operand that is added to the result, or the run of it.
-    pub(super) fn residual(
+    pub(in crate::ops) fn residual(
         &self,
         id: NodeId,
         epilogue: &Epilogue,
@@ -335,7 +254,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Steps for every band and shard.
-    pub(super) fn product(&mut self, id: NodeId, product: Product, x_scales: Option<Slot>) -> Result<()> {
+    pub(in crate::ops) fn product(&mut self, id: NodeId, product: Product, x_scales: Option<Slot>) -> Result<()> {
         let graph = self.graph;
         let node = graph.node(id);
         let w = node.inputs[1];
@@ -378,40 +297,5 @@ impl<'a> Lowering<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Activations as int8: words, then scale and sum of each group of 32.
-    fn quantize(&mut self, id: NodeId, x: NodeId) -> Result<[Slot; 2]> {
-        let count = self.shape(x).count();
-        let elements = count.bound(self.graph);
-        let words = self.temporary(elements / 4);
-        let scales = self.temporary(elements / 32 * 2);
-        let groups = Count { factor: count.factor / 32, ..count };
-        let source = self.slot(x)?;
-        self.simple(id, Kernel::Quantize, vec![source, words, scales], vec![groups.clone().into()], groups)?;
-        Ok([words, scales])
-    }
-
-    /// A batch of products of two computed matrices.
-    pub(super) fn matmul(&mut self, id: NodeId, transpose: [bool; 2]) -> Result<Slot> {
-        let node = self.graph.node(id);
-        let shape = &node.shape;
-        let (a, b) = (self.shape(node.inputs[0]), self.shape(node.inputs[1]));
-        let mut params = self.dims4(shape)?;
-        let (m, n) = (shape.back(1), shape.back(0));
-        let k = a.back(usize::from(transpose[0]));
-        for (operand, transposed, rows, columns) in [(a, transpose[0], m, k), (b, transpose[1], k, n)] {
-            // The operand as the product sees it, broadcast over the batch; its own strides, swapped if transposed.
-            let mut seen = Shape(shape.0[..shape.rank() - 2].to_vec());
-            seen.0.extend(if transposed { [columns, rows] } else { [rows, columns] });
-            let mut four = self.strides4(operand, &seen);
-            // A dimension of 1 that is not stretched has stride 0 here, which reads the same element.
-            if transposed {
-                four.swap(2, 3);
-            }
-            params.extend(four);
-        }
-        params.extend([shape.count().into(), k.into()]);
-        self.plain(id, Kernel::MatMul, params, shape.count())
     }
 }

@@ -1,0 +1,106 @@
+//! Products of many rows: tiles of the result, so that what is read is used many times.
+
+use lantern_graph::{Count, Epilogue, Graph, NodeId, Result, Shape};
+
+use super::{Adds, Band, linear, rows_of};
+use crate::format::Format;
+use crate::kernel::{Described, Kernel, Test, Variant};
+use crate::lower::Lowering;
+use crate::lower::bands::runs;
+use crate::ops::{one, weight_of};
+use crate::step::{Part, Slot};
+
+/// Many rows.
+pub fn gemm(format: Format, adds: Adds, aligned: bool) -> Described {
+    let variant = |variant: Variant| {
+        variant.defines(format.defines()).flag("ALIGNED", aligned).defines(rows_of("activations", adds))
+    };
+    let variants = vec![variant(Variant::software("gemm_software.wgsl")), variant(Variant::core("gemm_core.wgsl"))];
+    linear(true, format, adds, aligned, variants)
+}
+
+pub fn matmul() -> Described {
+    Described {
+        name: "matmul".into(),
+        variants: vec![Variant::software("matmul.wgsl")],
+        test: Test::case(|b| {
+            let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
+            b.graph().matmul(l, r, false, true)
+        }),
+    }
+}
+
+pub fn linear_transposed(format: Format, aligned: bool) -> Described {
+    Described {
+        name: format!("linear_transposed_{}{}", format.name(), if aligned { "" } else { "_odd" }),
+        variants: vec![Variant::software("linear_transposed.wgsl").defines(format.defines()).flag("ALIGNED", aligned)],
+        test: Test::case(move |b| {
+            let x = b.floats("x", [5, 45]);
+            let w = b.weight(&[45, b.columns(format, aligned)], format)?;
+            b.graph().linear_transposed(x, w)
+        }),
+    }
+}
+
+pub(in crate::ops) fn linear_transposed_kernel(graph: &Graph, id: NodeId) -> Kernel {
+    let (format, aligned) = weight_of(graph, graph.node(id).inputs[1]);
+    Kernel::LinearTransposed { format, aligned }
+}
+
+impl Lowering<'_> {
+    /// Bands of a product of `rows` rows of `k` to rows of `n`.
+    pub(in crate::ops) fn row_bands(
+        &self,
+        id: NodeId,
+        epilogue: &Epilogue,
+        out: Slot,
+        [rows, k, n]: [usize; 3],
+    ) -> Result<Vec<Band>> {
+        let x = self.slot(self.graph.node(id).inputs[0])?;
+        let step = self.rows_at_once(&[k, n], 2 * (k * n) as u64);
+        if step >= rows {
+            return Ok(vec![self.whole(id, epilogue, [x, out], &[rows.into()], Vec::new())?]);
+        }
+        runs(rows, step, if step >= 64 { 64 } else { 1 })
+            .map(|(first, count)| {
+                Ok(Band {
+                    x: Part::run(x, first * k, count * k),
+                    residual: self.residual(id, epilogue, Some((first * n, count * n)))?,
+                    y: Part::run(out, first * n, count * n),
+                    rows: one(count),
+                    window: Vec::new(),
+                })
+            })
+            .collect()
+    }
+
+    pub(in crate::ops) fn linear_transposed(&mut self, id: NodeId) -> Result<Slot> {
+        let node = self.graph.node(id);
+        let rows = Count::product(&[node.shape.0[0]]);
+        let grid = |chunks: usize| vec![one(chunks), rows.clone()];
+        self.by_shards(id, linear_transposed_kernel(self.graph, id), [node.inputs[1], node.inputs[0]], &rows, &grid)
+    }
+
+    /// A batch of products of two computed matrices.
+    pub(in crate::ops) fn matmul(&mut self, id: NodeId, transpose: [bool; 2]) -> Result<Slot> {
+        let node = self.graph.node(id);
+        let shape = &node.shape;
+        let (a, b) = (self.shape(node.inputs[0]), self.shape(node.inputs[1]));
+        let mut params = self.dims4(shape)?;
+        let (m, n) = (shape.back(1), shape.back(0));
+        let k = a.back(usize::from(transpose[0]));
+        for (operand, transposed, rows, columns) in [(a, transpose[0], m, k), (b, transpose[1], k, n)] {
+            // The operand as the product sees it, broadcast over the batch; its own strides, swapped if transposed.
+            let mut seen = Shape(shape.0[..shape.rank() - 2].to_vec());
+            seen.0.extend(if transposed { [columns, rows] } else { [rows, columns] });
+            let mut four = self.strides4(operand, &seen);
+            // A dimension of 1 that is not stretched has stride 0 here, which reads the same element.
+            if transposed {
+                four.swap(2, 3);
+            }
+            params.extend(four);
+        }
+        params.extend([shape.count().into(), k.into()]);
+        self.plain(id, Kernel::MatMul, params, shape.count())
+    }
+}
