@@ -471,6 +471,14 @@ pub struct Device {
     /// Part of the graphics adapter's name
     #[arg(long)]
     pub adapter: Option<String>,
+    /// On a GPU, a variant of a kernel to use instead of racing them, such as gemv=core; `lantern shaders` lists all
+    #[arg(long, value_name = "KERNEL=VARIANT", value_parser = variant)]
+    pub variant: Vec<(String, String)>,
+}
+
+fn variant(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').ok_or("write a part of a kernel's name, =, and a variant: gemv=core")?;
+    Ok((parts.0.to_owned(), parts.1.to_owned()))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

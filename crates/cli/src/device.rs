@@ -8,6 +8,7 @@ use lantern_graph::{Error, Result};
 
 use crate::args::{Device as Args, Kind};
 use crate::output::Notes;
+use crate::races;
 
 pub enum Device {
     Cpu(Rc<Cpu>),
@@ -39,7 +40,7 @@ pub async fn open(args: &Args, notes: &mut Notes) -> Result<Device> {
     if kind == Kind::Cpu {
         return Ok(Device::Cpu(Rc::new(Cpu::new(cpu_mode(tier)?))));
     }
-    let gpu = gpu(tier, args.adapter.clone()).await?;
+    let gpu = open_gpu(tier, args.adapter.clone(), &args.variant).await?;
     if gpu.capabilities().is_cpu && args.adapter.is_none() && tier.is_none() {
         let cause = format!("the only GPU here is emulated on the processor ({})", gpu.capabilities().name);
         notes.tell(Error::new("gpu.software", cause, "the processor itself answers faster: --device cpu"));
@@ -50,9 +51,22 @@ pub async fn open(args: &Args, notes: &mut Notes) -> Result<Device> {
 /// # Errors
 /// `device.tier` when no GPU has such a tier; the GPU's own.
 pub async fn gpu(tier: Option<&str>, adapter: Option<String>) -> Result<Rc<Gpu>> {
+    open_gpu(tier, adapter, &[]).await
+}
+
+async fn open_gpu(tier: Option<&str>, adapter: Option<String>, variants: &[(String, String)]) -> Result<Rc<Gpu>> {
     let parse = |name: &str| name.parse().map_err(|_| no_tier(name, "a GPU", "software, core, subgroups or dot"));
-    let options = GpuOptions { tier: tier.map(parse).transpose()?, adapter, ..GpuOptions::default() };
-    Ok(Rc::new(Gpu::new(&options, exact()).await?))
+    let tier = tier.map(parse).transpose()?;
+    let options = GpuOptions {
+        tier,
+        adapter,
+        variants: variants.to_vec(),
+        decided: Some(Rc::new(races::keep)),
+        ..GpuOptions::default()
+    };
+    let gpu = Rc::new(Gpu::new(&options, exact()).await?);
+    races::recall(&gpu);
+    Ok(gpu)
 }
 
 fn cpu_mode(tier: Option<&str>) -> Result<Mode> {

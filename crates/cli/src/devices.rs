@@ -1,14 +1,19 @@
 //! `lantern devices`.
 
+use std::collections::BTreeMap;
+
 use lantern_cpu::{Cpu, Mode};
-use lantern_gpu::Gpu;
+use lantern_gpu::{AdapterReport, Gpu};
 use lantern_graph::{Executor, Result};
 use serde_json::{Value, json};
 
 use crate::args::Json;
 use crate::output;
+use crate::races;
 
 pub async fn run(args: &Json) -> Result<()> {
+    let kept = races::kept();
+    let raced = |a: &AdapterReport| kept.get(&a.caps.race_key()).cloned().unwrap_or_default();
     let processor = Cpu::new(Mode::Fast).describe();
     let adapters = Gpu::adapters().await;
     if args.json {
@@ -32,6 +37,8 @@ pub async fn run(args: &Json) -> Result<()> {
                 "timestamps": a.caps.timestamps,
                 "max_binding_bytes": a.max_binding_bytes,
                 "max_buffer_bytes": a.max_buffer_bytes,
+                // Which variants won here, as far as kernels were raced.
+                "raced": raced(a),
             })
         }));
         return output::json(&Value::Array(all));
@@ -46,6 +53,11 @@ pub async fn run(args: &Json) -> Result<()> {
         let software = if a.caps.is_cpu { ", in software" } else { "" };
         text += &format!("gpu  {} ({}{software})\n     tiers: {}\n", a.caps.name, a.backend, tiers.join(", "));
         let yes = |has: bool| if has { "yes" } else { "no" };
+        let raced: BTreeMap<_, _> = raced(a).into_iter().collect();
+        if !raced.is_empty() {
+            let won: Vec<String> = raced.iter().map(|(kernel, choice)| format!("{kernel}={choice}")).collect();
+            text += &format!("     won races here: {}\n", won.join(", "));
+        }
         text += &format!(
             "     f16 arithmetic: {}, subgroups: {}, packed int8 dots: {}, binding limit: {} MiB, buffer limit: {} MiB\n",
             yes(a.caps.f16),

@@ -19,6 +19,7 @@ mod output;
 mod part_file;
 mod picture;
 mod quantize;
+mod races;
 mod remedy;
 mod shaders;
 mod template;

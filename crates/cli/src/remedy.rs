@@ -99,6 +99,7 @@ pub const WAYS: &[(&str, &str, Way)] = &[
     ("gpu.too_large", "", Instead("give --device cpu")),
     ("gpu.validation", "bench kernels", Instead("give another --tier, and please report it")),
     ("gpu.validation", "", Instead("give another --tier or --device cpu, and please report it")),
+    ("gpu.variant", "", Flag("--variant")),
     ("gpu.weight", "", Instead("give --device cpu")),
     ("llama.context", "chat", Instead("give a shorter --context")),
     ("llama.context", "compress apply", Instead("give a shorter --context")),

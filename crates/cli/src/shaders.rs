@@ -14,12 +14,12 @@ pub fn run(args: &Json) -> Result<()> {
             .iter()
             .map(|s| {
                 json!({
-                    "name": s.name, "tier": s.tier.name(), "subgroups": s.subgroups, "wgsl": s.wgsl,
+                    "name": s.name, "tier": s.choice.tier.name(), "variant": s.choice.name, "subgroups": s.subgroups, "wgsl": s.wgsl,
                 })
             })
             .collect();
         return output::json(&texts);
     }
-    let line = |name: &str, tier: &str, lines: usize| format!("{name:<40} {tier:<10} {lines:>4} lines\n");
-    output::text(&all.iter().map(|s| line(&s.name, s.tier.name(), s.wgsl.lines().count())).collect::<String>())
+    let line = |name: &str, tier: &str, lines: usize| format!("{name:<40} {tier:<14} {lines:>4} lines\n");
+    output::text(&all.iter().map(|s| line(&s.name, &s.choice.to_string(), s.wgsl.lines().count())).collect::<String>())
 }

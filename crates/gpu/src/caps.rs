@@ -56,6 +56,8 @@ impl FromStr for Tier {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
     pub name: String,
+    /// Its driver with its version; empty where a browser does not tell.
+    pub driver: String,
     /// The adapter is a CPU (SwiftShader, lavapipe, WARP).
     pub is_cpu: bool,
     pub is_qualcomm: bool,

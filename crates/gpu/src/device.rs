@@ -9,6 +9,7 @@ use crate::caps::{Capabilities, Tier};
 use crate::frame::Show;
 use crate::memory::Buffer;
 use crate::pipeline::{Pipelines, ShaderPatch, StepDown};
+use crate::race::{Race, Races};
 
 /// How to open a device.
 #[derive(Clone, Default)]
@@ -19,6 +20,13 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Behave as an adapter with no larger storage bindings than this, and no larger buffers than twice that.
     pub binding_limit: Option<u64>,
+    /// Where variants of a kernel are raced.
+    pub race: Race,
+    /// Variants to begin with instead: a part of a kernel's name, and the variant ([`Choice`](crate::Choice) as text). The last
+    /// that fits counts.
+    pub variants: Vec<(String, String)>,
+    /// Called when a race was decided: [`Gpu::winners`] has news that are worth keeping.
+    pub decided: Option<Rc<dyn Fn(&Gpu)>>,
     /// Changes a kernel's text before it is compiled: how the tests break one on purpose.
     pub patch: Option<ShaderPatch>,
     /// Tells the time. The machine's own where there is none; in a page it stands still then.
@@ -38,6 +46,9 @@ pub(crate) struct Inner {
     pub queue: wgpu::Queue,
     pub caps: Capabilities,
     pub tier: Tier,
+    /// Somebody asked for that tier by name.
+    pub tier_is_asked: bool,
+    pub races: Races,
     pub binding_limit: u64,
     pub buffer_limit: u64,
     pub workgroups_limit: u32,
@@ -74,9 +85,10 @@ impl Gpu {
     /// Opens an adapter. `oracle` is what kernels are tested against before they are used.
     ///
     /// # Errors
-    /// `gpu.adapter` when there is none (of that name), `gpu.tier` when it lacks the asked tier, `gpu.device` when it will
-    /// not open.
+    /// `gpu.adapter` when there is none (of that name), `gpu.tier` when it lacks the asked tier, `gpu.variant` when no kernel
+    /// has an asked variant, `gpu.device` when it will not open.
     pub async fn new(options: &GpuOptions, oracle: Rc<dyn Oracle>) -> Result<Gpu> {
+        let races = Races::new(options)?;
         let instance = instance();
         let adapter = find_adapter(&instance, options.adapter.as_deref()).await?;
         let mut limits = adapter.limits();
@@ -84,7 +96,9 @@ impl Gpu {
             limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(cap);
             limits.max_buffer_size = limits.max_buffer_size.min(cap * 2);
         }
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let mut wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16;
+        // With them merely enabled, one browser decoded three times slower.
+        wanted.set(wgpu::Features::TIMESTAMP_QUERY, cfg!(not(target_arch = "wasm32")));
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("lantern"),
             required_features: adapter.features() & wanted,
@@ -114,6 +128,8 @@ impl Gpu {
             queue,
             caps,
             tier,
+            tier_is_asked: options.tier.is_some(),
+            races,
             slices: options.clock.clone().map_or_else(Queue::with_default_clock, Queue::new),
             slice_flops: options.slice_flops,
             pipelines: Pipelines::new(options.patch.clone()),
@@ -255,6 +271,7 @@ fn adapter_capabilities(adapter: &wgpu::Adapter) -> Capabilities {
     Capabilities {
         is_cpu: info.device_type == wgpu::DeviceType::Cpu,
         is_qualcomm: info.vendor == 0x5143 || name.to_lowercase().contains("adreno"),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
         // naga writes packed dot products out where the driver has none.
         packed_dot: true,

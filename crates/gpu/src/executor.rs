@@ -17,7 +17,7 @@ impl Executor for Gpu {
     /// `gpu.step_down` for kernels that failed their self-test on this driver.
     fn notices(&self) -> Vec<Error> {
         let downs = self.step_downs();
-        let named: Vec<String> = downs.iter().map(|s| format!("{} ({}: {})", s.kernel, s.tier, s.reason)).collect();
+        let named: Vec<String> = downs.iter().map(|s| format!("{} ({}: {})", s.kernel, s.choice, s.reason)).collect();
         let cause = format!(
             "kernels failed their check on this driver, and plainer ones took their places: {}",
             named.join("; ")

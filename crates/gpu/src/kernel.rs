@@ -1,6 +1,7 @@
 //! The kernels: pieces of work, whatever the tier. What each is called, its variants and its self-test stand together in
 //! `ops/`, a file for each family of operations.
 
+use std::fmt;
 use std::pin::Pin;
 
 use lantern_graph::{Binary, NodeId, Reduction, ResizeMode, Result, Unary};
@@ -98,15 +99,37 @@ pub enum Kernel {
 /// What there is to know of a kernel.
 pub(crate) struct Described {
     pub name: String,
-    /// One for each tier it is written for; `software` among them, which every adapter can run.
+    /// For each tier it is written for, the best guess first; `software` among them, which every adapter can run.
     pub variants: Vec<Variant>,
     pub test: Test,
+}
+
+/// Which of a kernel's variants: its tier, and its name among those of that tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Choice {
+    pub tier: Tier,
+    /// Empty for the one that is taken unless a race says otherwise.
+    pub name: &'static str,
+}
+
+/// `core`, `core:64x64`: what `--variant` takes.
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = if self.name.is_empty() { "" } else { ":" };
+        write!(f, "{}{colon}{}", self.tier, self.name)
+    }
+}
+
+impl From<Tier> for Choice {
+    fn from(tier: Tier) -> Choice {
+        Choice { tier, name: "" }
+    }
 }
 
 /// One way to do it: a file and its constants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Variant {
-    pub tier: Tier,
+    pub choice: Choice,
     pub file: &'static str,
     pub defines: Defines,
     /// Kernels that its self-test runs as well, and which are right only if it is.
@@ -115,7 +138,7 @@ pub(crate) struct Variant {
 
 impl Variant {
     pub fn new(tier: Tier, file: &'static str) -> Variant {
-        Variant { tier, file, defines: Vec::new(), with: &[] }
+        Variant { choice: tier.into(), file, defines: Vec::new(), with: &[] }
     }
 
     pub fn software(file: &'static str) -> Variant {
@@ -124,6 +147,13 @@ impl Variant {
 
     pub fn core(file: &'static str) -> Variant {
         Variant::new(Tier::Core, file)
+    }
+
+    /// Another variant of that tier, to be raced against the first.
+    #[allow(dead_code, reason = "families with several variants of a tier come with their kernels")]
+    pub fn named(mut self, name: &'static str) -> Variant {
+        self.choice.name = name;
+        self
     }
 
     pub fn define(mut self, name: &'static str, value: impl Into<String>) -> Variant {
@@ -215,6 +245,25 @@ impl Kernel {
         }
     }
 
+    /// The kernel whose race counts for this one too: what is added to a product changes little.
+    pub(crate) fn raced_as(self) -> Kernel {
+        match self {
+            Kernel::Linear { format, many, aligned, .. } => Kernel::Linear { format, many, adds: Adds::NONE, aligned },
+            Kernel::Conv { format, .. } => Kernel::Conv { format, adds: Adds::NONE },
+            kernel => kernel,
+        }
+    }
+
+    /// A piece of work as large as models have, to race its variants on; `None` where it has no race.
+    pub(crate) fn trial(self) -> Option<Build> {
+        match self {
+            Kernel::Linear { format, many, aligned: true, .. } => Some(product::trial(format, many)),
+            Kernel::Conv { format, .. } => Some(convolution::trial(format)),
+            Kernel::Attention { head_dim, halves, tiled } => Some(attention::trial(head_dim, halves, tiled)),
+            _ => None,
+        }
+    }
+
     /// Every kernel, with the shapes models use: what is compiled in a real browser by the tests.
     pub fn all() -> Vec<Kernel> {
         [
@@ -236,19 +285,25 @@ impl Kernel {
         self.described().name
     }
 
-    /// The variant written for exactly this tier, if there is one.
-    pub(crate) fn variant(self, tier: Tier) -> Option<Variant> {
-        self.described().variants.into_iter().find(|variant| variant.tier == tier)
+    pub(crate) fn variant(self, choice: Choice) -> Option<Variant> {
+        self.described().variants.into_iter().find(|variant| variant.choice == choice)
     }
 
     /// Is there a variant for exactly this tier? Where not, the next tier down serves.
     pub fn is_written_for(self, tier: Tier) -> bool {
-        self.variant(tier).is_some()
+        self.variant(tier.into()).is_some()
     }
 
-    /// The tiers this kernel has variants for, from `tier` down, on this adapter.
-    pub fn tiers(self, tier: Tier, caps: &Capabilities) -> Vec<Tier> {
-        tier.steps_down().filter(|t| caps.has(*t) && self.is_written_for(*t)).collect()
+    /// All variants there are.
+    pub fn choices(self) -> Vec<Choice> {
+        self.described().variants.into_iter().map(|variant| variant.choice).collect()
+    }
+
+    /// The variants for this adapter, from `tier` down, the best guess first.
+    pub fn choices_from(self, tier: Tier, caps: &Capabilities) -> Vec<Choice> {
+        let all = self.choices();
+        let of = |tier: Tier| all.iter().copied().filter(move |choice| choice.tier == tier);
+        tier.steps_down().filter(|tier| caps.has(*tier)).flat_map(of).collect()
     }
 }
 
@@ -264,6 +319,11 @@ mod tests {
         for kernel in Kernel::all() {
             assert!(names.insert(kernel.name()), "{} is listed twice, or two are called so", kernel.name());
             assert!(kernel.is_written_for(Tier::Software), "{}", kernel.name());
+            let mut choices = HashSet::new();
+            for choice in kernel.choices() {
+                assert!(choices.insert(choice), "{} has two variants {choice}", kernel.name());
+                assert!(kernel.is_written_for(choice.tier), "{}: {choice} has no default beside it", kernel.name());
+            }
         }
     }
 }

@@ -6,14 +6,13 @@ use std::rc::Rc;
 
 use lantern_graph::{Error, Result};
 
-use crate::caps::Tier;
-use crate::kernel::Kernel;
+use crate::kernel::{Choice, Kernel};
 use crate::shader::{Binding, Shader};
 
 /// A kernel's variant on this device.
 pub struct Pipeline {
     pub kernel: Kernel,
-    pub tier: Tier,
+    pub choice: Choice,
     pub shader: Shader,
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
@@ -26,9 +25,9 @@ pub struct Pipeline {
 ///
 /// # Errors
 /// `gpu.shader` when the kernel has no such variant.
-pub fn source(kernel: Kernel, tier: Tier) -> Result<Shader> {
-    let variant = kernel.variant(tier).ok_or_else(|| {
-        Error::new("gpu.shader", format!("{} has no variant for {tier}", kernel.name()), "use a lower tier")
+pub fn source(kernel: Kernel, choice: Choice) -> Result<Shader> {
+    let variant = kernel.variant(choice).ok_or_else(|| {
+        Error::new("gpu.shader", format!("{} has no variant for {choice}", kernel.name()), "use a lower tier")
     })?;
     let mut shader = Shader::expand(variant.file, &variant.defines)?;
     // Browsers want the extension named; naga knows subgroups without and refuses the line.
@@ -42,23 +41,25 @@ pub fn uses_subgroups(shader: &Shader) -> bool {
     shader.wgsl.contains("subgroup_size")
 }
 
-/// Kernel, tier and WGSL text in; the text to compile out.
-pub type ShaderPatch = Rc<dyn Fn(Kernel, Tier, String) -> String>;
+/// Kernel, variant and WGSL text in; the text to compile out.
+pub type ShaderPatch = Rc<dyn Fn(Kernel, Choice, String) -> String>;
 
-/// A variant that failed on this driver, and was left for the next tier down.
+/// A variant that failed on this driver, and was left for another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepDown {
     pub kernel: String,
-    pub tier: Tier,
+    pub choice: Choice,
     pub reason: String,
 }
 
 /// What a device has compiled, and which variant each kernel runs with.
 #[derive(Default)]
 pub struct Pipelines {
-    compiled: RefCell<HashMap<(Kernel, Tier), Rc<Pipeline>>>,
+    compiled: RefCell<HashMap<(Kernel, Choice), Rc<Pipeline>>>,
     /// Once it passed its self-test, or while it runs.
     chosen: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
+    /// Whether a variant passed its self-test here.
+    tested: RefCell<HashMap<(Kernel, Choice), bool>>,
     step_downs: RefCell<Vec<StepDown>>,
     patch: Option<ShaderPatch>,
 }
@@ -84,42 +85,52 @@ impl Pipelines {
         })
     }
 
-    /// The kernel runs with its variant for that tier from now on.
+    /// The kernel runs with that variant from now on.
     ///
     /// # Errors
     /// `gpu.shader` when it does not compile.
-    pub async fn choose(&self, device: &wgpu::Device, kernel: Kernel, tier: Tier) -> Result<()> {
-        let pipeline = self.compile(device, kernel, tier).await?;
+    pub async fn choose(&self, device: &wgpu::Device, kernel: Kernel, choice: Choice) -> Result<()> {
+        let pipeline = self.compile(device, kernel, choice).await?;
         self.chosen.borrow_mut().insert(kernel, pipeline);
         Ok(())
     }
 
-    /// The variant for that tier is not used, for that reason.
-    pub fn step_down(&self, kernel: Kernel, tier: Tier, reason: String) {
+    /// What the variant's self-test said, if it ran.
+    pub fn tested(&self, kernel: Kernel, choice: Choice) -> Option<bool> {
+        self.tested.borrow().get(&(kernel, choice)).copied()
+    }
+
+    pub fn passed(&self, kernel: Kernel, choice: Choice) {
+        self.tested.borrow_mut().insert((kernel, choice), true);
+    }
+
+    /// That variant is not used, for that reason.
+    pub fn step_down(&self, kernel: Kernel, choice: Choice, reason: String) {
         self.chosen.borrow_mut().remove(&kernel);
-        self.step_downs.borrow_mut().push(StepDown { kernel: kernel.name(), tier, reason });
+        self.tested.borrow_mut().insert((kernel, choice), false);
+        self.step_downs.borrow_mut().push(StepDown { kernel: kernel.name(), choice, reason });
     }
 
     pub fn step_downs(&self) -> Vec<StepDown> {
         self.step_downs.borrow().clone()
     }
 
-    async fn compile(&self, device: &wgpu::Device, kernel: Kernel, tier: Tier) -> Result<Rc<Pipeline>> {
-        if let Some(pipeline) = self.compiled.borrow().get(&(kernel, tier)) {
+    async fn compile(&self, device: &wgpu::Device, kernel: Kernel, choice: Choice) -> Result<Rc<Pipeline>> {
+        if let Some(pipeline) = self.compiled.borrow().get(&(kernel, choice)) {
             return Ok(pipeline.clone());
         }
-        let mut shader = source(kernel, tier)?;
+        let mut shader = source(kernel, choice)?;
         if let Some(patch) = &self.patch {
-            shader.wgsl = patch(kernel, tier, shader.wgsl);
+            shader.wgsl = patch(kernel, choice, shader.wgsl);
         }
-        let pipeline = Rc::new(build(device, kernel, tier, shader).await?);
-        self.compiled.borrow_mut().insert((kernel, tier), pipeline.clone());
+        let pipeline = Rc::new(build(device, kernel, choice, shader).await?);
+        self.compiled.borrow_mut().insert((kernel, choice), pipeline.clone());
         Ok(pipeline)
     }
 }
 
 /// Compiles a shader.
-async fn build(device: &wgpu::Device, kernel: Kernel, tier: Tier, shader: Shader) -> Result<Pipeline> {
+async fn build(device: &wgpu::Device, kernel: Kernel, choice: Choice, shader: Shader) -> Result<Pipeline> {
     let name = kernel.name();
     let failed = |cause: String| {
         Error::new("gpu.shader", format!("{name} does not compile: {cause}"), "a lower tier is used instead")
@@ -151,7 +162,7 @@ async fn build(device: &wgpu::Device, kernel: Kernel, tier: Tier, shader: Shader
     }
     Ok(Pipeline {
         kernel,
-        tier,
+        choice,
         shader,
         pipeline,
         layout,

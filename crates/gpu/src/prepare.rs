@@ -1,4 +1,5 @@
-//! Which variant of a kernel a device runs: the best that passes its self-test there.
+//! Which variant of a kernel a device runs: the fastest of a race (`race.rs`), or else the best guess, that passes its self-test
+//! there.
 
 use std::rc::Rc;
 
@@ -6,12 +7,12 @@ use lantern_graph::{Error, Result};
 
 use crate::caps::Tier;
 use crate::device::Gpu;
-use crate::kernel::Kernel;
+use crate::kernel::{Choice, Kernel};
 use crate::pipeline::Pipeline;
 use crate::selftest;
 
 impl Gpu {
-    /// Compiles and tests what is missing of these kernels, each at the best tier that works here.
+    /// Compiles and tests what is missing of these kernels, each in the best variant that works here.
     ///
     /// # Errors
     /// `gpu.kernel` when a kernel fails at every tier; `gpu.lost`.
@@ -30,17 +31,16 @@ impl Gpu {
     }
 
     async fn choose(&self, kernel: Kernel) -> Result<()> {
-        let mut reasons = Vec::new();
-        for tier in kernel.tiers(self.0.tier, &self.0.caps) {
-            match self.try_tier(kernel, tier).await {
-                Ok(()) => return Ok(()),
-                Err(e) if e.code == "gpu.lost" => return Err(e),
-                Err(e) => {
-                    reasons.push(format!("{tier}: {}", e.cause));
-                    self.0.pipelines.step_down(kernel, tier, e.cause);
-                }
+        let choices = kernel.choices_from(self.0.tier, &self.0.caps);
+        let fastest = if choices.len() > 1 { self.fastest(kernel, &choices).await? } else { None };
+        let others = choices.into_iter().filter(|choice| Some(*choice) != fastest);
+        for choice in fastest.into_iter().chain(others) {
+            if self.is_right(kernel, choice).await? {
+                return self.0.pipelines.choose(&self.0.device, kernel, choice).await;
             }
         }
+        let failed = self.step_downs().into_iter().filter(|down| down.kernel == kernel.name());
+        let reasons: Vec<String> = failed.map(|down| format!("{}: {}", down.choice, down.reason)).collect();
         Err(Error::new(
             "gpu.kernel",
             format!("the kernel {} works at no tier here ({})", kernel.name(), reasons.join("; ")),
@@ -48,12 +48,29 @@ impl Gpu {
         ))
     }
 
-    async fn try_tier(&self, kernel: Kernel, tier: Tier) -> Result<()> {
-        let (pipelines, device) = (&self.0.pipelines, &self.0.device);
-        for other in kernel.variant(tier).map_or(&[][..], |variant| variant.with) {
-            pipelines.choose(device, *other, Tier::Software).await?;
+    /// Whether a variant compiles and passes its self-test here; asked once. One that does not is noted as a step down.
+    ///
+    /// # Errors
+    /// `gpu.lost`.
+    pub(crate) async fn is_right(&self, kernel: Kernel, choice: Choice) -> Result<bool> {
+        let pipelines = &self.0.pipelines;
+        if let Some(right) = pipelines.tested(kernel, choice) {
+            return Ok(right);
         }
-        pipelines.choose(device, kernel, tier).await?;
+        match self.test(kernel, choice).await {
+            Ok(()) => pipelines.passed(kernel, choice),
+            Err(e) if e.code == "gpu.lost" => return Err(e),
+            Err(e) => pipelines.step_down(kernel, choice, e.cause),
+        }
+        Ok(pipelines.tested(kernel, choice) == Some(true))
+    }
+
+    async fn test(&self, kernel: Kernel, choice: Choice) -> Result<()> {
+        let (pipelines, device) = (&self.0.pipelines, &self.0.device);
+        for other in kernel.variant(choice).map_or(&[][..], |variant| variant.with) {
+            pipelines.choose(device, *other, Tier::Software.into()).await?;
+        }
+        pipelines.choose(device, kernel, choice).await?;
         selftest::passes(self, kernel).await
     }
 }

@@ -11,16 +11,16 @@ use lantern_graph::{
 use crate::caps::Tier;
 use crate::device::Gpu;
 use crate::format::Format;
-use crate::kernel::{Adds, Kernel, Test};
+use crate::kernel::{Adds, Build, Kernel, Test};
 
 /// At the tier `dot`, activations are rounded to 1/254 of a group's largest.
 const INT8_ACTIVATIONS: f32 = 2e-2;
 
-/// One small piece of work of odd sizes.
-struct Case {
-    graph: Graph,
-    weights: Vec<(&'static str, Vec<u8>)>,
-    inputs: Vec<(&'static str, Value)>,
+/// One piece of work, with the data of its leaves; its output is `y`.
+pub(crate) struct Case {
+    pub graph: Graph,
+    pub weights: Vec<(&'static str, Vec<u8>)>,
+    pub inputs: Vec<(&'static str, Value)>,
 }
 
 /// Runs the kernel's chosen variant on its case, twice.
@@ -33,12 +33,8 @@ pub async fn passes(gpu: &Gpu, kernel: Kernel) -> Result<()> {
         Test::Own(test) => return test(gpu).await,
         Test::WithOthers | Test::Measures => return Ok(()),
     };
-    let tolerance = if gpu.chosen(kernel)?.tier == Tier::Dot { INT8_ACTIVATIONS } else { tolerance };
-    let case = Case { graph: Graph::new(), weights: Vec::new(), inputs: Vec::new() };
-    let mut builder = Builder { case, numbers: Numbers(0x1234_5677) };
-    let y = build(&mut builder)?;
-    let mut case = builder.case;
-    case.graph.output("y", y);
+    let tolerance = if gpu.chosen(kernel)?.choice.tier == Tier::Dot { INT8_ACTIVATIONS } else { tolerance };
+    let case = Builder::make(&build)?;
     let bindings = Bindings::new(&case.graph, &[])?;
     let expected = gpu.0.oracle.evaluate(&case.graph, &bindings, &case.weights, &case.inputs)?;
     let weights = gpu.allocate_weights(&case.graph.weights)?;
@@ -148,6 +144,15 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
+    pub fn make(build: &Build) -> Result<Case> {
+        let case = Case { graph: Graph::new(), weights: Vec::new(), inputs: Vec::new() };
+        let mut builder = Builder { case, numbers: Numbers(0x1234_5677) };
+        let y = build(&mut builder)?;
+        let mut case = builder.case;
+        case.graph.output("y", y);
+        Ok(case)
+    }
+
     pub fn floats<const N: usize>(&mut self, name: &'static str, shape: [usize; N]) -> NodeId {
         let values = self.numbers.floats(shape.iter().product());
         self.given(name, shape, values)

@@ -83,6 +83,12 @@ const FILES: &[(&str, &str)] = files![
     "window.wgsl",
 ];
 
+/// A number that changes with the kernels' texts (FNV-1a).
+pub fn fingerprint() -> u64 {
+    let bytes = FILES.iter().flat_map(|(name, text)| name.bytes().chain(text.bytes()));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// What a binding of group 0 is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Binding {

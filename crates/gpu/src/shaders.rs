@@ -2,15 +2,14 @@
 
 use lantern_graph::Result;
 
-use crate::caps::Tier;
-use crate::kernel::Kernel;
+use crate::kernel::{Choice, Kernel};
 use crate::pipeline::{source, uses_subgroups};
 
 /// One variant as a browser gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShaderText {
     pub name: String,
-    pub tier: Tier,
+    pub choice: Choice,
     pub subgroups: bool,
     pub wgsl: String,
 }
@@ -22,12 +21,12 @@ pub struct ShaderText {
 pub fn shaders() -> Result<Vec<ShaderText>> {
     let mut texts = Vec::new();
     for kernel in Kernel::all() {
-        for tier in Tier::ALL.into_iter().filter(|tier| kernel.is_written_for(*tier)) {
-            let shader = source(kernel, tier)?;
+        for choice in kernel.choices() {
+            let shader = source(kernel, choice)?;
             let subgroups = uses_subgroups(&shader);
             let enable = if subgroups && !shader.wgsl.starts_with("enable") { "enable subgroups;\n" } else { "" };
             let wgsl = format!("{enable}{}", shader.wgsl);
-            texts.push(ShaderText { name: kernel.name(), tier, subgroups, wgsl });
+            texts.push(ShaderText { name: kernel.name(), choice, subgroups, wgsl });
         }
     }
     Ok(texts)

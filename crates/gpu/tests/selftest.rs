@@ -5,7 +5,7 @@ mod common;
 use std::rc::Rc;
 
 use common::{Work, adapters_and_tiers, each_adapter_and_tier, one_device, open};
-use lantern_gpu::{GpuOptions, Kernel, Tier};
+use lantern_gpu::{Choice, GpuOptions, Kernel, Tier};
 use lantern_graph::{DType, Unary, Value};
 
 #[test]
@@ -19,11 +19,32 @@ fn every_kernel_passes_its_self_test_at_every_tier() {
 }
 
 #[test]
+fn every_named_variant_passes_its_self_test() {
+    let _device = one_device();
+    for (adapter, tier) in adapters_and_tiers() {
+        // One device for each name, which is asked for wherever a kernel has it.
+        let named = |kernel: &Kernel| kernel.choices().into_iter().filter(|c| c.tier == tier && !c.name.is_empty());
+        let kernels: Vec<Kernel> = Kernel::all().into_iter().filter(|kernel| named(kernel).count() > 0).collect();
+        let mut names: Vec<&str> = kernels.iter().flat_map(named).map(|choice| choice.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            let variants = vec![(String::new(), Choice { tier, name }.to_string())];
+            let gpu =
+                open(&GpuOptions { adapter: Some(adapter.clone()), tier: Some(tier), variants, ..Default::default() })
+                    .unwrap();
+            pollster::block_on(gpu.prepare(&kernels)).unwrap();
+            assert_eq!(gpu.step_downs(), [], "{tier}:{name}");
+        }
+    }
+}
+
+#[test]
 fn a_broken_kernel_steps_down_a_tier_and_says_so() {
     let _device = one_device();
     for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
         // A miscompile: right shape, wrong numbers, at this tier only.
-        let patch = |kernel: Kernel, tier: Tier, wgsl: String| match (kernel, tier) {
+        let patch = |kernel: Kernel, choice: Choice, wgsl: String| match (kernel, choice.tier) {
             (Kernel::RmsNorm, Tier::Core) => wgsl.replace("x[base + i] * scale", "x[base + i] * scale * 1.01"),
             _ => wgsl,
         };
@@ -33,7 +54,7 @@ fn a_broken_kernel_steps_down_a_tier_and_says_so() {
         pollster::block_on(gpu.prepare(&[Kernel::RmsNorm, Kernel::Softmax])).unwrap();
         let steps = gpu.step_downs();
         assert_eq!(steps.len(), 1, "{steps:?}");
-        assert_eq!((steps[0].kernel.as_str(), steps[0].tier), ("rms_norm", Tier::Core));
+        assert_eq!((steps[0].kernel.as_str(), steps[0].choice), ("rms_norm", Tier::Core.into()));
     }
 }
 
@@ -41,7 +62,7 @@ fn a_broken_kernel_steps_down_a_tier_and_says_so() {
 fn a_kernel_that_does_not_compile_steps_down_too() {
     let _device = one_device();
     for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
-        let patch = |kernel: Kernel, tier: Tier, wgsl: String| match (kernel, tier) {
+        let patch = |kernel: Kernel, choice: Choice, wgsl: String| match (kernel, choice.tier) {
             (Kernel::Softmax, Tier::Core) => wgsl.replace("exp(", "no_such_function("),
             _ => wgsl,
         };
@@ -58,7 +79,7 @@ fn a_kernel_that_does_not_compile_steps_down_too() {
 fn a_kernel_broken_at_every_tier_is_an_error_that_names_it() {
     let _device = one_device();
     for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Core) {
-        let patch = |kernel: Kernel, _: Tier, wgsl: String| match kernel {
+        let patch = |kernel: Kernel, _: Choice, wgsl: String| match kernel {
             Kernel::Unary(Unary::Exp) => wgsl.replace("exp(v)", "v"),
             _ => wgsl,
         };

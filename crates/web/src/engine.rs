@@ -128,8 +128,8 @@ impl Engine {
     }
 }
 
-fn step_down(StepDown { kernel, tier, reason }: StepDown) -> JsValue {
-    js::object(&[("kernel", kernel.into()), ("tier", tier.name().into()), ("reason", reason.into())])
+fn step_down(StepDown { kernel, choice, reason }: StepDown) -> JsValue {
+    js::object(&[("kernel", kernel.into()), ("tier", choice.to_string().into()), ("reason", reason.into())])
 }
 
 fn told(answer: Result<JsValue>) -> Answer {

@@ -481,6 +481,10 @@ pub const TABLE: &[(&str, Seen)] = &[
     ("gpu.tier", Elsewhere(GPU)),
     ("gpu.too_large", Elsewhere(GPU)),
     ("gpu.validation", Elsewhere(GPU)),
+    (
+        "gpu.variant",
+        Here(&["bench", "conv", "segment-depthwise", "--device", "gpu", "--variant", "gemv=core:huge"], &[]),
+    ),
     ("gpu.weight", Elsewhere(GPU)),
     ("graph.binding", Elsewhere(API)),
     ("graph.dtype", Elsewhere(API)),

@@ -4,7 +4,7 @@ use lantern_graph::{Attention, Count, Dim, Graph, Index, Mask, NodeId, Op, Resul
 
 use super::Lowering;
 use crate::caps::Tier;
-use crate::kernel::{Described, Kernel, Test, Variant};
+use crate::kernel::{Build, Described, Kernel, Test, Variant};
 use crate::lower::bands::runs;
 use crate::lower::{fixed, in_halves, unsupported};
 use crate::step::{Param, Part, Slot};
@@ -66,6 +66,20 @@ pub fn attention(head_dim: usize, halves: bool, tiled: bool) -> Described {
             b.graph().attention(q, k, v, &Attention { scale: 0.7, mask })
         }),
     }
+}
+
+/// An attention as models have them: of a token over a long conversation, or of many queries.
+pub fn trial(head_dim: usize, halves: bool, tiled: bool) -> Build {
+    Box::new(move |b| {
+        let (rows, keys) = if tiled { (256, 512) } else { (1, 1024) };
+        let q = b.floats("q", [rows, 8, 4, head_dim]);
+        let (mut k, mut v) = (b.floats("k", [keys, 8, head_dim]), b.floats("v", [keys, 8, head_dim]));
+        if halves {
+            (k, v) = (b.halves("k", k, 0)?, b.halves("v", v, 0)?);
+        }
+        let mask = Mask::Causal { start: Index::Fixed(keys - rows) };
+        b.graph().attention(q, k, v, &Attention { scale: 0.1, mask })
+    })
 }
 
 /// Vectors of four that attention takes in one step of its inner loops where an invocation walks alone: steps are few there
@@ -163,7 +177,7 @@ impl Lowering<'_> {
         };
         let covers = pipeline.shader.covers[0];
         let most_steps = self.gpu.capabilities().loop_steps();
-        let by_steps = most_steps / attention_steps(pipeline.tier, head_dim, tiled, 64).max(1) * 64;
+        let by_steps = most_steps / attention_steps(pipeline.choice.tier, head_dim, tiled, 64).max(1) * 64;
         let by_work = match keys {
             Dim::Fixed(_) => (self.gpu.slice_flops() / key_flops) as usize,
             Dim::Symbol(_) => usize::MAX,

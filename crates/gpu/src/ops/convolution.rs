@@ -5,7 +5,7 @@ use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result,
 use super::product::{Adds, Band, Product, rows_of};
 use super::{Lowering, one, weight_of};
 use crate::format::Format;
-use crate::kernel::{Described, Kernel, Test, Variant};
+use crate::kernel::{Build, Described, Kernel, Test, Variant};
 use crate::lower::bands::runs;
 use crate::lower::{fixed, unsupported};
 use crate::selftest::{Builder, WINDOW};
@@ -53,6 +53,15 @@ pub fn conv(format: Format, adds: Adds) -> Described {
         // Rows of the weight are whole groups of 32 in every format where channels are 32.
         test: Test::case(move |b| case(b, format, adds, &Sizes { channels: 32, outs: 37, groups: 1, upsample: 2 })),
     }
+}
+
+/// A convolution as diffusion models have them.
+pub fn trial(format: Format) -> Build {
+    Box::new(move |b| {
+        let x = b.floats("x", [1, 32, 32, 320]);
+        let w = b.weight(&[320, 3, 3, 320], format)?;
+        b.graph().conv2d(x, w, Window::square(3, 1, 1), 1)
+    })
 }
 
 pub fn conv_direct(format: Format, adds: Adds) -> Described {

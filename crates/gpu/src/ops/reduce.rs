@@ -100,7 +100,7 @@ impl Lowering<'_> {
         let pipeline = self.gpu.chosen(Kernel::TopK)?;
         // An element for each of a workgroup's invocations; or what one invocation looks through, so long that two
         // dispatches do for a vocabulary.
-        let block: usize = if pipeline.tier == Tier::Software { 2048 } else { 256 };
+        let block: usize = if pipeline.choice.tier == Tier::Software { 2048 } else { 256 };
         let (mut from, mut columns, mut is_first) =
             (self.slot(x)?, fixed(shape.back(0), "what top_k looks through")?, 1);
         loop {

@@ -140,7 +140,7 @@ impl Plan {
 
     /// Kernels with the tier each runs at, in order.
     pub fn kernels(&self) -> Vec<(String, Tier)> {
-        self.steps.iter().map(|step| (step.pipeline.kernel.name(), step.pipeline.tier)).collect()
+        self.steps.iter().map(|step| (step.pipeline.kernel.name(), step.pipeline.choice.tier)).collect()
     }
 
     /// The scope and operation of each dispatch: what `profile`'s times belong to.

@@ -62,7 +62,7 @@ impl GpuSession {
     }
 
     /// Encodes dispatches `from..` until a slice of so many operations is full, submits them, and gives the next one.
-    fn submit(&self, plan: &Plan, bindings: &Bindings, from: usize, budget: u64) -> usize {
+    pub(super) fn submit(&self, plan: &Plan, bindings: &Bindings, from: usize, budget: u64) -> usize {
         let inner = &self.gpu.0;
         let bound = plan.bind_groups.borrow();
         let mut encoder = inner.device.create_command_encoder(&Default::default());

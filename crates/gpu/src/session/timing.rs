@@ -54,6 +54,30 @@ impl GpuSession {
         Ok(times)
     }
 
+    /// Milliseconds of so many runs of a plan, submitted at once, by the host's clock; one wait at the end is counted too.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub(crate) async fn time_runs(
+        &mut self,
+        plan: &Plan,
+        bindings: &Bindings,
+        inputs: &[(&str, Value)],
+        times: u32,
+    ) -> Result<f64> {
+        let inputs = contract::begin(self, plan, bindings, inputs)?;
+        self.start(plan, bindings, &inputs)?;
+        self.finish().await?;
+        let start = self.slices.queue.now_ms();
+        for _ in 0..times {
+            self.submit(plan, bindings, 0, u64::MAX);
+        }
+        self.finish().await?;
+        let ms = self.slices.queue.now_ms() - start;
+        contract::end(self, plan, bindings);
+        Ok(ms)
+    }
+
     /// Milliseconds of one dispatch, submitted and awaited alone.
     pub(crate) async fn time_dispatch(
         &mut self,

@@ -9,7 +9,7 @@ use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result}
 use super::{Lowering, one, weight_of};
 use crate::caps::Tier;
 use crate::format::Format;
-use crate::kernel::{Described, Kernel, Test, Variant};
+use crate::kernel::{Build, Described, Kernel, Test, Variant};
 use crate::lower::fixed;
 use crate::shader::Defines;
 use crate::step::{Param, Part, Slot};
@@ -74,6 +74,15 @@ pub(in crate::ops) fn rows_of(file: &str, adds: Adds) -> Defines {
     let mut defines = adds.defines();
     defines.push(("ROWS", file.to_owned()));
     defines
+}
+
+/// A product as language models have them.
+pub fn trial(format: Format, many: bool) -> Build {
+    Box::new(move |b| {
+        let x = b.floats("x", [if many { 256 } else { 1 }, 2048]);
+        let w = b.weight(&[2048, 2048], format)?;
+        b.graph().linear(x, w)
+    })
 }
 
 fn linear(many: bool, format: Format, adds: Adds, aligned: bool, variants: Vec<Variant>) -> Described {
@@ -214,7 +223,7 @@ impl<'a> Lowering<'a> {
         let (x, w) = (node.inputs[0], node.inputs[1]);
         let k = fixed(self.shape(w).0[1], "a weight's row")?;
         let out = self.result(id);
-        if self.gpu.chosen(kernel)?.tier == Tier::Dot {
+        if self.gpu.chosen(kernel)?.choice.tier == Tier::Dot {
             let quantized = self.quantize(id, x)?;
             let bands = vec![self.whole(id, epilogue, [quantized[0], out], &node.shape.0[..1], Vec::new())?];
             return self.product(id, Product { kernel, epilogue, bands }, Some(quantized[1])).map(|()| out);
