@@ -7,9 +7,11 @@ use std::rc::Rc;
 
 use common::{SMALL, Sizes, generate, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
-use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit};
+use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit, needs};
+use lantern_demos::models::Processor;
 use lantern_graph::{
-    Account, Bindings, Cancel, Class, DType, Description, Error, Executor, Graph, Result, Session, Value, WeightSpec,
+    Account, Bindings, Cancel, Class, DType, Description, Error, Executor, FEW_ROWS, Graph, MANY_ROWS, Result, Session,
+    Value, WeightSpec,
 };
 use lantern_weights::{Gguf, MemorySource};
 use pollster::block_on;
@@ -29,7 +31,7 @@ fn prefill_in_chunks_is_the_same_as_token_by_token() {
     let prompt = random_ids(SMALL.vocab, 71, seed);
     let run = |chunk: usize| {
         let mut session =
-            open(&cpu(), &bytes, &LoadOptions { prefill_chunk: chunk, ..LoadOptions::default() }).unwrap();
+            open(&cpu(), &bytes, &LoadOptions { prefill_chunk: Some(chunk), ..LoadOptions::default() }).unwrap();
         let logits = block_on(session.logits(&prompt, &Cancel::new())).unwrap();
         (logits, generate(&mut session, &[], &options(20)).unwrap().tokens)
     };
@@ -50,7 +52,7 @@ fn prefill_on_a_gpu_is_the_same_as_token_by_token() {
     let prompt = random_ids(SMALL.vocab, 71, seed);
     common::each_gpu(|gpu, tier| {
         let run = |chunk: usize| {
-            let options = LoadOptions { prefill_chunk: chunk, ..LoadOptions::default() };
+            let options = LoadOptions { prefill_chunk: Some(chunk), ..LoadOptions::default() };
             block_on(open(gpu, &bytes, &options).unwrap().logits(&prompt, &Cancel::new())).unwrap()
         };
         let logits = run(1);
@@ -125,6 +127,25 @@ fn a_shorter_context_may_be_asked_for() {
     let bytes = random_model(SMALL, 7);
     let model = load(&cpu(), &bytes, &LoadOptions { context_length: 10, ..LoadOptions::default() }).unwrap();
     assert_eq!((model.config().context_length, model.prefill_chunk()), (10, 10));
+}
+
+/// A card takes many rows at a time, a processor few, and a budget is kept.
+#[test]
+fn a_prompt_runs_in_as_many_rows_as_suit_the_device() {
+    let bytes = random_model(Sizes { context: 1000, ..SMALL }, 9);
+    let card = || Rc::new(Tripwire { cpu: Cpu::new(Mode::Fast), left: Rc::new(Cell::new(usize::MAX)) });
+    let (options, few) = (LoadOptions::default(), LoadOptions { prefill_chunk: Some(9), ..LoadOptions::default() });
+    let model = load(&card(), &bytes, &options).unwrap();
+    assert_eq!(model.prefill_chunk(), MANY_ROWS);
+    assert_eq!(load(&cpu(), &bytes, &options).unwrap().prefill_chunk(), FEW_ROWS);
+    assert_eq!(load(&card(), &bytes, &few).unwrap().prefill_chunk(), 9, "as asked for");
+
+    let weights = model.executor().memory_bytes();
+    let enough = LoadOptions { prefill_chunk: Some(130), ..LoadOptions::default() };
+    let budget = needs(model.config(), weights, &enough, Processor::Cpu).total();
+    let narrow = card();
+    narrow.account().limit_to(Some(budget));
+    assert_eq!(load(&narrow, &bytes, &options).unwrap().prefill_chunk(), 128, "in {budget} bytes");
 }
 
 #[test]
@@ -252,6 +273,10 @@ impl Executor for Tripwire {
         TripwireSession { inner: self.cpu.session(class), left: self.left.clone() }
     }
 
+    fn rows_at_once(&self) -> usize {
+        MANY_ROWS
+    }
+
     fn account(&self) -> &Account {
         self.cpu.account()
     }
@@ -326,7 +351,7 @@ fn a_stop_at_any_run_leaves_whole_tokens() {
     let (prompt, next) = (random_ids(SMALL.vocab, 20, 16), random_ids(SMALL.vocab, 7, 17));
     let left = Rc::new(Cell::new(usize::MAX));
     let tripwire = Rc::new(Tripwire { cpu: Cpu::new(Mode::Exact), left: left.clone() });
-    let load_options = LoadOptions { prefill_chunk: 8, ..LoadOptions::default() };
+    let load_options = LoadOptions { prefill_chunk: Some(8), ..LoadOptions::default() };
     let mut session = open(&tripwire, &bytes, &load_options).unwrap();
     let whole = generate(&mut session, &prompt, &options(12)).unwrap().tokens;
 
@@ -363,7 +388,7 @@ fn a_stop_in_a_slide_leaves_whole_tokens() {
     let slide = |max_tokens| GenerateOptions { overflow: Overflow::Slide { keep: 4 }, ..options(max_tokens) };
     let left = Rc::new(Cell::new(usize::MAX));
     let tripwire = Rc::new(Tripwire { cpu: Cpu::new(Mode::Exact), left: left.clone() });
-    let load_options = LoadOptions { prefill_chunk: 4, ..LoadOptions::default() };
+    let load_options = LoadOptions { prefill_chunk: Some(4), ..LoadOptions::default() };
     let mut session = open(&tripwire, &bytes, &load_options).unwrap();
     let whole = generate(&mut session, &prompt, &slide(20)).unwrap();
     assert!(whole.slides == 2 && whole.tokens.len() == 20, "{} slides", whole.slides);

@@ -163,7 +163,7 @@ const MEDIUM: Sizes =
 fn held_and_needed<E: Executor>(executor: &Rc<E>, kind: GgmlType, processor: Processor) -> (u64, Needs) {
     let bytes = random_model(Sizes { matrices: kind, ..MEDIUM }, 40);
     let gguf = block_on(Gguf::read(&MemorySource::new(bytes.as_slice()))).unwrap();
-    let options = LoadOptions::default();
+    let options = LoadOptions { prefill_chunk: Some(64), ..LoadOptions::default() };
     let checked = check(&gguf, &options).unwrap();
     let mut session = open(executor, &bytes, &options).unwrap();
     let ids = random_ids(MEDIUM.vocab, 65, 41);

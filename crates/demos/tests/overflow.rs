@@ -25,7 +25,7 @@ fn file() -> (Vec<u8>, Vec<u32>) {
 /// Each token is the one that a conversation which began with what is left would have had next.
 fn slides_exactly<E: Executor>(executor: &Rc<E>, count: usize) {
     let (bytes, prompt) = file();
-    let load = LoadOptions { prefill_chunk: 9, ..LoadOptions::default() };
+    let load = LoadOptions { prefill_chunk: Some(9), ..LoadOptions::default() };
     let mut session = open(executor, &bytes, &load).unwrap();
     let answer = generate(&mut session, &prompt, &sliding(count, KEEP)).unwrap();
     assert_eq!((answer.finish, answer.tokens.len()), (Finish::MaxTokens, count));

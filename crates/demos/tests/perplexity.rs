@@ -17,7 +17,7 @@ fn ours<E: Executor>(
     ids: &[u32],
     options: &PerplexityOptions,
 ) -> Result<Perplexity, Error> {
-    let model = load(executor, file, &LoadOptions { prefill_chunk: 16, ..LoadOptions::default() })?;
+    let model = load(executor, file, &LoadOptions { prefill_chunk: Some(16), ..LoadOptions::default() })?;
     block_on(perplexity(&model, ids, options, &mut |_| {}, &Cancel::new()))
 }
 

@@ -51,7 +51,7 @@ fn holds<E: Executor>(executor: &Rc<E>, at_once: usize, one_by_one: usize, kv_f1
             true => HALF_CACHE_BOUND,
             false => F32_BOUND,
         };
-        let options = LoadOptions { kv_f16, prefill_chunk: 13, ..LoadOptions::default() };
+        let options = LoadOptions { kv_f16, prefill_chunk: Some(13), ..LoadOptions::default() };
         let mut session = open(executor, &bytes, &options).unwrap();
         let mut logits = |ids: &[u32]| block_on(session.logits(ids, &Cancel::new())).unwrap();
         let mut ours = vec![logits(&ids[..at_once])];

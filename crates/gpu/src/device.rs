@@ -176,9 +176,15 @@ impl Gpu {
         Description { device: "gpu", tier: self.0.tier.name().into(), adapter: self.0.caps.name.clone() }
     }
 
-    /// Floating-point operations of a slice, until its plan was timed. Windows resets a GPU that is busy for two seconds; this
-    /// is about a tenth of a second at the rate of the slowest adapter of each kind (SwiftShader 0.5 GFLOP/s, a phone's GPU
-    /// 100 GFLOP/s).
+    /// Floating-point operations of a slice, until its plan was timed: a token of 7 billion weights is one. The slowest of
+    /// graphics cards (100 GFLOP/s) takes a fifth of a second.
+    pub(crate) fn first_slice_flops(&self) -> u64 {
+        if self.0.caps.is_cpu { self.slice_flops() } else { 2 * self.slice_flops() }
+    }
+
+    /// Floating-point operations that a dispatch may have where it can be cut. Windows resets a GPU that is busy for two
+    /// seconds; this is about a tenth of a second at the rate of the slowest adapter of each kind (SwiftShader 0.5 GFLOP/s, a
+    /// phone's GPU 100 GFLOP/s).
     pub(crate) fn slice_flops(&self) -> u64 {
         if self.0.caps.is_cpu { 50_000_000 } else { 10_000_000_000 }
     }

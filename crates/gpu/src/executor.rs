@@ -1,6 +1,8 @@
 //! The executor's face: weights, sessions, and what a visitor should hear of this driver.
 
-use lantern_graph::{Account, Cancel, Class, Description, Error, Executor, Graph, Result, WeightSpec, fuse};
+use lantern_graph::{
+    Account, Cancel, Class, Description, Error, Executor, FEW_ROWS, Graph, MANY_ROWS, Result, WeightSpec, fuse,
+};
 
 use crate::device::Gpu;
 use crate::session::{GpuSession, make_ready};
@@ -40,6 +42,10 @@ impl Executor for Gpu {
 
     fn session(&self, class: Class) -> GpuSession {
         GpuSession::new(self, class)
+    }
+
+    fn rows_at_once(&self) -> usize {
+        if self.capabilities().is_cpu { FEW_ROWS } else { MANY_ROWS }
     }
 
     fn account(&self) -> &Account {

@@ -10,8 +10,9 @@ use lantern_graph::{Class, Member, Pace, Queue};
 
 use crate::device::Gpu;
 
-/// How long a slice should take where nothing more urgent may come: "stop" is heard so often.
-const ALONE_MS: f64 = 50.0;
+/// How long a slice should take where nothing more urgent may come: "stop" is heard so often. A token is one slice on any card
+/// that holds its model, and so is a prompt's chunk on a fast one.
+const ALONE_MS: f64 = 80.0;
 
 /// A result that is read so soon after its run tells how long the run took.
 const READ_AT_ONCE_MS: f64 = 4.0;
@@ -20,7 +21,7 @@ const READ_AT_ONCE_MS: f64 = 4.0;
 pub type PlanPace = Rc<RefCell<Pace>>;
 
 pub fn pace(gpu: &Gpu) -> PlanPace {
-    Rc::new(RefCell::new(Pace::new(gpu.0.slice_flops.unwrap_or_else(|| gpu.slice_flops()))))
+    Rc::new(RefCell::new(Pace::new(gpu.0.slice_flops.unwrap_or_else(|| gpu.first_slice_flops()))))
 }
 
 /// What a session brings to each of its runs.

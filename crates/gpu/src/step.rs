@@ -70,16 +70,23 @@ pub enum Param {
 }
 
 impl Param {
-    /// Is it the same whatever the symbols are?
-    pub fn is_fixed(&self) -> bool {
-        let fixed = |count: &Count| count.symbols.is_empty();
-        match self {
-            Param::U32(_) | Param::F32(_) => true,
-            Param::Dim(dim) => dim.fixed().is_some(),
-            Param::Index(index) => matches!(index, Index::Fixed(_)),
-            Param::Count(count) => fixed(count),
-            Param::Offset(index, count) => matches!(index, Index::Fixed(_)) && fixed(count),
-        }
+    /// Its bits, where they are the same whatever the symbols are.
+    pub fn fixed_bits(&self) -> Option<u32> {
+        let count = |count: &Count| count.symbols.is_empty().then_some(count.factor);
+        let index = |index: &Index| match index {
+            Index::Fixed(n) => Some(*n),
+            Index::Symbol(_) => None,
+        };
+        let number = match self {
+            Param::U32(n) => return Some(*n),
+            Param::F32(x) => return Some(x.to_bits()),
+            Param::Dim(dim) => dim.fixed()?,
+            Param::Index(i) => index(i)?,
+            Param::Count(c) => count(c)?,
+            Param::Offset(i, c) => index(i)? * count(c)?,
+        };
+        // Every buffer is under 2³² elements: the largest binding is under 4 GiB.
+        Some(number as u32)
     }
 
     pub fn bits(&self, bindings: &Bindings) -> u32 {

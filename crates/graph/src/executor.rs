@@ -110,6 +110,12 @@ pub struct Description {
     pub adapter: String,
 }
 
+/// Rows that keep a processor busy, and a GPU that is one.
+pub const FEW_ROWS: usize = 64;
+/// Rows that keep a graphics card busy: at 64, weights are read eight times as often, and a product of 2,048 columns makes 64
+/// workgroups where a card holds thousands.
+pub const MANY_ROWS: usize = 512;
+
 /// A device that can hold weights and make sessions over them.
 #[allow(async_fn_in_trait, reason = "one thread per engine: nothing here is Send by design")]
 pub trait Executor: 'static {
@@ -162,6 +168,11 @@ pub trait Executor: 'static {
 
     /// What a set of weights holds.
     fn weights_account<'w>(&self, weights: &'w Self::Weights) -> &'w Account;
+
+    /// Rows of a product that keep it busy: as many as a language model's prompt runs in at once.
+    fn rows_at_once(&self) -> usize {
+        FEW_ROWS
+    }
 
     /// Whether weights of so many bytes more may be had beside all that are there: asked before they are fetched.
     ///

@@ -2,8 +2,8 @@
 
 /// Weight of what was measured before, each time something is measured.
 const MEMORY: f64 = 0.75;
-/// A slice is never more than so many times the guess, nor less than the guess through the other.
-const MOST: u64 = 8;
+/// A slice is never more than so many times what was guessed or measured, nor less than the guess through the other.
+const MOST: f64 = 8.0;
 const LEAST: u64 = 64;
 
 /// Time is taken to be `overhead + work / rate`: the overhead is a device's answer, some milliseconds in a browser, and a
@@ -45,8 +45,9 @@ impl Pace {
         let overhead_ms = ((y - ms_per_guess * x) / n).max(0.0);
         // Where the answer alone takes as long as the slice should, work takes half as long.
         let work_ms = (slice_ms - overhead_ms).max(slice_ms / 2.0);
-        let flops = self.guess as f64 * work_ms / ms_per_guess;
-        (flops as u64).clamp((self.guess / LEAST).max(1), self.guess.saturating_mul(MOST))
+        // From what was measured step by step: a fast device gets there in a few, and a wrong time does no great harm.
+        let guesses = (work_ms / ms_per_guess).min(MOST * (x / n).max(1.0));
+        ((self.guess as f64 * guesses) as u64).max((self.guess / LEAST).max(1))
     }
 }
 
@@ -68,9 +69,23 @@ mod tests {
     fn slices_take_as_long_as_they_should() {
         for (rate, slice_ms) in [(1e8, 8.0), (2e9, 8.0), (1e8, 50.0), (3e7, 8.0)] {
             let flops = settled(10_000_000_000, rate, 0.0, slice_ms) as f64;
-            let wanted = (rate * slice_ms).clamp(1e10 / 64.0, 8e10);
+            let wanted = (rate * slice_ms).max(1e10 / 64.0);
             assert!((flops / wanted - 1.0).abs() < 0.05, "{flops} for {wanted}");
         }
+    }
+
+    /// A card a thousand times faster than what was guessed: in a few slices they are as long as they should be.
+    #[test]
+    fn a_fast_device_gets_there_step_by_step() {
+        let (mut pace, rate) = (Pace::new(10_000_000_000), 2e11);
+        let mut slices = Vec::new();
+        for _ in 0..6 {
+            let flops = pace.slice_flops(50.0);
+            pace.measured(flops, 0.1 + flops as f64 / rate);
+            slices.push(flops);
+        }
+        assert!(slices.windows(2).all(|two| two[1] <= 8 * two[0]), "{slices:?}");
+        assert!((slices[5] as f64 / (rate * 50.0) - 1.0).abs() < 0.1, "{slices:?}");
     }
 
     /// A browser may take longer to answer than a slice should: half the time is work all the same.

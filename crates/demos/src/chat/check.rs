@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use lantern_graph::{DType, Error, Graph, Result, WeightSpec};
+use lantern_graph::{DType, Error, Executor, FEW_ROWS, Graph, Result, WeightSpec};
 use lantern_models::Parameters;
 use lantern_models::llama::{self, Config};
 use lantern_tokenizer::Tokenizer;
@@ -12,7 +12,9 @@ use lantern_weights::{Gguf, TensorInfo, Value};
 
 use super::LoadOptions;
 use super::config::{Numbers, numbers};
+use super::needs::needs;
 use super::template::{ChatTemplate, Message};
+use crate::models::{Needs, Processor};
 
 /// A file that can be run, and what runs it.
 pub struct Checked {
@@ -21,6 +23,8 @@ pub struct Checked {
     pub prefill: Graph,
     /// Most tokens that `prefill` takes at once.
     pub prefill_chunk: usize,
+    /// That was asked for, and is not to be chosen by the device.
+    chunk_is_given: bool,
     /// Positions the model was trained for.
     pub trained_context: usize,
     /// Bytes of weights in the file.
@@ -65,7 +69,7 @@ fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
     // A tensor that is not in the file gets any type: it is refused below.
     let dtype = |name: &str| types.get(name).copied().flatten().unwrap_or(DType::F32);
     let decode = llama::decode(&config, &Parameters::weights(&dtype))?;
-    let prefill_chunk = options.prefill_chunk.min(config.context_length);
+    let prefill_chunk = options.prefill_chunk.unwrap_or(FEW_ROWS).min(config.context_length);
     let prefill = llama::prefill(&config, &Parameters::weights(&dtype), prefill_chunk)?;
 
     let mut weight_bytes = 0;
@@ -101,10 +105,54 @@ fn check_contents(gguf: &Gguf, options: &LoadOptions) -> Result<Checked> {
         Some(source) => ChatTemplate::given(source, &metadata, &tokenizer),
         None => ChatTemplate::from_gguf(&metadata, &tokenizer, &mut notices),
     };
-    Ok(Checked { config, decode, prefill, prefill_chunk, trained_context, weight_bytes, tokenizer, template, notices })
+    Ok(Checked {
+        config,
+        decode,
+        prefill,
+        prefill_chunk,
+        chunk_is_given: options.prefill_chunk.is_some(),
+        trained_context,
+        weight_bytes,
+        tokenizer,
+        template,
+        notices,
+    })
 }
 
+/// What is computed on the way may take so much, where it is more than a chunk of [`FEW_ROWS`] takes.
+const CHUNK_BYTES: u64 = 128 << 20;
+
 impl Checked {
+    /// Makes `prefill` take as many tokens at once as suit the device, unless a number was asked for: as many as keep it
+    /// busy, and fewer where its budget or [`CHUNK_BYTES`] do not hold what they take.
+    ///
+    /// # Errors
+    /// None that building the graph did not have before.
+    pub(super) fn suit<E: Executor>(&mut self, executor: &E) -> Result<()> {
+        if self.chunk_is_given {
+            return Ok(());
+        }
+        let config = &self.config;
+        let processor = if executor.describe().device == "gpu" { Processor::Gpu } else { Processor::Cpu };
+        let fits = |rows: usize| {
+            let options = LoadOptions { prefill_chunk: Some(rows), ..LoadOptions::default() };
+            let Needs { kept, work, .. } = needs(config, 0, &options, processor);
+            work <= CHUNK_BYTES && executor.account().check("gpu.memory", "a prompt", kept + work, "").is_ok()
+        };
+        let mut rows = executor.rows_at_once().min(config.context_length);
+        while rows > FEW_ROWS && !fits(rows) {
+            rows = (rows / 2).max(FEW_ROWS);
+        }
+        if rows != self.prefill_chunk {
+            let dtype = |name: &str| {
+                self.decode.weights.iter().find(|spec| spec.name == name).map_or(DType::F32, |spec| spec.dtype)
+            };
+            self.prefill = llama::prefill(config, &Parameters::weights(&dtype), rows)?;
+            self.prefill_chunk = rows;
+        }
+        Ok(())
+    }
+
     /// Whether a conversation can be written down for the model: its chat template is tried on a first question. Without one,
     /// texts are continued, and that can always be.
     ///

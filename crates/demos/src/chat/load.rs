@@ -17,8 +17,8 @@ use crate::{Progress, Stage};
 pub struct LoadOptions {
     /// Most positions a conversation may have; the file's own limit holds too. Caches grow with the conversation.
     pub context_length: usize,
-    /// Most tokens of a prompt that run at once.
-    pub prefill_chunk: usize,
+    /// Most tokens of a prompt that run at once; `None`: as many as suit the device and its memory.
+    pub prefill_chunk: Option<usize>,
     /// Keys and values are kept as halves: half the memory, and each rounded by at most 2⁻¹¹ of itself.
     pub kv_f16: bool,
     /// A chat template in place of the file's.
@@ -27,7 +27,7 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: 4096, prefill_chunk: 64, kv_f16: true, template: None }
+        Self { context_length: 4096, prefill_chunk: None, kv_f16: true, template: None }
     }
 }
 
@@ -90,7 +90,7 @@ impl<E: Executor> ChatModel<E> {
         executor: &Rc<E>,
         source: &impl ByteSource,
         gguf: &Gguf,
-        checked: Checked,
+        mut checked: Checked,
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Self> {
@@ -101,6 +101,7 @@ impl<E: Executor> ChatModel<E> {
         fill(&**executor, &weights, tensors, &mut heard, cancel).await?;
         progress(Progress { stage: Stage::Upload, done: total, total });
 
+        checked.suit(&**executor)?;
         let embedding_row = checked.decode.weights.iter().find(|w| w.name == "token_embd.weight");
         let (table, row) = embedding_row.map_or((0, 0), |w| ((w.rows() * w.row_bytes()) as u64, w.row_bytes() as u64));
         let decode_weight_bytes = if checked.config.tied { total } else { total - table + row };

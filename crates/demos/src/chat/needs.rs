@@ -1,13 +1,16 @@
 //! What a conversation takes of a device.
 
+use lantern_graph::{FEW_ROWS, MANY_ROWS};
 use lantern_models::llama::Config;
 
 use super::LoadOptions;
 use crate::models::{Needs, Processor};
 
-/// Of weights of so many bytes, with a context of `config.context_length`.
+/// Of weights of so many bytes, with a context of `config.context_length`. Where the prompt's rows are for the device to
+/// choose, as many as it may choose.
 pub fn needs(config: &Config, weights: u64, options: &LoadOptions, processor: Processor) -> Needs {
-    let rows = options.prefill_chunk.min(config.context_length) as u64;
+    let most = if processor == Processor::Gpu { MANY_ROWS } else { FEW_ROWS };
+    let rows = options.prefill_chunk.unwrap_or(most).min(config.context_length) as u64;
     let hidden = config.hidden_size as u64;
     let heads = (config.heads * config.head_dim) as u64;
     let kv = (config.kv_heads * config.head_dim) as u64;
@@ -19,9 +22,8 @@ pub fn needs(config: &Config, weights: u64, options: &LoadOptions, processor: Pr
         // Arenas keep apart what one dispatch reads and another writes, so each of these is there about once more.
         Processor::Gpu => rows * (4 * hidden + (3 * feed_forward).max(3 * heads + 2 * kv)) + 2 * logits,
     };
-    // Constants, and on the GPU a block of numbers for each dispatch of the two plans.
-    let plans = 64 * 1024 + 6 * 1024 * config.layers as u64;
-    let work = 4 * work + plans;
+    // Constants, and on the GPU a block of numbers for each kind of dispatch of the two plans.
+    let work = 4 * work + 64 * 1024;
     // The processor rounds keys and values to halves, and keeps these as f32, which it computes with.
     let widened = if processor == Processor::Cpu && config.kv_f16 { 2 } else { 1 };
     Needs { weights, kept: widened * config.kv_bytes(config.context_length), work }

@@ -15,10 +15,10 @@ use crate::lower::{self, Lowered};
 use crate::memory::{self, ALIGNMENT, Buffer, Layout, Lifetime};
 use crate::shader::Binding;
 use crate::slices::{self, PlanPace};
-use crate::step::{Slot, Step};
+use crate::step::{Param, Slot, Step};
 use crate::weights::GpuWeights;
 
-/// A uniform block per dispatch, at the offset every adapter allows. No kernel has more than 64 numbers.
+/// A uniform block, at the offset every adapter allows. No kernel has more than 64 numbers.
 pub(super) const PARAMS_BYTES: usize = 256;
 
 /// A graph, recorded over the session's arenas and one set of weights.
@@ -41,15 +41,22 @@ pub struct Plan {
     pub(super) pace: PlanPace,
 }
 
-/// Every dispatch's numbers. The blocks that symbols change come first, so that a run writes those alone.
+/// Every dispatch's numbers, those that are alike once: layers are. The blocks that symbols change come first, so that a run
+/// writes those alone.
 pub(super) struct Params {
     pub buffer: Buffer,
     /// Which block is each step's.
     pub blocks: Vec<usize>,
-    /// How many symbols change.
-    changing: usize,
-    /// What the buffer was written for.
-    written: RefCell<Option<Bindings>>,
+    /// The words that symbols change, by their place in the buffer.
+    changing: Vec<(usize, Param)>,
+    written: RefCell<Written>,
+}
+
+/// What the buffer holds.
+struct Written {
+    bindings: Option<Bindings>,
+    /// The blocks that symbols change.
+    bytes: Vec<u8>,
 }
 
 /// One buffer for all constants.
@@ -84,7 +91,7 @@ fn input_bytes(graph: &Graph) -> impl Iterator<Item = u64> {
 /// Bytes of each arena that a plan of the graph needs, and of what would be its own but for constants.
 pub(super) fn measure(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<(Vec<u64>, u64)> {
     let Draft { lowered, layout } = Draft::new(gpu, graph, weights)?;
-    let params = (lowered.steps.len() * PARAMS_BYTES) as u64;
+    let params = (Params::unlike(&lowered.steps).0.len() * PARAMS_BYTES) as u64;
     Ok((layout.arenas, input_bytes(graph).sum::<u64>() + params))
 }
 
@@ -154,39 +161,65 @@ impl Plan {
 }
 
 impl Params {
+    /// Steps whose numbers are unlike, those that symbols change first; how many these are; and which of them each step is like.
+    fn unlike(steps: &[Step]) -> (Vec<&Step>, usize, Vec<usize>) {
+        let changes = |step: &Step| !step.params.iter().all(|param| param.fixed_bits().is_some());
+        let (mut unlike, mut blocks): (Vec<&Step>, Vec<usize>) = (Vec::new(), vec![0; steps.len()]);
+        let mut changing = 0;
+        for symbols_change in [true, false] {
+            for (step, block) in steps.iter().zip(&mut blocks).filter(|(step, _)| changes(step) == symbols_change) {
+                let known = unlike.iter().position(|other| other.params == step.params);
+                *block = known.unwrap_or(unlike.len());
+                unlike.extend(known.is_none().then_some(step));
+            }
+            if symbols_change {
+                changing = unlike.len();
+            }
+        }
+        (unlike, changing, blocks)
+    }
+
     fn new(gpu: &Gpu, steps: &[Step]) -> Params {
-        let changes = |step: &Step| !step.params.iter().all(|param| param.is_fixed());
-        let changing = steps.iter().filter(|step| changes(step)).count();
-        let (mut first, mut last) = (0, changing);
-        let block = |step: &Step| {
-            let next = if changes(step) { &mut first } else { &mut last };
-            *next += 1;
-            *next - 1
-        };
-        let blocks = steps.iter().map(block).collect();
+        let (unlike, blocks_that_change, blocks) = Params::unlike(steps);
+        let words = |block: usize| (0..).map(move |word| block * PARAMS_BYTES + 4 * word);
+        let mut bytes = vec![0; unlike.len() * PARAMS_BYTES];
+        let mut changing = Vec::new();
+        for (block, step) in unlike.iter().enumerate() {
+            for (at, param) in words(block).zip(&step.params) {
+                match param.fixed_bits() {
+                    Some(bits) => bytes[at..at + 4].copy_from_slice(&bits.to_le_bytes()),
+                    None => changing.push((at, param.clone())),
+                }
+            }
+        }
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let buffer = gpu.buffer("params", (steps.len() * PARAMS_BYTES) as u64, usage);
-        Params { buffer, blocks, changing, written: RefCell::new(None) }
+        let buffer = gpu.buffer("params", bytes.len() as u64, usage);
+        if !bytes.is_empty() {
+            gpu.0.queue.write_buffer(&buffer, 0, &bytes);
+        }
+        bytes.truncate(blocks_that_change * PARAMS_BYTES);
+        Params { buffer, blocks, changing, written: RefCell::new(Written { bindings: None, bytes }) }
     }
 
     /// Brings the buffer to these symbols.
-    pub fn write(&self, queue: &wgpu::Queue, steps: &[Step], bindings: &Bindings) {
-        let mut written = self.written.borrow_mut();
-        if written.as_ref() == Some(bindings) || steps.is_empty() {
+    pub fn write(&self, queue: &wgpu::Queue, bindings: &Bindings) {
+        let written = &mut *self.written.borrow_mut();
+        if written.bindings.as_ref() == Some(bindings) || self.changing.is_empty() {
             return;
         }
-        let count = if written.is_some() { self.changing } else { steps.len() };
-        let mut bytes = vec![0u8; count * PARAMS_BYTES];
-        for (step, block) in steps.iter().zip(&self.blocks).filter(|(_, block)| **block < count) {
-            let words = bytes[block * PARAMS_BYTES..][..PARAMS_BYTES].chunks_exact_mut(4);
-            for (param, word) in step.params.iter().zip(words) {
-                word.copy_from_slice(&param.bits(bindings).to_le_bytes());
+        // From the first word that is another to the last.
+        let (mut from, mut to) = (usize::MAX, 0);
+        for (at, param) in &self.changing {
+            let bits = param.bits(bindings).to_le_bytes();
+            if written.bytes[*at..at + 4] != bits {
+                written.bytes[*at..at + 4].copy_from_slice(&bits);
+                (from, to) = (from.min(*at), to.max(at + 4));
             }
         }
-        if !bytes.is_empty() {
-            queue.write_buffer(&self.buffer, 0, &bytes);
+        if from < to {
+            queue.write_buffer(&self.buffer, from as u64, &written.bytes[from..to]);
         }
-        *written = Some(bindings.clone());
+        written.bindings = Some(bindings.clone());
     }
 }
 

@@ -22,7 +22,7 @@ impl GpuSession {
                 queue.write_buffer(buffer, 0, bytes);
             }
         }
-        plan.params.write(queue, &plan.steps, bindings);
+        plan.params.write(queue, bindings);
         Ok(())
     }
 
