@@ -6,6 +6,7 @@ mod bench_conv;
 mod counts;
 mod drivers;
 mod model;
+mod native;
 mod notices;
 mod onnx;
 mod pages;

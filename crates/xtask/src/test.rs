@@ -3,7 +3,7 @@
 use crate::counts::Counts;
 use crate::process::{command, output, run, run_lines, succeeds};
 use crate::serve::Site;
-use crate::{drivers, notices, root, setup, target_dir, web};
+use crate::{drivers, native, notices, root, setup, target_dir, web};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -40,7 +40,7 @@ fn everything(report: &mut Report) {
         }
         None => report.not_run("licences, bans, sources", "set-up failed"),
     }
-    report.suite("native tests", || native(drivers::for_tests()?));
+    report.suite("native tests", || native::run(drivers::for_tests()?));
     let shaders = report.value("list of shaders", list_shaders);
     let built = report.value("WebAssembly build", web::build);
     match &built {
@@ -55,7 +55,7 @@ fn everything(report: &mut Report) {
 
 fn format_and_native(report: &mut Report) {
     report.gate("format", format);
-    report.suite("native tests", || native(drivers::for_quick_tests()));
+    report.suite("native tests", || native::run(drivers::for_quick_tests()));
 }
 
 fn format() -> Result<()> {
@@ -104,44 +104,10 @@ fn advisories(deny: &PathBuf) -> Result<Counts> {
     Ok(Counts::gate(true))
 }
 
-/// One selection of packages for everything native: with another one cargo would unify features otherwise and build candle
-/// again. xtask has a profile of its own, and its tests with it.
-pub fn cargo_test() -> Command {
-    let mut tests = command("cargo");
-    tests.args(["test", "--workspace", "--exclude", "lantern-web", "--exclude", "xtask", "--no-fail-fast"]);
-    tests
-}
-
-fn native(gpu: drivers::Gpu) -> Result<Counts> {
-    let mut tests = cargo_test();
-    match gpu {
-        drivers::Gpu::Own => {}
-        drivers::Gpu::Software(files) => {
-            println!("no GPU here: VK_DRIVER_FILES={files}");
-            // With a driver at hand, a GPU test that finds no adapter is a failure and not a machine without one.
-            tests.env("VK_DRIVER_FILES", files).env("LANTERN_NEEDS_GPU", "1");
-            // lavapipe looks for a display there, and complains at every start when the variable is missing.
-            if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-                tests.env("XDG_RUNTIME_DIR", target_dir());
-            }
-        }
-        drivers::Gpu::None(why) => {
-            println!("{why}: tests that need a GPU say that they skip");
-            tests.env("VK_DRIVER_FILES", "none");
-        }
-    }
-    let mut counts = Counts::default();
-    let mut own = command("cargo");
-    own.args(["test", "--profile", "xtask", "--package", "xtask"]);
-    let mut ok = run_lines(&mut own, |line| counts.add_cargo_line(line))?;
-    ok &= run_lines(&mut tests, |line| counts.add_cargo_line(line))?;
-    Ok(counts.with_exit(ok))
-}
-
 /// Every variant of every kernel, for the browser to compile: `[{name, tier, f16, subgroups, wgsl}]`.
 fn list_shaders() -> Result<PathBuf> {
     // Brings the program up to date that the command line's own tests run; mostly there is nothing to do.
-    run(cargo_test().args(["--no-run", "--quiet"]))?;
+    run(native::cargo_test().args(["--no-run", "--quiet"]))?;
     let lantern = target_dir().join("debug").join("lantern").with_extension(std::env::consts::EXE_EXTENSION);
     let json = output(Command::new(lantern).args(["shaders", "--json"]))?;
     let path = target_dir().join("shaders.json");

@@ -2,7 +2,7 @@
 
 use crate::bench::keep;
 use crate::process::{output, run_lines};
-use crate::test::cargo_test;
+use crate::native::cargo_test;
 use crate::{model, root};
 use anyhow::{Context, Result, bail};
 use std::process::Command;
