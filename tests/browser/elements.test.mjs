@@ -24,6 +24,16 @@ test('two elements share one engine, and a removed one frees its GPU memory', op
   assert.equal(both.sessions, 2);
   assert.ok(both.gpuBytes > 0);
 
+  const [a, b] = both.bySession;
+  assert.ok(a.weights > 0 && a.work > 0 && b.work > 0, 'each is told what it holds');
+  assert.equal(a.weights, b.weights, 'of the same weights');
+  assert.ok(a.weights + a.work + b.work <= both.gpuBytes);
+  const below = await page.waitForFunction(() => {
+    const details = [...document.getElementById('b').shadowRoot.querySelectorAll('.detail')].map(({ textContent }) => textContent);
+    return details.find((text) => /^weights \d/.test(text));
+  });
+  assert.match(await below.jsonValue(), /^weights [\d.]+.MB, working memory [\d.]+.[kM]B, heap [\d.]+.MB$/);
+
   const answers = await page.evaluate(() => Promise.all(['a', 'b'].map((id) => document.getElementById(id).ask('The miller'))));
   assert.ok(answers[0].tokens.length > 0);
   assert.deepEqual(answers[0].tokens, answers[1].tokens, 'they answer at once, and do not disturb each other');
@@ -42,6 +52,12 @@ test('two elements share one engine, and a removed one frees its GPU memory', op
   t.diagnostic(`GPU bytes: two ${both.gpuBytes}, one ${one.gpuBytes}`);
   assert.equal(one.models, 1);
   assert.ok(one.gpuBytes < both.gpuBytes, 'its cache and plans are gone');
+  assert.equal(one.bySession.length, 1);
+  await page.waitForFunction(async (bytes) => {
+    const format = await import('/lantern/core/format.js');
+    const values = [...document.getElementById('b').shadowRoot.querySelectorAll('.value')].map(({ textContent }) => textContent);
+    return values.includes(format.bytes(bytes));
+  }, one.gpuBytes);
   const alone = await page.evaluate(() => document.getElementById('b').ask('and'));
   assert.ok(alone.tokens.length > 0, 'the other one goes on');
 

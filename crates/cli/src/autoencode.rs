@@ -96,6 +96,8 @@ impl Work<'_> {
             "encode_ms": times.encode_ms,
             "decode_ms": times.decode_ms,
             "peak_bytes": peak_bytes,
+            "weight_bytes": model.weight_bytes(),
+            "work_bytes": session.account().bytes(),
             "device": device.device,
             "tier": device.tier,
             "adapter": device.adapter,

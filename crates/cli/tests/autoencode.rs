@@ -71,6 +71,7 @@ fn a_picture_goes_through_and_is_written() {
     }
     // The weights in f32 alone.
     assert!(said["peak_bytes"].as_u64().is_some_and(|n| n > 2 * 2 * 2_445_000), "{said}");
+    assert!(said["weight_bytes"].as_u64() > Some(2 * 2 * 2_445_000) && said["work_bytes"].as_u64() > Some(0), "{said}");
     assert!(said["tier"].is_string() && said["adapter"].is_string() && said["note"].is_null());
     let back = image::open(&out).unwrap();
     assert_eq!(back.color(), image::ColorType::Rgb8);

@@ -21,6 +21,7 @@ fn chat_answers_in_text_and_in_json() {
         assert_eq!((answer["device"].as_str(), answer["tier"].as_str()), (Some("cpu"), Some(tier)));
         // The first token, the space before a text, three letters.
         assert_eq!(answer["prompt_tokens"], 5);
+        assert!(answer["weight_bytes"].as_u64() > Some(0) && answer["work_bytes"].as_u64() > Some(0), "{answer}");
         for key in ["prefill_ms", "decode_ms", "tokens_per_s", "dispatches_per_token", "bytes_per_token"] {
             assert!(answer[key].as_f64().unwrap() > 0.0, "{key}: {answer}");
         }

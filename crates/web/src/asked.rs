@@ -172,8 +172,8 @@ impl Asked {
     /// The one verdict on all files together, before the first of them is asked for.
     ///
     /// # Errors
-    /// `cpu.ceiling`, `storage.full`.
-    async fn check(&self, library: &Library, limits: Limits) -> Result<()> {
+    /// `cpu.ceiling`, `storage.full`; as `room`.
+    async fn check(&self, library: &Library, limits: Limits, room: &dyn Fn(u64) -> Result<()>) -> Result<()> {
         let (Some(needs), Some(bytes)) = (self.needs, self.bytes) else { return Ok(()) };
         let shelf = open_shelf(library).await?;
         let mut here = 0;
@@ -184,7 +184,7 @@ impl Asked {
         let device = Device { ceiling: limits.ceiling, memory: library.memory_bytes(), storage };
         match device.fit(needs, bytes.saturating_sub(here)) {
             Fit::No(error) => Err(error),
-            Fit::Fits | Fit::Doubtful(_) => Ok(()),
+            Fit::Fits | Fit::Doubtful(_) => room(needs.weights),
         }
     }
 }
@@ -206,20 +206,21 @@ fn error_of(list: &Target, error: Error) -> Error {
 }
 
 /// All files, side by side; what has come of each is told as one sum. The first that fails ends them all. With them the first
-/// notice there is.
+/// notice there is. `room`: whether weights of so many bytes fit beside those that are on the device.
 ///
 /// # Errors
-/// `cpu.ceiling` and `storage.full`, before anything is fetched but the list of a model's shards; as [`obtain`].
+/// `cpu.ceiling`, `storage.full` and what `room` says, before anything is fetched but the list of a model's shards; as [`obtain`].
 pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
     asked: Asked,
     library: &Library,
     limits: Limits,
+    room: &dyn Fn(u64) -> Result<()>,
     look: impl Fn() -> L,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(Vec<Given>, Option<Error>)> {
     let asked = asked.with_shards(library, cancel, progress).await?;
-    asked.check(library, limits).await?;
+    asked.check(library, limits, room).await?;
     let files = asked.files;
     let sum = Sum::new(files.len(), progress);
     let mut running: Vec<Running<'_, (Given, Option<Error>)>> = Vec::new();

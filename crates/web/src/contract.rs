@@ -9,12 +9,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::Array;
-use lantern_graph::{Error, Executor, Result};
+use lantern_graph::{Account, Error, Executor, Result};
 use lantern_weights::download::Look;
 use wasm_bindgen::JsValue;
 
 use crate::asked::{Asked, gather};
 use crate::host::{Given, Limits};
+use crate::js;
 use crate::library::Library;
 use crate::port::Port;
 use crate::storage::WebPart;
@@ -27,16 +28,33 @@ pub trait Model: 'static {
     /// # Errors
     /// The demo's own; `run.cancelled`.
     async fn open(self: &Rc<Self>, port: &Port) -> Result<Self::Session>;
+
+    /// What its weights hold on the device: none, where it has none.
+    fn weight_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// One element's work.
 #[allow(async_fn_in_trait, reason = "as `Model`")]
 pub trait Session: 'static {
+    /// What it holds on the device beside weights, now and as it changes.
+    fn account(&self) -> &Account;
+
     /// `kind` and `payload`: of the demo's `messages.js`.
     ///
     /// # Errors
     /// `web.request` for what the demo does not know; the demo's own; `run.cancelled`.
     async fn request(&mut self, kind: &str, payload: &JsValue, port: &Port) -> Result<Reply>;
+}
+
+/// For a session that knows these kinds of request alone.
+///
+/// # Errors
+/// `web.request`.
+pub fn known(kind: &str, kinds: &[&str]) -> Result<()> {
+    let unknown = || js::strange(format!("this demo knows {}, and was asked for {kind}", kinds.join(", ")));
+    if kinds.contains(&kind) { Ok(()) } else { Err(unknown()) }
 }
 
 /// What a model is made from.
@@ -59,7 +77,8 @@ impl<E: Executor> Loading<'_, E> {
         look: impl Fn() -> L,
     ) -> Result<(Vec<Given>, Option<Error>)> {
         let (asked, port) = (std::mem::take(&mut self.asked), self.port);
-        gather(asked, self.library, self.limits, look, port.cancel(), port.progress()).await
+        let room = |bytes| self.executor.check_weights(bytes);
+        gather(asked, self.library, self.limits, &room, look, port.cancel(), port.progress()).await
     }
 }
 
@@ -101,20 +120,30 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 /// [`Model`], whichever it is.
 pub trait AnyModel {
     fn open<'a>(self: Rc<Self>, port: &'a Port) -> Answer<'a, Box<dyn AnySession>>;
+    fn weight_bytes(&self) -> u64;
 }
 
 impl<M: Model> AnyModel for M {
     fn open<'a>(self: Rc<Self>, port: &'a Port) -> Answer<'a, Box<dyn AnySession>> {
         Box::pin(async move { Ok(Box::new(Model::open(&self, port).await?) as Box<dyn AnySession>) })
     }
+
+    fn weight_bytes(&self) -> u64 {
+        Model::weight_bytes(self)
+    }
 }
 
 /// [`Session`], whichever it is.
 pub trait AnySession {
+    fn account(&self) -> &Account;
     fn request<'a>(&'a mut self, kind: &'a str, payload: &'a JsValue, port: &'a Port) -> Answer<'a, Reply>;
 }
 
 impl<S: Session> AnySession for S {
+    fn account(&self) -> &Account {
+        Session::account(self)
+    }
+
     fn request<'a>(&'a mut self, kind: &'a str, payload: &'a JsValue, port: &'a Port) -> Answer<'a, Reply> {
         Box::pin(Session::request(self, kind, payload, port))
     }

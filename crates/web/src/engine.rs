@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::asked;
 use crate::contract::{Loading, Reply};
-use crate::host::{Host, Limits, Table};
+use crate::host::{Host, Limits, Memory, Table};
 use crate::library::Library;
 use crate::port::Port;
 use crate::{Answer, demos, js, list, turn};
@@ -114,6 +114,13 @@ impl Engine {
 
     pub fn close_session(&self, session: u32) {
         self.table.close_session(session);
+    }
+
+    /// `{weights, work}`, bytes on the device that an open session holds: see `Stats` in `www/lantern/core/protocol.js`.
+    pub fn session_memory(&self, session: u32) -> JsValue {
+        self.table.memory(session).map_or(JsValue::NULL, |Memory { weights, work }| {
+            js::object(&[("weights", (weights as f64).into()), ("work", (work as f64).into())])
+        })
     }
 
     /// Bytes held on the device now.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use lantern_graph::{Error, Executor, Result};
+use lantern_graph::{Account, Error, Executor, Result};
 use lantern_weights::ByteSource;
 use wasm_bindgen::JsValue;
 
@@ -43,25 +43,6 @@ pub struct Limits {
     pub ceiling: Option<u64>,
 }
 
-impl Limits {
-    /// # Errors
-    /// `cpu.ceiling`.
-    pub fn check_weights(&self, bytes: u64) -> Result<()> {
-        match self.ceiling.filter(|ceiling| bytes > *ceiling) {
-            None => Ok(()),
-            Some(ceiling) => Err(Error::new(
-                "cpu.ceiling",
-                format!(
-                    "the model's weights are {} MB, and without a GPU at most {} MB fit in this page",
-                    bytes / 1_000_000,
-                    ceiling / 1_000_000
-                ),
-                "choose a smaller model, or a browser with WebGPU",
-            )),
-        }
-    }
-}
-
 /// An executor and what it takes.
 pub struct Host<E: Executor> {
     pub executor: Rc<E>,
@@ -78,9 +59,24 @@ impl<E: Executor> Host<E> {
 #[derive(Default)]
 pub struct Table {
     models: RefCell<HashMap<u32, Rc<dyn AnyModel>>>,
-    /// `None` while it works.
-    sessions: RefCell<HashMap<u32, Option<Box<dyn AnySession>>>>,
+    sessions: RefCell<HashMap<u32, Open>>,
     last: Cell<u32>,
+}
+
+/// A session that was not closed.
+struct Open {
+    model: Rc<dyn AnyModel>,
+    account: Account,
+    /// `None` while it works.
+    session: Option<Box<dyn AnySession>>,
+}
+
+/// Bytes on the device, of one session.
+pub struct Memory {
+    /// Shared with every session of its model.
+    pub weights: u64,
+    /// Its own, pictures apart.
+    pub work: u64,
 }
 
 impl Table {
@@ -107,10 +103,19 @@ impl Table {
     /// `session.closed` for a model that is; the demo's own.
     pub async fn open(&self, model: u32, port: &Port) -> Result<u32> {
         let found = self.models.borrow().get(&model).cloned();
-        let session = found.ok_or_else(|| closed("model", model))?.open(port).await?;
+        let found = found.ok_or_else(|| closed("model", model))?;
+        let session = found.clone().open(port).await?;
         let number = self.number();
-        self.sessions.borrow_mut().insert(number, Some(session));
+        let open = Open { model: found, account: session.account().clone(), session: Some(session) };
+        self.sessions.borrow_mut().insert(number, open);
         Ok(number)
+    }
+
+    /// `None` for a session that is closed.
+    pub fn memory(&self, session: u32) -> Option<Memory> {
+        let sessions = self.sessions.borrow();
+        let Open { model, account, .. } = sessions.get(&session)?;
+        Some(Memory { weights: model.weight_bytes(), work: account.bytes() })
     }
 
     /// One that works ends after its present step.
@@ -125,14 +130,14 @@ impl Table {
     pub async fn request(&self, session: u32, kind: &str, payload: &JsValue, port: &Port) -> Result<Reply> {
         let taken = match self.sessions.borrow_mut().get_mut(&session) {
             None => return Err(closed("session", session)),
-            Some(slot) => slot.take(),
+            Some(open) => open.session.take(),
         };
         let mut taken = taken.ok_or_else(|| {
             Error::new("session.busy", "this session is at work already", "wait for its end, or stop it first")
         })?;
         let done = taken.request(kind, payload, port).await;
-        if let Some(slot) = self.sessions.borrow_mut().get_mut(&session) {
-            *slot = Some(taken);
+        if let Some(open) = self.sessions.borrow_mut().get_mut(&session) {
+            open.session = Some(taken);
         }
         done
     }

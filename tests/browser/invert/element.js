@@ -24,12 +24,10 @@ export class LanternInvert extends DemoElement {
   invert(picture) {
     return this.perform(async (signal) => {
       const session = await this.load(signal);
-      const onProgress = this.progress.bind(this);
-      const negative = await this.running(() => session.invert(picture, { signal, onProgress }));
+      const negative = await this.running(() => session.invert(picture, { signal, onProgress: this.progress.bind(this) }));
       Object.assign(this.#canvas, { width: negative.width, height: negative.height });
       this.#canvas.getContext('2d')?.putImageData(negative, 0, 0);
       this.setState('ready');
-      this.tell('lantern-result', { width: negative.width, height: negative.height });
       return negative;
     });
   }

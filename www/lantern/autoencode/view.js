@@ -5,11 +5,12 @@
 import { DemoView } from '../core/demo-view.js';
 import { h } from '../core/dom.js';
 import * as format from '../core/format.js';
-import { droppable, instrument, slider } from '../core/parts.js';
+import { droppable, instrument, ofOne, slider } from '../core/parts.js';
 import { drawPicture, pictureOf } from '../core/picture.js';
 import { commonLimit, drawPlane, palette, ranges } from './planes.js';
 
 /** @import { Retry } from '../core/demo-element.js' */
+/** @import { MemoryUse } from '../core/parts.js' */
 /** @import { Failure } from '../core/protocol.js' */
 /** @import { AutoencoderInfo, Encoded } from './messages.js' */
 /** @import { Picture } from '../core/picture.js' */
@@ -239,16 +240,18 @@ export class AutoencodeView extends DemoView {
       const { width, height, channels } = there.encoded;
       const fewer = (3 * there.picture.width * there.picture.height) / (width * height * channels);
       this.numbers.set(`${width} × ${height} × ${channels}`, `${format.short(Math.round(10 * fewer) / 10)} times fewer numbers`);
-      this.memory.set(there.peakBytes === null ? '…' : format.bytes(there.peakBytes), 'weights in it');
     } else {
       this.numbers.set('—', 'numbers in the planes');
-      this.memory.set('—', 'of this device');
     }
+    this.memory.main(!there ? '—' : there.peakBytes === null ? '…' : format.bytes(there.peakBytes));
     this.decoded.facts.textContent = back ? `${decibels(back.psnrDb)} against what goes in` : '\u00a0';
   }
 
-  /** What a picture takes at most says more than what is held just now. */
-  memoryUse() {}
+  /** What a picture takes at most says more than what is held just now, which stands below it.
+   * @param {MemoryUse | null} use */
+  memoryUse(use) {
+    this.memory.below(use?.own ? `now ${ofOne(use.own)}` : 'of this device');
+  }
 
   /** @param {string} chosen @param {number | null} auto the device's own, when it is known @param {(side: string) => number | null} estimate ms */
   sizes(chosen, auto, estimate) {

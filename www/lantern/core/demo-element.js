@@ -230,6 +230,7 @@ export class DemoElement extends LanternElement {
     this.#session = session;
     session.onrecovery = (recovery) => this.#recovery(recovery);
     session.onloss = (failure) => this.lost(failure);
+    session.onmemory = () => void this.#measure();
     this.showDevice();
     this.opened(session);
     void this.#measure();
@@ -304,8 +305,9 @@ export class DemoElement extends LanternElement {
   }
 
   async #measure() {
-    const stats = await this.engine.stats().catch(() => null);
-    if (this.#session) this.view.memoryUse(stats);
+    const session = this.#session;
+    const memory = await session?.memory().catch(() => null);
+    if (session && session === this.#session) this.view.memoryUse(memory ?? null);
   }
 
   /** What went wrong, on the page. @protected @param {Failure} failure @param {Retry | null} [retry] */

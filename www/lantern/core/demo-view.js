@@ -7,8 +7,8 @@ import { FailurePanel, Notice, Wait, instrument, showDevice, showMemory } from '
 
 /** @import { Retry } from './demo-element.js' */
 /** @import { State } from './element.js' */
-/** @import { Instrument } from './parts.js' */
-/** @import { DeviceInfo, Failure, Stats } from './protocol.js' */
+/** @import { Instrument, MemoryUse } from './parts.js' */
+/** @import { DeviceInfo, Failure } from './protocol.js' */
 
 /** States in which there is something to wait for. @type {State[]} */
 const BUSY = ['loading', 'running', 'recovering'];
@@ -57,9 +57,9 @@ export class DemoView {
     this.#notice.show(info, more);
   }
 
-  /** @param {Stats | null} stats */
-  memoryUse(stats) {
-    showMemory(this.memory, stats);
+  /** @param {MemoryUse | null} use */
+  memoryUse(use) {
+    showMemory(this.memory, use);
   }
 
   /** The whole frame gives way to the poster and a sentence where nothing of it could work. @param {string} text */

@@ -89,6 +89,7 @@ export class Engine {
     clearTimeout(this.#idle);
     try {
       await session.ready(hooks);
+      this.#memoryChanged();
       return session;
     } catch (thrown) {
       this.release(session);
@@ -99,7 +100,7 @@ export class Engine {
   /** Live memory, as the Worker counts it; all zero when no Worker stands.
    * @returns {Promise<Stats>} */
   async stats() {
-    if (!this.#worker) return { gpuBytes: 0, cpuBytes: 0, wasmBytes: 0, models: 0, sessions: 0 };
+    if (!this.#worker) return { gpuBytes: 0, cpuBytes: 0, wasmBytes: 0, models: 0, sessions: 0, bySession: [] };
     return this.request({ type: 'stats' });
   }
 
@@ -128,7 +129,12 @@ export class Engine {
    * @param {Session} session */
   release(session) {
     this.#sessions.delete(session);
+    this.#memoryChanged();
     this.#rest();
+  }
+
+  #memoryChanged() {
+    this.#sessions.forEach((session) => session.onmemory?.());
   }
 
   #rest() {

@@ -7,7 +7,7 @@ import * as format from './format.js';
 import { STAGES } from './protocol.js';
 import { turnOnWebGpu } from './webgpu-help.js';
 
-/** @import { DeviceInfo, Failure, How, Progress, Stage, Stats } from './protocol.js' */
+/** @import { DeviceInfo, Failure, How, Progress, SessionMemory, Stage, Stats } from './protocol.js' */
 
 /** What each stage of a start is called. @type {Record<Stage, string>} */
 const STAGE_WORDS = {
@@ -180,8 +180,16 @@ export function instrument(name) {
     root: h('div', { class: 'instrument' }, label, value, detail),
     /** @param {string} main @param {string} below */
     set(main, below) {
-      value.textContent = main;
-      detail.textContent = below;
+      this.main(main);
+      this.below(below);
+    },
+    /** @param {string} text */
+    main(text) {
+      value.textContent = text;
+    },
+    /** @param {string} text */
+    below(text) {
+      detail.textContent = text;
     },
   };
 }
@@ -193,11 +201,18 @@ export function showDevice(where, info) {
   where.set(info ? (info.device === 'gpu' ? 'GPU' : 'Processor') : '—', info ? [info.tier, info.adapter].filter(Boolean).join(' · ') : 'decided at the start');
 }
 
-/** @param {Instrument} memory @param {Stats | null} stats */
-export function showMemory(memory, stats) {
-  if (!stats || stats.wasmBytes === 0) return memory.set('—', 'of this device');
-  const onGpu = stats.gpuBytes > 0;
-  memory.set(format.bytes(onGpu ? stats.gpuBytes : stats.cpuBytes), `${onGpu ? 'on the GPU' : 'of tensors'}, heap ${format.bytes(stats.wasmBytes)}`);
+/** What the page's engine holds, and what of it is one element's. @typedef {{stats: Stats, own: SessionMemory | null}} MemoryUse */
+
+/** What all of the page hold on the device; below it, this one's part. @param {Instrument} memory @param {MemoryUse | null} use */
+export function showMemory(memory, use) {
+  if (!use || use.stats.wasmBytes === 0) return memory.set('—', 'of this device');
+  const { stats, own } = use;
+  memory.set(format.bytes(stats.gpuBytes + stats.cpuBytes), [...(own ? [ofOne(own)] : []), `heap ${format.bytes(stats.wasmBytes)}`].join(', '));
+}
+
+/** @param {SessionMemory} own */
+export function ofOne({ weights, work }) {
+  return `weights ${format.bytes(weights)}, working memory ${format.bytes(work)}`;
 }
 
 /** @param {string} id @param {number} min @param {number} max @param {number} step @param {(value: number) => string} word */

@@ -62,8 +62,12 @@
  * @typedef {{models: ListedModel[], kind: 'opfs' | 'cache' | 'memory', used: number, free: number | null, notice: Failure | null}} ModelList */
 
 /** Live bytes: `gpuBytes` in GPU buffers, `cpuBytes` in tensors of the processor's executor, `wasmBytes` the size of the
- * WebAssembly heap (which never shrinks).
- * @typedef {{gpuBytes: number, cpuBytes: number, wasmBytes: number, models: number, sessions: number}} Stats */
+ * WebAssembly heap (which never shrinks). `bySession`: what each session holds of them.
+ * @typedef {{gpuBytes: number, cpuBytes: number, wasmBytes: number, models: number, sessions: number, bySession: SessionMemory[]}} Stats */
+
+/** Of one session, by its number: `weights` of its model, which other sessions may share, and `work`, what it computes and remembers
+ * in, pictures apart.
+ * @typedef {{session: number, weights: number, work: number}} SessionMemory */
 
 /** `open` loads a demo's model where nobody has it open, and opens a session on it: `modelKey` says which ask for the same. A
  * `request` is for the session's demo; one session does one at a time. `cancel` ends what an earlier message (`target`) began.

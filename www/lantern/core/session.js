@@ -5,7 +5,7 @@
 import { toFailure } from './protocol.js';
 import { isLoss } from './engine.js';
 
-/** @import { DeviceChoice, DeviceInfo, Failure, FromWorker, ModelSource, Opened, Progress } from './protocol.js' */
+/** @import { DeviceChoice, DeviceInfo, Failure, FromWorker, ModelSource, Opened, Progress, SessionMemory, Stats } from './protocol.js' */
 /** @import { Engine } from './engine.js' */
 
 /** What a demo and its part of the engine say to each other: its `messages.js` has one. `info`: of its model. `requests`: what is
@@ -60,6 +60,10 @@ export class Session {
    * @type {((failure: Failure) => void) | null} */
   onloss = null;
 
+  /** Called when another session came or went: the page's memory is another.
+   * @type {(() => void) | null} */
+  onmemory = null;
+
   /** @param {Engine} engine @param {SessionSpec} spec */
   constructor(engine, spec) {
     this.#engine = engine;
@@ -81,6 +85,14 @@ export class Session {
    * @returns {C['info'] | null} */
   get model() {
     return this.#opened?.info ?? null;
+  }
+
+  /** What the page's engine holds, and what of it is this session's: nothing, where no Worker has it.
+   * @returns {Promise<{stats: Stats, own: SessionMemory | null}>} */
+  async memory() {
+    const stats = await this.#engine.stats();
+    const here = this.#openedIn === this.#engine.generation ? this.#opened?.session : undefined;
+    return { stats, own: stats.bySession.find(({ session }) => session === here) ?? null };
   }
 
   /** Resolves when a Worker holds the model for this session.

@@ -264,7 +264,8 @@ async function stats() {
     else cpuBytes += engine.memory_bytes();
   }
   const wasmBytes = code ? (await code.then((wasm) => wasm.heap_bytes(), () => 0)) : 0;
-  return { gpuBytes, cpuBytes, wasmBytes, models: models.size, sessions: sessions.size };
+  const bySession = [...sessions].map(([session, { engine, session: inner }]) => ({ session, ...engine.session_memory(inner) }));
+  return { gpuBytes, cpuBytes, wasmBytes, models: models.size, sessions: sessions.size, bySession };
 }
 
 /** What can be had and what is here. @param {ToWorker & {type: 'models'}} request @param {AbortSignal} signal */

@@ -209,6 +209,8 @@ impl<'a, E: Executor> Talk<'a, E> {
                 "seed": options.seed,
                 "stop": options.stop,
             },
+            "weight_bytes": self.model.weight_bytes(),
+            "work_bytes": self.session.account().bytes(),
             "notes": self.notes.to_json(),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lantern_graph::{Alpha, Bindings, Cancel, Error, Executor, FrameSpec, Frames, Result, Session, Value};
+use lantern_graph::{Account, Alpha, Bindings, Cancel, Error, Executor, FrameSpec, Frames, Result, Session, Value};
 use web_time::Instant;
 
 use super::check::{Half, missing_half};
@@ -59,6 +59,11 @@ impl<E: Executor> AutoencoderSession<E> {
 
     pub fn model(&self) -> &Rc<Autoencoder<E>> {
         &self.model
+    }
+
+    /// What it holds beside weights and pictures: what its plans compute in.
+    pub fn account(&self) -> &Account {
+        self.session.account()
     }
 
     pub fn times(&self) -> Times {

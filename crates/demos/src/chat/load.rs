@@ -193,6 +193,11 @@ impl<E: Executor> ChatModel<E> {
         &self.weights
     }
 
+    /// Of device memory, in the executor's layout.
+    pub fn weight_bytes(&self) -> u64 {
+        self.executor.weights_account(&self.weights).bytes()
+    }
+
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }

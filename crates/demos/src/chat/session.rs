@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use lantern_graph::{Bindings, Cancel, Error, Executor, Result, Session, Value};
+use lantern_graph::{Account, Bindings, Cancel, Error, Executor, Result, Session, Value};
 use lantern_tokenizer::DecodeStream;
 use web_time::Instant;
 
@@ -136,6 +136,11 @@ impl<E: Executor> ChatSession<E> {
 
     pub fn model(&self) -> &Rc<ChatModel<E>> {
         &self.model
+    }
+
+    /// What it holds beside weights: caches, and what its plans compute in.
+    pub fn account(&self) -> &Account {
+        self.session.account()
     }
 
     /// Forgets the conversation.

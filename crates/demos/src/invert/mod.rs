@@ -1,6 +1,6 @@
 //! Invert: a picture's negative, by a graph of one operation and without weights. The smallest demo: CONTRIBUTING.md tells of it.
 
-use lantern_graph::{Bindings, Cancel, Class, DType, Dim, Executor, Graph, Result, Session, Value};
+use lantern_graph::{Account, Bindings, Cancel, Class, DType, Dim, Executor, Graph, Result, Session, Value};
 
 use crate::{Picture, Progress, Stage};
 
@@ -25,6 +25,10 @@ impl<E: Executor> Inverter<E> {
         Ok(Self { session, graph, plan })
     }
 
+    pub fn account(&self) -> &Account {
+        self.session.account()
+    }
+
     /// `progress` hears of the numbers that are done.
     pub async fn invert(
         &mut self,
@@ -35,8 +39,7 @@ impl<E: Executor> Inverter<E> {
         let (mut rgb, total) = (Vec::new(), picture.rgb.len() as u64);
         for band in picture.rgb.chunks(BAND) {
             let bindings = Bindings::new(&self.graph, &[("count", band.len())])?;
-            let numbers = Value::F32(band.to_vec());
-            self.session.run(&self.plan, &bindings, &[("numbers", numbers)], cancel).await?;
+            self.session.run(&self.plan, &bindings, &[("numbers", Value::F32(band.to_vec()))], cancel).await?;
             rgb.extend(self.session.read(&self.plan, "negative").await?.into_f32()?);
             progress(Progress { stage: Stage::Run, done: rgb.len() as u64, total });
         }

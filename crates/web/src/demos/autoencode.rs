@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use js_sys::Float32Array;
 use lantern_demos::autoencode::{Autoencoder, AutoencoderSession, Latents, LoadOptions};
-use lantern_graph::{Frames, Result};
+use lantern_graph::{Account, Frames, Result};
 use lantern_weights::download::{Look, Part, Stored};
 use lantern_weights::{ByteSource, Safetensors};
 use wasm_bindgen::{JsCast, JsValue};
@@ -20,7 +20,7 @@ pub async fn load<E: Pictures>(mut loading: Loading<'_, E>) -> Result<Loaded> {
     let Loading { executor, limits, port, .. } = loading;
     let (files, notice) = loading.gather(|| Header).await?;
     let bytes = files.iter().map(ByteSource::len).sum();
-    limits.check_weights(bytes)?;
+    executor.check_weights(bytes)?;
     let mut options = LoadOptions::default();
     if let Some(ceiling) = limits.ceiling {
         options.max_bytes = options.max_bytes.min(ceiling);
@@ -58,6 +58,10 @@ impl<E: Pictures> Model for Autoencoder<E> {
     async fn open(self: &Rc<Self>, _: &Port) -> Result<Planes<E>> {
         Ok(Planes { session: self.session(), there: None, screen: None })
     }
+
+    fn weight_bytes(&self) -> u64 {
+        self.weight_bytes()
+    }
 }
 
 pub struct Planes<E: Pictures> {
@@ -74,6 +78,10 @@ struct There<E: Frames> {
 }
 
 impl<E: Pictures> Session for Planes<E> {
+    fn account(&self) -> &Account {
+        self.session.account()
+    }
+
     async fn request(&mut self, kind: &str, payload: &JsValue, port: &Port) -> Result<Reply> {
         match kind {
             "encode" => self.encode(payload, port).await,

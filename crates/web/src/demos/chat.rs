@@ -10,22 +10,21 @@ use lantern_demos::chat::{
     ChatModel, ChatSession, ChatTemplate, Checked, Finish, GenerateOptions, Generation, LoadOptions, Message, Overflow,
     check, warm,
 };
-use lantern_graph::{Error, Executor, Result};
+use lantern_graph::{Account, Error, Executor, Result};
 use lantern_weights::download::{Look, Part, Stored};
 use lantern_weights::{ByteSource, Gguf, Value};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-use crate::contract::{Loaded, Loading, Model, Reply, Session};
-use crate::host::{Given, Limits};
+use crate::contract::{Loaded, Loading, Model, Reply, Session, known};
+use crate::host::Given;
 use crate::js;
 use crate::port::Port;
 
 /// One GGUF.
 pub async fn load<E: Executor>(mut loading: Loading<'_, E>) -> Result<Loaded> {
-    let Loading { executor, limits, port, .. } = loading;
-    let first =
-        First { executor, limits, port, seen: RefCell::default(), known: Cell::default(), warming: RefCell::default() };
+    let Loading { executor, port, .. } = loading;
+    let first = First { executor, port, seen: RefCell::default(), known: Cell::default(), warming: RefCell::default() };
     let gathered = loading.gather(|| &first).await;
     first.warmed().await;
     let (mut files, notice) = gathered?;
@@ -48,7 +47,6 @@ struct Header<C> {
 /// page hears what kind of model it is, and the device makes its kernels while the weights arrive.
 struct First<'a, E> {
     executor: &'a Rc<E>,
-    limits: Limits,
     port: &'a Port,
     seen: RefCell<Option<Header<Rc<Checked>>>>,
     known: Cell<bool>,
@@ -74,7 +72,7 @@ impl<P: Part, E: Executor> Look<P> for &First<'_, E> {
 
 impl<E: Executor> First<'_, E> {
     fn check(&self, gguf: &Gguf) -> Result<Checked> {
-        self.limits.check_weights(gguf.tensors.iter().map(|t| t.bytes).sum())?;
+        self.executor.check_weights(gguf.tensors.iter().map(|t| t.bytes).sum())?;
         check(gguf, &LoadOptions::default())
     }
 
@@ -166,6 +164,10 @@ impl<E: Executor> Model for ChatModel<E> {
         let session = self.session(&mut port.teller(), port.cancel()).await?;
         Ok(Conversation { session, said: Vec::new() })
     }
+
+    fn weight_bytes(&self) -> u64 {
+        self.weight_bytes()
+    }
 }
 
 pub struct Conversation<E: Executor> {
@@ -175,11 +177,13 @@ pub struct Conversation<E: Executor> {
 }
 
 impl<E: Executor> Session for Conversation<E> {
+    fn account(&self) -> &Account {
+        self.session.account()
+    }
+
     async fn request(&mut self, kind: &str, payload: &JsValue, port: &Port) -> Result<Reply> {
-        match kind {
-            "generate" => self.generate(payload, port).await,
-            _ => Err(js::strange(format!("a chat does not {kind}"))),
-        }
+        known(kind, &["generate"])?;
+        self.generate(payload, port).await
     }
 }
 

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use lantern_demos::invert::Inverter;
-use lantern_graph::{Executor, Result};
+use lantern_graph::{Account, Executor, Result};
 use wasm_bindgen::JsValue;
 
-use crate::contract::{Loaded, Loading, Model, Reply, Session};
+use crate::contract::{Loaded, Loading, Model, Reply, Session, known};
+use crate::picture;
 use crate::port::Port;
-use crate::{js, picture};
 
 /// It has no weights: what its sessions share is the executor alone.
 struct Invert<E>(Rc<E>);
@@ -26,14 +26,13 @@ impl<E: Executor> Model for Invert<E> {
 }
 
 impl<E: Executor> Session for Inverter<E> {
+    fn account(&self) -> &Account {
+        self.account()
+    }
+
     async fn request(&mut self, kind: &str, payload: &JsValue, port: &Port) -> Result<Reply> {
-        match kind {
-            "invert" => {
-                let given = picture::read(payload)?;
-                let negative = self.invert(&given, &mut port.teller(), port.cancel()).await?;
-                Ok(picture::reply([negative.width, negative.height], &negative.to_rgba8(), &[]))
-            }
-            _ => Err(js::strange(format!("inverting does not {kind}"))),
-        }
+        known(kind, &["invert"])?;
+        let negative = self.invert(&picture::read(payload)?, &mut port.teller(), port.cancel()).await?;
+        Ok(picture::reply([negative.width, negative.height], &negative.to_rgba8(), &[]))
     }
 }
