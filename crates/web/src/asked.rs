@@ -19,7 +19,7 @@ use web_sys::Blob;
 use crate::blob::BlobSource;
 use crate::host::{Given, Limits};
 use crate::js;
-use crate::library::{Library, has_whole, kept_of, obtain, open_shelf, told};
+use crate::library::{Library, Obtained, has_whole, kept_of, obtain, open_shelf, told};
 use crate::site;
 use crate::storage::{Source, WebPart};
 
@@ -180,10 +180,13 @@ impl Asked {
         for target in self.files.iter().filter_map(Wanted::target) {
             here += kept_of(&shelf.shelf, &target.key()).await?.map_or(0, |kept| kept.stored());
         }
+        let to_fetch = bytes.saturating_sub(here);
         let storage = if shelf.kind == "memory" { None } else { library.free_bytes().await };
         let device = Device { ceiling: limits.ceiling, memory: library.memory_bytes(), storage };
-        match device.fit(needs, bytes.saturating_sub(here)) {
+        match device.fit(needs, to_fetch) {
             Fit::No(error) => Err(error),
+            // What is all here may be on the device already.
+            Fit::Fits | Fit::Doubtful(_) if to_fetch == 0 => Ok(()),
             Fit::Fits | Fit::Doubtful(_) => room(needs.weights),
         }
     }
@@ -231,17 +234,18 @@ pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
                 Wanted::File(blob) => {
                     let blob = BlobSource::new(blob);
                     let name = blob.name();
-                    Ok((Given { source: Source::Blob(blob), name, listed_as: None }, None))
+                    Ok((Given { source: Source::Blob(blob), name, listed_as: None, origin: None }, None))
                 }
                 Wanted::Fetch(ref target) | Wanted::Listed(ref target) => {
                     let heard: &Function = heard.as_ref().unchecked_ref();
-                    let obtained = match is_list(target) {
+                    let Obtained { source, origin, notice } = match is_list(target) {
                         true => obtain(library, target, &mut Unseen, cancel, heard).await?,
                         false => obtain(library, target, &mut look, cancel, heard).await?,
                     };
                     let name = target.file_name().map(str::to_owned);
                     let listed_as = matches!(wanted, Wanted::Listed(_)).then(|| target.name.clone());
-                    Ok((Given { source: obtained.source, name, listed_as }, obtained.notice))
+                    let origin = origin.map(Into::into);
+                    Ok((Given { source, name, listed_as, origin }, notice))
                 }
             }
         }));

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use js_sys::Array;
 use lantern_graph::{Account, Error, Executor, Result};
+use lantern_weights::SharedWeights;
 use lantern_weights::download::Look;
 use wasm_bindgen::JsValue;
 
@@ -61,6 +62,8 @@ pub fn known(kind: &str, kinds: &[&str]) -> Result<()> {
 pub struct Loading<'a, E: Executor> {
     pub executor: &'a Rc<E>,
     pub limits: Limits,
+    /// Weights that other models have on this executor: what is the same is not loaded again.
+    pub shared: &'a SharedWeights<E>,
     /// The model as the page asked for it; without files for a demo without weights.
     pub asked: Asked,
     pub library: &'a Library,

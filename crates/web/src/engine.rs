@@ -77,8 +77,8 @@ impl Engine {
         let loaded = async {
             let asked = asked::read(&sources, &demo, &library).await?;
             on!(&hosts, host => {
-                let (executor, limits) = (&host.executor, host.limits);
-                demos::load(&demo, Loading { executor, limits, asked, library: &library, port: &port }).await
+                let (executor, limits, shared) = (&host.executor, host.limits, &host.shared);
+                demos::load(&demo, Loading { executor, limits, shared, asked, library: &library, port: &port }).await
             })
         };
         told(loaded.await.map(|loaded| table.keep(loaded)))

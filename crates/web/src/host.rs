@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use lantern_graph::{Account, Error, Executor, Result};
-use lantern_weights::ByteSource;
+use lantern_weights::{ByteSource, Origin, SharedWeights};
 use wasm_bindgen::JsValue;
 
 use crate::contract::{AnyModel, AnySession, Loaded, Reply};
@@ -20,6 +20,8 @@ pub struct Given {
     pub name: Option<String>,
     /// What the list of models calls it.
     pub listed_as: Option<String>,
+    /// What its contents are told by from all others: `Journal::origin`.
+    pub origin: Option<Rc<str>>,
 }
 
 impl ByteSource for Given {
@@ -34,6 +36,10 @@ impl ByteSource for Given {
     fn name(&self) -> Option<String> {
         self.name.clone()
     }
+
+    fn origin(&self, offset: u64) -> Option<Origin> {
+        Some(Origin { file: self.origin.clone()?, offset })
+    }
 }
 
 /// What this executor takes.
@@ -47,11 +53,13 @@ pub struct Limits {
 pub struct Host<E: Executor> {
     pub executor: Rc<E>,
     pub limits: Limits,
+    /// What its models have in common.
+    pub shared: SharedWeights<E>,
 }
 
 impl<E: Executor> Host<E> {
     pub fn new(executor: E, limits: Limits) -> Self {
-        Self { executor: Rc::new(executor), limits }
+        Self { executor: Rc::new(executor), limits, shared: SharedWeights::default() }
     }
 }
 

@@ -197,6 +197,8 @@ async fn hold(library: &Library, key: &str, progress: &Function) -> Result<Hold>
 /// What became of a model that was asked for.
 pub struct Obtained {
     pub source: Source,
+    /// What its contents are told by from all others: `Journal::origin`. `None` for what is only in memory.
+    pub origin: Option<String>,
     /// What the visitor should know of how it is kept.
     pub notice: Option<Error>,
 }
@@ -227,7 +229,8 @@ pub async fn obtain(
     if let Some(kept) = found.as_ref().filter(|kept| kept.is_whole()) {
         told(progress, kept.bytes, Some(kept.bytes), "stored");
         let part = shelf.shelf.part(&key, false).await.map_err(|thrown| js::error(&thrown))?;
-        return Ok(Obtained { source: Source::of_shelf(part, kept.bytes), notice: shelf.notice });
+        let origin = kept.journal.as_ref().and_then(Journal::origin);
+        return Ok(Obtained { source: Source::of_shelf(part, kept.bytes), origin, notice: shelf.notice });
     }
     let mut journal = found.and_then(|kept| kept.journal);
     let part = match shelf.shelf.part(&key, true).await {
@@ -277,12 +280,13 @@ pub async fn obtain(
     let notice = if kept { shelf.notice } else { Some(unkept(target)) };
     // What memory keeps is kept in the hand.
     if in_memory || !kept {
-        return Ok(Obtained { source: Source::File(part.into_file(bytes)), notice });
+        return Ok(Obtained { source: Source::File(part.into_file(bytes)), origin: None, notice });
     }
     // Written by one, read by all: the handle that writes keeps every other tab out.
     drop(part);
+    let origin = kept_of(&shelf.shelf, &key).await?.and_then(|kept| kept.journal?.origin());
     let part = shelf.shelf.part(&key, false).await.map_err(|thrown| js::error(&thrown))?;
-    Ok(Obtained { source: Source::of_shelf(part, bytes), notice })
+    Ok(Obtained { source: Source::of_shelf(part, bytes), origin, notice })
 }
 
 /// Of a download that failed before its first byte nothing stays, not even its name.

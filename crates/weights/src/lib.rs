@@ -29,6 +29,7 @@ mod rows;
 mod safetensors;
 mod safetensors_write;
 mod shards;
+mod shared;
 mod source;
 mod split;
 mod stranger;
@@ -50,8 +51,9 @@ pub use rows::{RowChunk, Rows};
 pub use safetensors::{SafeDtype, SafeTensor, Safetensors};
 pub use safetensors_write::SafetensorsWriter;
 pub use shards::{ShardIndex, lacks, read_table, read_tables};
+pub use shared::SharedWeights;
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::FileSource;
-pub use source::{ByteSource, Joined, MemorySource};
+pub use source::{ByteSource, Joined, MemorySource, Origin};
 pub use split::safetensors_part;
 pub use templates::ChatTemplates;

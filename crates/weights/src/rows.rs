@@ -1,7 +1,7 @@
 //! From a file to an executor: a tensor's rows in chunks, in the storage and the order that a graph asks for.
 
 use crate::names::{OTHER_MODEL, wrong_shape};
-use crate::{ByteSource, GgmlType, SafeDtype, SafeTensor, TensorInfo, dequantize, finite};
+use crate::{ByteSource, GgmlType, Origin, SafeDtype, SafeTensor, TensorInfo, dequantize, finite};
 use lantern_graph::{DType, Error, Result, WeightSpec};
 
 /// Most bytes of a chunk, in the file and after conversion: what the page's heap holds of a model at any time is a few
@@ -95,6 +95,16 @@ impl<'a, S: ByteSource> Rows<'a, S> {
     /// The weight's name: what the graph calls it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Of its next row, if anybody vouches for the file.
+    pub fn origin(&self) -> Option<Origin> {
+        self.source.origin(self.offset)
+    }
+
+    /// What all of it takes in the file.
+    pub fn file_bytes(&self) -> u64 {
+        self.rows as u64 * self.row_bytes as u64
     }
 
     /// The next rows, or `None` behind the last. `weights.not_a_number` for rows that hold NaN or infinity. After an error

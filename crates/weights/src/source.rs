@@ -19,9 +19,22 @@ pub trait ByteSource {
         None
     }
 
+    /// Where the byte at `offset` comes from, if anybody vouches for it.
+    fn origin(&self, _offset: u64) -> Option<Origin> {
+        None
+    }
+
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// A byte of a file among all files that there are. Where two are the same, so are the bytes from there on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What is told of the file's contents, such as their hash: no other contents have it.
+    pub file: Rc<str>,
+    pub offset: u64,
 }
 
 /// The check every source makes before it reads.
@@ -118,6 +131,11 @@ impl<S: ByteSource> ByteSource for Joined<'_, S> {
 
     fn name(&self) -> Option<String> {
         self.sources.first()?.name()
+    }
+
+    fn origin(&self, offset: u64) -> Option<Origin> {
+        let file = self.starts.partition_point(|start| *start <= offset).checked_sub(1)?;
+        self.sources[file].origin(offset - self.starts[file])
     }
 }
 

@@ -110,6 +110,7 @@ impl Half {
 /// Where one weight is.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
+    pub half: Half,
     pub spec: WeightSpec,
     /// Among the files given, one behind the other.
     pub tensor: SafeTensor,
@@ -192,7 +193,7 @@ pub async fn check<S: ByteSource>(sources: &[S], kl: &autoencoder_kl::Config) ->
             so_far.found.extend(candidate.specs.iter().zip(chosen.tensors).map(|(spec, tensor)| {
                 let halved = tensor.dtype == SafeDtype::F16 && spec.shape.len() > 1;
                 let dtype = if halved { DType::F16 } else { DType::F32 };
-                Found { spec: WeightSpec { dtype, ..spec.clone() }, tensor: tensor.clone() }
+                Found { half: candidate.half, spec: WeightSpec { dtype, ..spec.clone() }, tensor: tensor.clone() }
             }));
         }
     }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use lantern_graph::{Cancel, Class, DType, Executor, Graph, Result, WeightSpec};
 use lantern_models::autoencoder_kl;
-use lantern_weights::{ByteSource, Joined, Rows, fill};
+use lantern_weights::{ByteSource, Joined, Rows, SharedWeights};
 
-use super::check::{Config, Family, Half, check};
+use super::check::{Config, Family, Half, check, missing_half};
 use super::session::AutoencoderSession;
 use crate::{Progress, Stage};
 
@@ -28,10 +28,9 @@ impl Default for LoadOptions {
 /// An autoencoder on a device: shared by every session with it.
 pub struct Autoencoder<E: Executor> {
     executor: Rc<E>,
-    weights: Rc<E::Weights>,
-    weight_bytes: u64,
+    /// Each by itself: another network may share the one and not the other.
+    halves: Vec<(Half, Rc<E::Weights>)>,
     config: Config,
-    halves: Vec<Half>,
     dtypes: HashMap<String, DType>,
     max_bytes: u64,
 }
@@ -49,22 +48,39 @@ impl<E: Executor> Autoencoder<E> {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Self> {
+        Self::load_sharing(executor, &SharedWeights::default(), sources, options, progress, cancel).await
+    }
+
+    /// [`Self::load`], where what others have of the same files is not loaded again.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_sharing<S: ByteSource>(
+        executor: &Rc<E>,
+        shared: &SharedWeights<E>,
+        sources: &[S],
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let checked = check(sources, &options.autoencoder_kl).await?;
-        let specs: Vec<WeightSpec> = checked.found.iter().map(|f| f.spec.clone()).collect();
         let total = checked.file_bytes();
-        let weights = executor.allocate_weights(&specs)?;
         let joined = Joined::new(sources);
-        let tensors = checked.found.iter().map(|f| Rows::safetensors(&joined, &f.tensor, &f.spec));
-        let mut heard = |done| progress(Progress { stage: Stage::Weights, done, total });
-        fill(&**executor, &weights, tensors, &mut heard, cancel).await?;
+        let (mut halves, mut before) = (Vec::new(), 0);
+        for half in &checked.halves {
+            let found: Vec<_> = checked.found.iter().filter(|found| found.half == *half).collect();
+            let specs: Vec<WeightSpec> = found.iter().map(|f| f.spec.clone()).collect();
+            let tensors = found.iter().map(|f| Rows::safetensors(&joined, &f.tensor, &f.spec));
+            let mut heard = |done| progress(Progress { stage: Stage::Weights, done: before + done, total });
+            halves.push((*half, shared.load(&**executor, &specs, tensors, &mut heard, cancel).await?));
+            before += found.iter().map(|f| f.tensor.bytes).sum::<u64>();
+        }
         progress(Progress { stage: Stage::Upload, done: total, total });
         Ok(Self {
             executor: executor.clone(),
-            weight_bytes: executor.weights_account(&weights).bytes(),
-            weights: Rc::new(weights),
+            halves,
             dtypes: checked.dtypes(),
             config: checked.config,
-            halves: checked.halves,
             max_bytes: options.max_bytes,
         })
     }
@@ -96,15 +112,15 @@ impl<E: Executor> Autoencoder<E> {
 
     /// Of device memory.
     pub fn weight_bytes(&self) -> u64 {
-        self.weight_bytes
+        self.halves.iter().map(|(_, weights)| self.executor.weights_account(weights).bytes()).sum()
     }
 
     pub(super) fn has(&self, half: Half) -> bool {
-        self.halves.contains(&half)
+        self.halves().any(|there| there == half)
     }
 
-    pub(super) fn halves(&self) -> &[Half] {
-        &self.halves
+    pub(super) fn halves(&self) -> impl Iterator<Item = Half> {
+        self.halves.iter().map(|(half, _)| *half)
     }
 
     pub(super) fn max_bytes(&self) -> u64 {
@@ -115,8 +131,11 @@ impl<E: Executor> Autoencoder<E> {
         self.executor.session(Class::Picture)
     }
 
-    pub(super) fn weights(&self) -> &Rc<E::Weights> {
-        &self.weights
+    /// # Errors
+    /// `autoencoder.half`.
+    pub(super) fn weights(&self, half: Half) -> Result<&Rc<E::Weights>> {
+        let found = self.halves.iter().find(|(there, _)| *there == half);
+        found.map(|(_, weights)| weights).ok_or_else(|| missing_half(self.family(), half))
     }
 
     /// For latents of a height and a width, in primitives.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lantern_graph::{Account, Alpha, Bindings, Cancel, Error, Executor, FrameSpec, Frames, Result, Session, Value};
 use web_time::Instant;
 
-use super::check::{Half, missing_half};
+use super::check::Half;
 use super::{Autoencoder, Latents};
 use crate::{Picture, Progress, Stage};
 
@@ -124,7 +124,7 @@ impl<E: Executor> AutoencoderSession<E> {
     pub async fn peak_bytes(&mut self, width: usize, height: usize, cancel: &Cancel) -> Result<u64> {
         let [columns, rows] = whole([width, height], self.model.config().downscale())?;
         let (size, mut most) = ([rows, columns], 0);
-        for half in self.model.halves().to_vec() {
+        for half in self.model.clone().halves() {
             let planned = self.plans.latents == size && self.plans.of(half).is_some();
             let needs = if planned { self.plans.needs[half as usize] } else { self.fits(half, size, cancel).await? };
             most = most.max(needs);
@@ -140,7 +140,7 @@ impl<E: Executor> AutoencoderSession<E> {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<()> {
-        self.there(half)?;
+        self.model.weights(half)?;
         if self.plans.latents == latents && self.plans.of(half).is_some() {
             return Ok(());
         }
@@ -153,7 +153,8 @@ impl<E: Executor> AutoencoderSession<E> {
             self.session = self.model.device_session();
             self.times = Times::default();
         }
-        let plan = self.session.compile(&self.model.graph(half, latents)?, self.model.weights(), cancel).await?;
+        let weights = self.model.weights(half)?;
+        let plan = self.session.compile(&self.model.graph(half, latents)?, weights, cancel).await?;
         *self.plans.of(half) = Some(plan);
         self.plans.needs[half as usize] = needs;
         self.times.compile_ms += ms(start);
@@ -173,13 +174,6 @@ impl<E: Executor> AutoencoderSession<E> {
         let mut tell = |done, total| progress(Progress { stage: Stage::Run, done, total });
         self.session.run_reporting(plan, &Bindings::default(), &[input], cancel, &mut tell).await?;
         self.session.read(plan, output).await?.into_f32()
-    }
-
-    fn there(&self, half: Half) -> Result<()> {
-        if self.model.has(half) {
-            return Ok(());
-        }
-        Err(missing_half(self.model.family(), half))
     }
 
     /// Bytes of temporaries for latents of this height and width, if they are within the limits.
@@ -236,7 +230,7 @@ impl<E: Executor> AutoencoderSession<E> {
     async fn temporaries(&self, half: Half, latents: [usize; 2], cancel: &Cancel) -> Result<u64> {
         cancel.check()?;
         let graph = self.model.graph(half, latents)?;
-        self.model.device_session().peak_bytes(&graph, self.model.weights(), cancel).await
+        self.model.device_session().peak_bytes(&graph, self.model.weights(half)?, cancel).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lantern_graph::{Cancel, Class, Error, Executor, Graph, Result, Session};
 use lantern_models::llama::Config;
 use lantern_tokenizer::Tokenizer;
-use lantern_weights::{ByteSource, Gguf, Rows, Value, fill};
+use lantern_weights::{ByteSource, Gguf, Rows, SharedWeights, Value};
 
 use super::check::{Checked, check, find};
 use super::sampler::Sampler;
@@ -94,11 +94,26 @@ impl<E: Executor> ChatModel<E> {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Self> {
+        Self::load_sharing(executor, &SharedWeights::default(), source, gguf, checked, progress, cancel).await
+    }
+
+    /// [`Self::load_checked`], where what others have of the same file is not loaded again.
+    ///
+    /// # Errors
+    /// As [`Self::load_checked`].
+    pub async fn load_sharing(
+        executor: &Rc<E>,
+        shared: &SharedWeights<E>,
+        source: &impl ByteSource,
+        gguf: &Gguf,
+        checked: Checked,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let total = checked.weight_bytes;
-        let weights = executor.allocate_weights(&checked.decode.weights)?;
         let tensors = checked.decode.weights.iter().map(|spec| Rows::gguf(source, find(gguf, &spec.name)?, spec));
         let mut heard = |done| progress(Progress { stage: Stage::Weights, done, total });
-        fill(&**executor, &weights, tensors, &mut heard, cancel).await?;
+        let weights = shared.load(&**executor, &checked.decode.weights, tensors, &mut heard, cancel).await?;
         progress(Progress { stage: Stage::Upload, done: total, total });
 
         checked.suit(&**executor)?;
@@ -107,7 +122,7 @@ impl<E: Executor> ChatModel<E> {
         let decode_weight_bytes = if checked.config.tied { total } else { total - table + row };
         Ok(Self {
             executor: executor.clone(),
-            weights: Rc::new(weights),
+            weights,
             tokenizer: checked.tokenizer,
             template: checked.template,
             notices: checked.notices,

@@ -17,15 +17,15 @@ use crate::{js, picture};
 
 /// One or two safetensors.
 pub async fn load<E: Pictures>(mut loading: Loading<'_, E>) -> Result<Loaded> {
-    let Loading { executor, limits, port, .. } = loading;
+    let Loading { executor, limits, shared, port, .. } = loading;
     let (files, notice) = loading.gather(|| Header).await?;
-    let bytes = files.iter().map(ByteSource::len).sum();
-    executor.check_weights(bytes)?;
+    let bytes: u64 = files.iter().map(ByteSource::len).sum();
     let mut options = LoadOptions::default();
     if let Some(ceiling) = limits.ceiling {
         options.max_bytes = options.max_bytes.min(ceiling);
     }
-    let model = Autoencoder::load(executor, &files, &options, &mut port.teller(), port.cancel()).await?;
+    let (tell, cancel) = (&mut port.teller(), port.cancel());
+    let model = Autoencoder::load_sharing(executor, shared, &files, &options, tell, cancel).await?;
     let info = js::object(&[
         ("family", model.family().name().into()),
         ("encoder", model.has_encoder().into()),

@@ -23,7 +23,7 @@ use crate::port::Port;
 
 /// One GGUF.
 pub async fn load<E: Executor>(mut loading: Loading<'_, E>) -> Result<Loaded> {
-    let Loading { executor, port, .. } = loading;
+    let Loading { executor, shared, port, .. } = loading;
     let first = First { executor, port, seen: RefCell::default(), known: Cell::default(), warming: RefCell::default() };
     let gathered = loading.gather(|| &first).await;
     first.warmed().await;
@@ -32,7 +32,7 @@ pub async fn load<E: Executor>(mut loading: Loading<'_, E>) -> Result<Loaded> {
     let Header { gguf, checked } = first.header(&file).await?;
     let facts = Facts::of(&gguf, &file);
     let (tell, cancel) = (&mut port.teller(), port.cancel());
-    let model = ChatModel::load_checked(executor, &file, &gguf, checked, tell, cancel).await?;
+    let model = ChatModel::load_sharing(executor, shared, &file, &gguf, checked, tell, cancel).await?;
     let info = facts.info(&model);
     Ok(Loaded::new(model, info, notice))
 }
@@ -60,7 +60,9 @@ impl<P: Part, E: Executor> Look<P> for &First<'_, E> {
             Err(error) if error.code == Stored::<P>::MORE => return Ok(false),
             read => read?,
         };
-        let checked = Rc::new(self.check(&gguf)?);
+        // Before the rest is fetched. Weights of a file that is here may be on the device already.
+        self.executor.check_weights(gguf.tensors.iter().map(|t| t.bytes).sum())?;
+        let checked = Rc::new(check(&gguf, &LoadOptions::default())?);
         checked.check_conversation()?;
         self.tell(&checked.template);
         self.warm(&checked);
@@ -71,19 +73,14 @@ impl<P: Part, E: Executor> Look<P> for &First<'_, E> {
 }
 
 impl<E: Executor> First<'_, E> {
-    fn check(&self, gguf: &Gguf) -> Result<Checked> {
-        self.executor.check_weights(gguf.tensors.iter().map(|t| t.bytes).sum())?;
-        check(gguf, &LoadOptions::default())
-    }
-
     /// What was seen while the file came, or is seen now in a file that was here.
     async fn header(&self, file: &Given) -> Result<Header<Checked>> {
         if let Some(Header { gguf, checked }) = self.seen.take() {
-            let checked = Rc::try_unwrap(checked).or_else(|_| self.check(&gguf))?;
+            let checked = Rc::try_unwrap(checked).or_else(|_| check(&gguf, &LoadOptions::default()))?;
             return Ok(Header { gguf, checked });
         }
         let gguf = Gguf::read(file).await?;
-        let checked = self.check(&gguf)?;
+        let checked = check(&gguf, &LoadOptions::default())?;
         self.tell(&checked.template);
         Ok(Header { gguf, checked })
     }

@@ -82,6 +82,14 @@ impl Journal {
         line(&Note { stored: self.stored, whole: self.whole })
     }
 
+    /// What its contents are told by from all others: their hash, or the address with the version that its server named.
+    /// `None` for a part, and where nobody said.
+    pub fn origin(&self) -> Option<String> {
+        let version = || self.version.if_range().map(|version| format!("{} {version}", self.url));
+        let said = self.sha256.as_ref().map(|sha256| format!("sha256 {sha256}")).or_else(version);
+        said.filter(|_| self.whole)
+    }
+
     /// Bytes of the file, as far as anybody said.
     pub fn total(&self) -> Option<u64> {
         if self.whole { Some(self.stored) } else { self.version.bytes }
@@ -134,6 +142,21 @@ mod tests {
         let earlier = "{\"lantern\":1,\"url\":\"u\",\"name\":\"n\",\"sha256\":null,\"version\":{}}\n{\"stored\":7}\n";
         let earlier = Journal::read(earlier).unwrap();
         assert_eq!((earlier.stored, earlier.part_of), (7, None));
+    }
+
+    #[test]
+    fn a_whole_file_is_told_by_its_hash_or_its_version() {
+        let part = journal();
+        assert_eq!(part.origin(), None);
+        let whole = Journal { whole: true, ..part };
+        let origin = whole.origin().unwrap();
+        let other = Version { etag: Some("\"y\"".into()), ..whole.version.clone() };
+        assert_ne!(Journal { version: other, ..whole.clone() }.origin().unwrap(), origin);
+        assert_ne!(Journal { url: "https://b.example/m.gguf".into(), ..whole.clone() }.origin().unwrap(), origin);
+        assert_eq!(Journal { version: Version::default(), ..whole.clone() }.origin(), None);
+        // Wherever the same contents lie.
+        let hashed = |url: &str| Journal { url: url.into(), sha256: Some("ab".into()), ..whole.clone() };
+        assert_eq!(hashed("https://a.example/1").origin(), hashed("https://b.example/2").origin());
     }
 
     #[test]
