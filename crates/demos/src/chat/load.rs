@@ -90,7 +90,7 @@ impl<E: Executor> ChatModel<E> {
         executor: &Rc<E>,
         source: &impl ByteSource,
         gguf: &Gguf,
-        mut checked: Checked,
+        checked: Checked,
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Self> {
@@ -106,7 +106,7 @@ impl<E: Executor> ChatModel<E> {
         shared: &SharedWeights<E>,
         source: &impl ByteSource,
         gguf: &Gguf,
-        checked: Checked,
+        mut checked: Checked,
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Self> {
