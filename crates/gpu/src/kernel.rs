@@ -79,13 +79,20 @@ pub enum Kernel {
     },
     ScatterAdd,
     Rope,
-    /// `head_dim` is a multiple of four, up to 256, in tiles up to 512: its lowering sees to it. `halves`: keys and values lie in
-    /// states of halves. `tiled`: many rows, which share what they read.
+    /// Of many rows, which share what they read. `head_dim` is a multiple of four up to 512: its lowering sees to it. `halves`: keys
+    /// and values lie in states of halves.
     Attention {
         head_dim: usize,
         halves: bool,
-        tiled: bool,
     },
+    /// Of one row, with heads of up to 256. `heads`: query heads that share a key head, as far as a workgroup takes them.
+    AttentionRow {
+        head_dim: usize,
+        halves: bool,
+        heads: usize,
+    },
+    /// The pieces of one row's keys together.
+    AttentionJoin,
     /// A picture into a tensor, a tensor into a picture, and two pictures compared: see `frame/`.
     FrameIn,
     FrameOut,
@@ -236,7 +243,9 @@ impl Kernel {
             Kernel::Gather { format, aligned } => rows::gather(format, aligned),
             Kernel::ScatterAdd => rows::scatter_add(),
             Kernel::Rope => attention::rope(),
-            Kernel::Attention { head_dim, halves, tiled } => attention::attention(head_dim, halves, tiled),
+            Kernel::Attention { head_dim, halves } => attention::attention(head_dim, halves),
+            Kernel::AttentionRow { head_dim, halves, heads } => attention::row(head_dim, halves, heads),
+            Kernel::AttentionJoin => attention::join(),
             Kernel::FrameIn => frame::frame_in(),
             Kernel::FrameOut => frame::frame_out(),
             Kernel::FrameDifference => frame::frame_difference(),
@@ -259,7 +268,7 @@ impl Kernel {
         match self {
             Kernel::Linear { format, many, aligned: true, .. } => Some(product::trial(format, many)),
             Kernel::Conv { format, .. } => Some(convolution::trial(format)),
-            Kernel::Attention { head_dim, halves, tiled } => Some(attention::trial(head_dim, halves, tiled)),
+            Kernel::Attention { head_dim, halves } => Some(attention::trial(head_dim, halves)),
             _ => None,
         }
     }

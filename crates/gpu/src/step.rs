@@ -129,13 +129,63 @@ pub struct Step {
     pub params: Vec<Param>,
     /// Units of work per grid dimension; the shader says how many a workgroup covers.
     pub grid: Vec<Count>,
+    /// How often that, where it depends on how long a row of keys is.
+    pub times: Times,
     pub node: NodeId,
     pub flops: u64,
 }
 
 impl Step {
     pub fn workgroups(&self, bindings: &Bindings) -> usize {
-        self.grid.iter().zip(self.pipeline.shader.covers).map(|(n, covers)| n.eval(bindings).div_ceil(covers)).product()
+        let once: usize = self
+            .grid
+            .iter()
+            .zip(self.pipeline.shader.covers)
+            .map(|(n, covers)| n.eval(bindings).div_ceil(covers))
+            .product();
+        once * self.times.eval(bindings)
+    }
+}
+
+/// How often a dispatch's grid is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    Once,
+    /// Once for each piece.
+    Each(Pieces),
+    /// Once where there are several pieces to join, else not at all.
+    Join(Pieces),
+}
+
+impl Times {
+    fn eval(self, bindings: &Bindings) -> usize {
+        match self {
+            Times::Once => 1,
+            Times::Each(pieces) => pieces.count(bindings),
+            Times::Join(pieces) => usize::from(pieces.count(bindings) > 1),
+        }
+    }
+}
+
+/// A row of keys, cut so that each workgroup of a dispatch has a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pieces {
+    pub keys: Dim,
+    /// Keys that are seen of them.
+    pub seen: usize,
+    pub most: usize,
+}
+
+impl Pieces {
+    /// Keys a workgroup takes at once.
+    pub const BLOCK: usize = 64;
+    /// So many it takes alone: they are done before a dispatch that joins could begin.
+    pub const ALONE: usize = 128;
+
+    /// As `attention_pieces.wgsl` counts.
+    pub fn count(self, bindings: &Bindings) -> usize {
+        let keys = self.keys.eval(bindings).min(self.seen);
+        if keys <= Pieces::ALONE { 1 } else { keys.div_ceil(Pieces::BLOCK).clamp(1, self.most) }
     }
 }
 

@@ -75,6 +75,24 @@ fn a_kernel_that_does_not_compile_steps_down_too() {
     }
 }
 
+/// Adreno has waves of 128; here a workgroup of two stands for one of 64 on them.
+#[test]
+fn a_subgroup_wider_than_its_workgroup_skips_nothing() {
+    let _device = one_device();
+    for (adapter, tier) in adapters_and_tiers().into_iter().filter(|(_, t)| *t == Tier::Subgroups) {
+        let patch = |_: Kernel, choice: Choice, wgsl: String| match choice.tier {
+            Tier::Subgroups => wgsl.replace("const WG: u32 = 64u;", "const WG: u32 = 2u;"),
+            _ => wgsl,
+        };
+        let options =
+            GpuOptions { tier: Some(tier), adapter: Some(adapter), patch: Some(Rc::new(patch)), ..Default::default() };
+        let gpu = open(&options).unwrap();
+        let kernels: Vec<Kernel> = Kernel::all().into_iter().filter(|k| k.is_written_for(tier)).collect();
+        pollster::block_on(gpu.prepare(&kernels)).unwrap();
+        assert_eq!(gpu.step_downs(), []);
+    }
+}
+
 #[test]
 fn a_kernel_broken_at_every_tier_is_an_error_that_names_it() {
     let _device = one_device();

@@ -22,31 +22,11 @@ struct Params {
     so_far_base: u32,
 }
 
-@auto var<storage, read> q: array<vec4<f32>>;
-#if HALVES
-@auto var<storage, read> k: array<vec2<u32>>;
-@auto var<storage, read> v: array<vec2<u32>>;
-#else
-@auto var<storage, read> k: array<vec4<f32>>;
-@auto var<storage, read> v: array<vec4<f32>>;
-#endif
+#include "attention_operands.wgsl"
 @auto var<storage, read_write> y: array<vec4<f32>>;
 // [rows, heads]: the largest score, and the sum of weights.
 @auto var<storage, read_write> so_far: array<vec2<f32>>;
 @auto var<uniform> p: Params;
-
-// Vectors of four a head.
-const QUADS: u32 = ${QUADS}u;
-
-#if HALVES
-fn four(halves: vec2<u32>) -> vec4<f32> {
-    return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
-}
-#else
-fn four(floats: vec4<f32>) -> vec4<f32> {
-    return floats;
-}
-#endif
 
 // The keys of this run that a row sees: from the first to before the second.
 fn seen(row: u32) -> vec2<u32> {

@@ -1,4 +1,5 @@
-// One row of x: a subgroup a column of w, whatever its size (4 to 128 lanes): the subgroups of a workgroup take turns.
+// One row of x: a subgroup a column of w, whatever its size (4 to 128 lanes): the subgroups of a workgroup take turns. One that is
+// wider than the workgroup has as many lanes as that.
 #include "product_interface.wgsl"
 #include "activations.wgsl"
 #include "weight_${FORMAT}.wgsl"
@@ -13,12 +14,13 @@ fn main(
     @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) lane: u32,
-    @builtin(subgroup_size) lanes: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
 ) {
     let tiles = (p.n + COVERS_X - 1u) / COVERS_X;
     let g = workgroup_number(id, count);
     let row = min(g / tiles, p.rows - 1u);
-    let subgroups = max(WG / lanes, 1u);
+    let lanes = min(subgroup_size, WG);
+    let subgroups = WG / lanes;
     // The loop is the same for the whole workgroup: browsers refuse subgroup operations in control flow that is not.
     for (var turn = 0u; turn < COVERS_X; turn += subgroups) {
         let mine = turn + local / lanes;

@@ -11,7 +11,7 @@ struct Params {
 @auto var<storage, read_write> y: array<f32>;
 @auto var<uniform> p: Params;
 
-const WG: u32 = 128u;
+const WG: u32 = 256u;
 const COVERS_X: u32 = 1u;
 const LANES: u32 = WG;
 

@@ -13,7 +13,7 @@ use crate::kernel::Kernel;
 use crate::ops;
 use crate::ops::attention::attends_halves;
 use crate::pipeline::Pipeline;
-use crate::step::{Param, Part, Slot, Step, strides};
+use crate::step::{Param, Part, Slot, Step, Times, strides};
 use crate::weights::GpuWeights;
 
 /// The work of a graph, before memory is placed.
@@ -175,7 +175,14 @@ impl<'a> Lowering<'a> {
         params: Vec<Param>,
         grid: Vec<Count>,
     ) {
-        self.out.steps.push(Step { pipeline, storage, params, grid, node, flops: 0 });
+        self.out.steps.push(Step { pipeline, storage, params, grid, times: Times::Once, node, flops: 0 });
+    }
+
+    /// The step that was added last is taken so often.
+    pub fn repeat(&mut self, times: Times) {
+        if let Some(step) = self.out.steps.last_mut() {
+            step.times = times;
+        }
     }
 
     /// A step of one kernel whose grid is the number of results.

@@ -1,25 +1,39 @@
 //! Attention, in runs of query rows, and of keys where a kernel could not walk all of them; and rotary positions.
 
+use std::rc::Rc;
+
 use lantern_graph::{Attention, Count, Dim, Graph, Index, Mask, NodeId, Op, Result};
 
-use super::Lowering;
+use super::{Lowering, one};
 use crate::caps::Tier;
 use crate::kernel::{Build, Described, Kernel, Test, Variant};
 use crate::lower::bands::runs;
 use crate::lower::{fixed, in_halves, unsupported};
-use crate::step::{Param, Part, Slot};
+use crate::pipeline::Pipeline;
+use crate::selftest::Builder;
+use crate::step::{Param, Part, Pieces, Slot, Times};
 
 /// Heads up to there have a kernel for a single query; larger ones are few, and go in tiles.
 const ALONE: usize = 256;
 
+/// Query heads that a workgroup takes of one row, at most.
+const TOGETHER: usize = 4;
+
+/// Workgroups that fill any GPU, about, and the pieces that one head's keys may be cut into for them.
+const ENOUGH: usize = 512;
+const PIECES: std::ops::RangeInclusive<usize> = 8..=64;
+
 pub fn all() -> Vec<Kernel> {
-    let mut all = vec![Kernel::Rope];
+    let mut all = vec![Kernel::Rope, Kernel::AttentionJoin];
     // Of language models, and of diffusion models and their autoencoders.
     for head_dim in [8, 32, 64, 80, 96, 112, 128] {
-        let kernel = |halves: bool| [false, true].map(|tiled| Kernel::Attention { head_dim, halves, tiled });
-        all.extend([false, true].into_iter().flat_map(kernel));
+        for halves in [false, true] {
+            all.push(Kernel::Attention { head_dim, halves });
+            let groups = if matches!(head_dim, 64 | 128) { 1..=TOGETHER } else { 3..=3 };
+            all.extend(groups.map(|heads| Kernel::AttentionRow { head_dim, halves, heads }));
+        }
     }
-    all.extend([40, 48, 72, 160, 512].map(|head_dim| Kernel::Attention { head_dim, halves: false, tiled: true }));
+    all.extend([40, 48, 72, 160, 512].map(|head_dim| Kernel::Attention { head_dim, halves: false }));
     all
 }
 
@@ -34,50 +48,95 @@ pub fn rope() -> Described {
     }
 }
 
-pub fn attention(head_dim: usize, halves: bool, tiled: bool) -> Described {
-    let step = vectors_a_step(head_dim);
-    let lines = |line: fn(usize) -> String| (0..step).map(line).collect::<Vec<_>>().join(" ");
-    let products = lines(|i| format!("products += query[d + {i}u] * four(k[base + d + {i}u]);"));
-    let totals = lines(|i| format!("total[d + {i}u] = total[d + {i}u] * shrink + weight * four(v[base + d + {i}u]);"));
-    let software = Variant::software("attention_software.wgsl")
-        .define("STEP", step.to_string())
-        .define("PRODUCTS", products)
-        .define("TOTALS", totals);
-    let core = match tiled {
-        true => Variant::core("attention_tiled.wgsl").define("TILE", tile(head_dim).to_string()),
-        false => Variant::core("attention_core.wgsl"),
-    };
-    let common = |variant: Variant| {
-        let variant = variant.define("QUADS", (head_dim / 4).to_string()).flag("HALVES", halves);
-        variant.with(if halves { &[Kernel::Pack] } else { &[] })
-    };
+/// Of many rows.
+pub fn attention(head_dim: usize, halves: bool) -> Described {
+    let core = Variant::core("attention_tiled.wgsl").define("TILE", tile(head_dim).to_string());
     Described {
-        name: format!("attention_{head_dim}{}{}", if tiled { "_tiled" } else { "" }, if halves { "_f16" } else { "" }),
-        variants: vec![common(software), common(core)],
+        name: format!("attention_{head_dim}{}", suffix(halves)),
+        variants: [software(head_dim), core].map(|variant| variant.operands(head_dim, halves)).into(),
         test: Test::case(move |b| {
-            let rows = if tiled { 7 } else { 1 };
-            let q = b.floats("q", [rows, 2, 3, head_dim]);
-            let (mut k, mut v) = (b.floats("k", [77, 2, head_dim]), b.floats("v", [77, 2, head_dim]));
-            if halves {
-                (k, v) = (b.halves("k", k, 0)?, b.halves("v", v, 0)?);
-            }
+            let q = b.floats("q", [7, 2, 3, head_dim]);
+            let [k, v] = keys_and_values(b, ["k", "v"], [77, 2, head_dim], halves)?;
             // A window that ends inside what an invocation or a workgroup takes at once.
-            let mask = Mask::Window { start: Index::Fixed(76 - rows), size: 67 };
+            let mask = Mask::Window { start: Index::Fixed(69), size: 67 };
             b.graph().attention(q, k, v, &Attention { scale: 0.7, mask })
         }),
     }
 }
 
+/// Of one row.
+pub fn row(head_dim: usize, halves: bool, heads: usize) -> Described {
+    let core = in_pieces(Variant::core("attention_row.wgsl")).define("HEADS", heads.to_string());
+    let core = core.operands(head_dim, halves).with(match halves {
+        true => &[Kernel::Pack, Kernel::AttentionJoin],
+        false => &[Kernel::AttentionJoin],
+    });
+    Described {
+        name: format!("attention_row_{head_dim}_{heads}{}", suffix(halves)),
+        variants: vec![software(head_dim).operands(head_dim, halves), core],
+        test: Test::case(move |b| {
+            // Where a workgroup takes as many heads as it may, some of the next one's are missing.
+            let group = if heads == TOGETHER { 5 } else { heads };
+            let q = b.floats("q", [1, 2, group, head_dim]);
+            let [k, v] = keys_and_values(b, ["k", "v"], [77, 2, head_dim], halves)?;
+            let few = Attention { scale: 0.7, mask: Mask::Window { start: Index::Fixed(75), size: 67 } };
+            let alone = b.graph().attention(q, k, v, &few)?;
+            // In pieces, the last one of part of a block.
+            let [k, v] = keys_and_values(b, ["more k", "more v"], [337, 2, head_dim], halves)?;
+            let many = Attention { scale: 2.0, mask: Mask::Window { start: Index::Fixed(335), size: 330 } };
+            b.graph().attention(alone, k, v, &many)
+        }),
+    }
+}
+
+pub fn join() -> Described {
+    Described {
+        name: "attention_join".into(),
+        variants: vec![in_pieces(Variant::software("attention_join.wgsl"))],
+        test: Test::WithOthers,
+    }
+}
+
+fn suffix(halves: bool) -> &'static str {
+    if halves { "_f16" } else { "" }
+}
+
+fn keys_and_values(b: &mut Builder, names: [&'static str; 2], shape: [usize; 3], halves: bool) -> Result<[NodeId; 2]> {
+    let [k, v] = names.map(|name| b.floats(name, shape));
+    Ok(if halves { [b.halves(names[0], k, 0)?, b.halves(names[1], v, 0)?] } else { [k, v] })
+}
+
+/// An invocation walks a query's keys alone.
+fn software(head_dim: usize) -> Variant {
+    let step = vectors_a_step(head_dim);
+    let lines = |line: fn(usize) -> String| (0..step).map(line).collect::<Vec<_>>().join(" ");
+    let products = lines(|i| format!("products += query[d + {i}u] * four(k[base + d + {i}u]);"));
+    let totals = lines(|i| format!("total[d + {i}u] = total[d + {i}u] * shrink + weight * four(v[base + d + {i}u]);"));
+    Variant::software("attention_software.wgsl")
+        .define("STEP", step.to_string())
+        .define("PRODUCTS", products)
+        .define("TOTALS", totals)
+}
+
+/// What `attention_pieces.wgsl` wants defined.
+fn in_pieces(variant: Variant) -> Variant {
+    variant.define("BLOCK", Pieces::BLOCK.to_string()).define("ALONE", Pieces::ALONE.to_string())
+}
+
+impl Variant {
+    /// What `attention_operands.wgsl` wants defined.
+    fn operands(self, head_dim: usize, halves: bool) -> Variant {
+        let variant = self.define("QUADS", (head_dim / 4).to_string()).flag("HALVES", halves);
+        variant.with(if halves { &[Kernel::Pack] } else { &[] })
+    }
+}
+
 /// An attention as models have them: of a token over a long conversation, or of many queries.
-pub fn trial(head_dim: usize, halves: bool, tiled: bool) -> Build {
+pub fn trial(head_dim: usize, halves: bool) -> Build {
     Box::new(move |b| {
-        let (rows, keys) = if tiled { (256, 512) } else { (1, 1024) };
-        let q = b.floats("q", [rows, 8, 4, head_dim]);
-        let (mut k, mut v) = (b.floats("k", [keys, 8, head_dim]), b.floats("v", [keys, 8, head_dim]));
-        if halves {
-            (k, v) = (b.halves("k", k, 0)?, b.halves("v", v, 0)?);
-        }
-        let mask = Mask::Causal { start: Index::Fixed(keys - rows) };
+        let q = b.floats("q", [256, 8, 4, head_dim]);
+        let [k, v] = keys_and_values(b, ["k", "v"], [512, 8, head_dim], halves)?;
+        let mask = Mask::Causal { start: Index::Fixed(256) };
         b.graph().attention(q, k, v, &Attention { scale: 0.1, mask })
     })
 }
@@ -94,16 +153,13 @@ fn tile(head_dim: usize) -> usize {
     if head_dim > 256 { 8 } else { 16 }
 }
 
-/// Steps of an invocation's loops over `keys` keys, at most: see the shaders.
-fn attention_steps(tier: Tier, head_dim: usize, tiled: bool, keys: usize) -> usize {
+/// Steps of an invocation's loops over `keys` keys where many rows go in tiles, or each alone at the tier `software`, at most: see
+/// the shaders.
+fn attention_steps(tier: Tier, head_dim: usize, keys: usize) -> usize {
     let quads = head_dim / 4;
-    match (tier, tiled) {
-        (Tier::Software, _) => {
-            keys.saturating_mul(2 * (quads / vectors_a_step(head_dim)) + 1).saturating_add(2 * quads)
-        }
-        // 64 keys at once: a product, six halvings, their sum, and at most as much again for the values.
-        (_, false) => keys.div_ceil(64).saturating_mul(quads + 6 + 64 + 64 + 1),
-        (_, true) => {
+    match tier {
+        Tier::Software => keys.saturating_mul(2 * (quads / vectors_a_step(head_dim)) + 1).saturating_add(2 * quads),
+        _ => {
             let (each, columns, shares) = (tile(head_dim) / 4, quads.div_ceil(16), 64 / tile(head_dim));
             let products = quads.div_ceil(8) * (2 + 8 + 8 * (each + 1) + 1);
             let weights = 6 * each + 2 * 64 / shares + 2 * shares;
@@ -113,16 +169,41 @@ fn attention_steps(tier: Tier, head_dim: usize, tiled: bool, keys: usize) -> usi
     }
 }
 
-/// What an attention's kernel depends on.
+/// Steps of an invocation's loops over a block of one row's keys.
+fn row_steps(head_dim: usize, heads: usize) -> usize {
+    let (quads, shares) = (head_dim / 4, 1024 / head_dim);
+    quads.div_ceil(4) * (heads + 1) + 11 * heads + 17 + Pieces::BLOCK.div_ceil(shares) * (heads + 1)
+}
+
+/// What an attention's kernels depend on.
 struct Heads {
     head_dim: usize,
     halves: bool,
-    tiled: bool,
+    /// Query heads that share a key head.
+    group: usize,
+    one_row: bool,
 }
 
-/// The kernel of a node, if it can be had.
-pub(super) fn kernel(graph: &Graph, id: NodeId) -> Result<Kernel> {
-    heads(graph, id).map(|Heads { head_dim, halves, tiled }| Kernel::Attention { head_dim, halves, tiled })
+impl Heads {
+    fn kernel(&self) -> Kernel {
+        let Heads { head_dim, halves, .. } = *self;
+        match self.one_row {
+            true => Kernel::AttentionRow { head_dim, halves, heads: self.together() },
+            false => Kernel::Attention { head_dim, halves },
+        }
+    }
+
+    /// Query heads that a workgroup takes of one row.
+    fn together(&self) -> usize {
+        self.group.clamp(1, TOGETHER)
+    }
+}
+
+/// The kernels of a node, if they can be had.
+pub(super) fn kernels(graph: &Graph, id: NodeId, tier: Tier) -> Result<Vec<Kernel>> {
+    let heads = heads(graph, id)?;
+    let joins = heads.one_row && tier > Tier::Software;
+    Ok(joins.then_some(Kernel::AttentionJoin).into_iter().chain([heads.kernel()]).collect())
 }
 
 fn heads(graph: &Graph, id: NodeId) -> Result<Heads> {
@@ -131,8 +212,9 @@ fn heads(graph: &Graph, id: NodeId) -> Result<Heads> {
     if !head_dim.is_multiple_of(4) || !(4..=512).contains(&head_dim) {
         return Err(unsupported(format!("attention heads of {head_dim}, not a multiple of four up to 512")));
     }
-    let tiled = !node.shape.0[0].is_one() || head_dim > ALONE;
-    Ok(Heads { head_dim, halves: attends_halves(graph, id), tiled })
+    let group = fixed(node.shape.back(1), "a number of heads")?;
+    let one_row = node.shape.0[0].is_one() && head_dim <= ALONE;
+    Ok(Heads { head_dim, halves: attends_halves(graph, id), group, one_row })
 }
 
 /// Attention that reads its keys and values as halves.
@@ -156,10 +238,14 @@ impl Lowering<'_> {
         let [q, k, v] = [node.inputs[0], node.inputs[1], node.inputs[2]];
         let keys = self.shape(k).0[0];
         let of = |axis: usize| fixed(node.shape.0[axis], "a number of heads");
-        let (kv_heads, group) = (of(1)?, of(2)?);
-        let Heads { head_dim, halves, tiled } = heads(graph, id)?;
+        let kv_heads = of(1)?;
+        let heads = heads(graph, id)?;
+        let Heads { head_dim, halves, group, .. } = heads;
         let (rows, row_len) = (node.shape.0[0], kv_heads * group * head_dim);
-        let pipeline = self.gpu.chosen(Kernel::Attention { head_dim, halves, tiled })?;
+        let pipeline = self.gpu.chosen(heads.kernel())?;
+        if heads.one_row && pipeline.choice.tier > Tier::Software {
+            return self.attention_row(id, attention, &heads, pipeline);
+        }
 
         let (q, out) = (self.slot(q)?, self.result(id));
         let (k, v) = if halves { (self.stored(k)?, self.stored(v)?) } else { (self.slot(k)?, self.slot(v)?) };
@@ -177,7 +263,7 @@ impl Lowering<'_> {
         };
         let covers = pipeline.shader.covers[0];
         let most_steps = self.gpu.capabilities().loop_steps();
-        let by_steps = most_steps / attention_steps(pipeline.choice.tier, head_dim, tiled, 64).max(1) * 64;
+        let by_steps = most_steps / attention_steps(pipeline.choice.tier, head_dim, 64).max(1) * 64;
         let by_work = match keys {
             Dim::Fixed(_) => (self.gpu.slice_flops() / key_flops) as usize,
             Dim::Symbol(_) => usize::MAX,
@@ -214,13 +300,60 @@ impl Lowering<'_> {
                     (scores.base() / 2).into(),
                 ];
                 let storage = vec![query, k.into(), v.into(), result, scores];
-                let grid = match tiled {
-                    true => vec![Count::product(&[rows, group.into()]), Count::product(&[kv_heads.into()])],
-                    false => vec![Count::product(&[rows, (kv_heads * group).into()])],
+                let grid = match pipeline.choice.tier {
+                    Tier::Software => vec![Count::product(&[rows, (kv_heads * group).into()])],
+                    _ => vec![Count::product(&[rows, group.into()]), Count::product(&[kv_heads.into()])],
                 };
                 self.step(id, pipeline.clone(), storage, params, grid);
             }
         }
+        Ok(out)
+    }
+    /// One row: its keys in pieces, and where there are several, the pieces together.
+    fn attention_row(
+        &mut self,
+        id: NodeId,
+        attention: &Attention,
+        heads: &Heads,
+        pipeline: Rc<Pipeline>,
+    ) -> Result<Slot> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let [q, k, v] = [node.inputs[0], node.inputs[1], node.inputs[2]];
+        let keys = self.shape(k).0[0];
+        let Heads { head_dim, halves, group, .. } = *heads;
+        let kv_heads = fixed(node.shape.back(2), "a number of heads")?;
+        let teams = kv_heads * group.div_ceil(heads.together());
+
+        let most_keys = attention.mask.seen(keys.bound(graph));
+        let blocks_at_once = self.gpu.capabilities().loop_steps() / row_steps(head_dim, heads.together());
+        let fewest = most_keys.div_ceil(Pieces::BLOCK).div_ceil(blocks_at_once);
+        let most = (ENOUGH / teams).clamp(*PIECES.start(), *PIECES.end()).max(fewest);
+        let pieces = Pieces { keys, seen: attention.mask.seen(usize::MAX), most };
+
+        let (q, out) = (self.slot(q)?, self.result(id));
+        let (k, v) = if halves { (self.stored(k)?, self.stored(v)?) } else { (self.slot(k)?, self.slot(v)?) };
+        let left = kv_heads * group * most.min(most_keys.div_ceil(Pieces::BLOCK));
+        let (totals, marks) = (self.temporary(left * head_dim), self.temporary(left * 2));
+        let window = Param::U32(attention.mask.window().and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX));
+        let params = vec![
+            (kv_heads * group).into(),
+            kv_heads.into(),
+            // Without a mask the row stands behind the last key.
+            attention.mask.start().map_or(keys.into(), Param::Index),
+            keys.into(),
+            Param::F32(attention.scale),
+            window.clone(),
+            most.into(),
+        ];
+        let storage = [q, k, v, out, totals, marks].map(Part::from).into();
+        self.step(id, pipeline, storage, params, vec![one(teams)]);
+        self.repeat(Times::Each(pieces));
+
+        let vectors = kv_heads * group * head_dim / 4;
+        let params = vec![vectors.into(), (head_dim / 4).into(), keys.into(), window, most.into()];
+        self.simple(id, Kernel::AttentionJoin, vec![totals, marks, out], params, one(vectors))?;
+        self.repeat(Times::Join(pieces));
         Ok(out)
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn kernels(graph: &Graph, id: NodeId, tier: Tier) -> Result<Vec<Kerne
         Op::Gather => vec![rows::gather_kernel(graph, id)],
         Op::ScatterAdd => vec![Kernel::ScatterAdd],
         Op::Rope { .. } => vec![Kernel::Rope],
-        Op::Attention(_) => vec![attention::kernel(graph, id)?],
+        Op::Attention(_) => attention::kernels(graph, id, tier)?,
     })
 }
 
