@@ -131,7 +131,7 @@ impl Variant {
     }
 }
 
-/// An attention as models have them: of a token over a long conversation, or of many queries.
+/// Attention of many queries as models have it.
 pub fn trial(head_dim: usize, halves: bool) -> Build {
     Box::new(move |b| {
         let q = b.floats("q", [256, 8, 4, head_dim]);
