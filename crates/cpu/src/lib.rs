@@ -9,6 +9,7 @@
 //! synchronous Worker hears "stop"; no input panics.
 
 mod arena;
+mod crew;
 mod frame;
 mod kernels;
 mod memory;
@@ -30,8 +31,10 @@ use lantern_graph::{
     Session as _, Value, WeightSpec,
 };
 
+use crew::Crew;
 use slices::Turns;
 
+pub use crew::{Helper, Order, Team};
 pub use frame::{Frame, Surface};
 pub use plan::Plan;
 pub use session::Session;
@@ -64,6 +67,7 @@ pub struct Cpu {
     queue: Queue,
     yields: Option<Yield>,
     slice_flops: u64,
+    crew: Option<Rc<Crew>>,
     memory: Account,
     /// All sets of weights, a part of that.
     weights: Account,
@@ -77,6 +81,7 @@ impl Cpu {
             queue: Queue::with_default_clock(),
             yields: None,
             slice_flops: slices::GUESS_FLOPS,
+            crew: None,
             weights: memory.part(),
             memory,
         }
@@ -85,6 +90,12 @@ impl Cpu {
     /// Most bytes of weights that are held at a time.
     pub fn with_weight_limit(self, bytes: u64) -> Self {
         self.weights.limit_to(Some(bytes));
+        self
+    }
+
+    /// Shares products with a stored weight out over these threads. Only `Fast` does.
+    pub fn with_team(mut self, team: Rc<dyn Team>) -> Self {
+        self.crew = Some(Rc::new(Crew::new(team))).filter(|_| self.mode == Mode::Fast);
         self
     }
 
@@ -121,7 +132,11 @@ impl Executor for Cpu {
     type Session = Session;
 
     fn describe(&self) -> Description {
-        let threads = if cfg!(target_arch = "wasm32") { 1 } else { candle_core::utils::barrier_pool().n_workers() + 1 };
+        let threads = match &self.crew {
+            Some(crew) => crew.threads(),
+            None if cfg!(target_arch = "wasm32") => 1,
+            None => candle_core::utils::barrier_pool().n_workers() + 1,
+        };
         let simd = if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) { " simd128" } else { "" };
         Description {
             device: "cpu",
@@ -131,7 +146,7 @@ impl Executor for Cpu {
     }
 
     fn allocate_weights(&self, specs: &[WeightSpec]) -> Result<Weights> {
-        Weights::allocate(specs, self.mode, &self.weights)
+        Weights::allocate(specs, self.mode, &self.weights, self.crew.clone())
     }
 
     async fn write_rows(&self, weights: &Weights, name: &str, first_row: usize, bytes: &[u8]) -> Result<()> {
@@ -143,6 +158,7 @@ impl Executor for Cpu {
             self.mode,
             Turns::new(&self.queue, class, self.yields.clone(), self.slice_flops),
             self.memory.part(),
+            self.crew.clone(),
         )
     }
 

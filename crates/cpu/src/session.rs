@@ -6,6 +6,7 @@ use lantern_graph::contract::{Bond, Ledger, Prepared, Runner};
 use lantern_graph::{Bindings, Cancel, Class, DType, Error, Graph, NodeId, Result, StateSpec, Value, WeightSpec, fuse};
 
 use crate::arena::Arena;
+use crate::crew::Crew;
 use crate::memory::Account;
 use crate::place::{Needs, place};
 use crate::plan::Plan;
@@ -18,16 +19,18 @@ pub struct Session {
     mode: Mode,
     turns: Turns,
     memory: Account,
+    crew: Option<Rc<Crew>>,
     ledger: Ledger<State, Needs>,
     arena: Arena,
     scratch: Scratch,
 }
 
 impl Session {
-    pub(crate) fn new(mode: Mode, turns: Turns, memory: Account) -> Session {
+    pub(crate) fn new(mode: Mode, turns: Turns, memory: Account, crew: Option<Rc<Crew>>) -> Session {
         Session {
             mode,
             turns,
+            crew,
             arena: Arena::new(&memory),
             memory,
             ledger: Ledger::default(),
@@ -120,7 +123,8 @@ impl Runner for Session {
         let written = plan.written.beside(inputs);
         let inputs = &written.fill(inputs);
         let (states, arena) = (self.ledger.states_mut(), &mut self.arena);
-        let mut run = Run { plan, bindings, inputs, weights: &weights, states, arena };
+        let crew = self.crew.as_deref();
+        let mut run = Run { plan, bindings, inputs, weights: &weights, states, arena, crew };
         let total = plan
             .steps
             .iter()
@@ -148,7 +152,7 @@ impl Runner for Session {
     async fn fetch(&mut self, plan: &Plan, output: NodeId, bindings: &Bindings) -> Result<Value> {
         let weights = plan.rows();
         let (states, arena) = (self.ledger.states_mut(), &mut self.arena);
-        let run = Run { plan, bindings, inputs: &[], weights: &weights, states, arena };
+        let run = Run { plan, bindings, inputs: &[], weights: &weights, states, arena, crew: None };
         let env = run.env();
         match plan.graph.node(output).dtype {
             DType::U32 => Ok(Value::U32(env.ids(output)?.to_vec())),

@@ -8,6 +8,7 @@ use lantern_graph::{Bindings, Epilogue, Error, Graph, Index, Node, NodeId, Op, R
 
 use crate::Mode;
 use crate::arena::{Arena, Rest};
+use crate::crew::{Crew, Stored};
 use crate::kernels::attention::{self, rope};
 use crate::kernels::parallel::threads;
 use crate::kernels::picture::{GroupNorm, GroupNormSize};
@@ -36,6 +37,7 @@ pub(crate) struct Run<'r> {
     pub weights: &'r [Option<Rc<Rows>>],
     pub states: &'r mut [State],
     pub arena: &'r mut Arena,
+    pub crew: Option<&'r Crew>,
 }
 
 impl Run<'_> {
@@ -49,6 +51,7 @@ impl Run<'_> {
             states: self.states,
             floats: Rest::whole(&self.arena.floats),
             ids: Rest::whole(&self.arena.ids),
+            crew: self.crew,
         }
     }
 
@@ -56,25 +59,25 @@ impl Run<'_> {
     pub fn step(&mut self, id: NodeId, part: Range<usize>, scratch: &mut Scratch) -> Result<()> {
         let home = self.plan.views[id.0 as usize].home;
         let len = self.plan.graph.shape(id).count().eval(self.bindings);
-        let Run { plan, bindings, inputs, weights, states, arena } = self;
-        let (plan, bindings, inputs, weights) = (*plan, *bindings, *inputs, *weights);
+        let Run { plan, bindings, inputs, weights, states, arena, crew } = self;
+        let (plan, bindings, inputs, weights, crew) = (*plan, *bindings, *inputs, *weights, *crew);
         let missing = || unreadable(id);
         match home {
             Home::Floats(at) => {
                 let (floats, out) = Rest::split(&mut arena.floats, at..at + len).ok_or_else(missing)?;
                 let ids = Rest::whole(&arena.ids);
-                Env { plan, bindings, inputs, weights, states, floats, ids }.compute(id, part, out, scratch)
+                Env { plan, bindings, inputs, weights, states, floats, ids, crew }.compute(id, part, out, scratch)
             }
             Home::Ids(at) => {
                 let (ids, out) = Rest::split(&mut arena.ids, at..at + len).ok_or_else(missing)?;
                 let floats = Rest::whole(&arena.floats);
-                Env { plan, bindings, inputs, weights, states, floats, ids }.compute_ids(id, out)
+                Env { plan, bindings, inputs, weights, states, floats, ids, crew }.compute_ids(id, out)
             }
             Home::State(state) => {
                 let state = plan.states[state];
                 let mut values = std::mem::take(&mut states[state].values);
                 let (floats, ids) = (Rest::whole(&arena.floats[..]), Rest::whole(&arena.ids[..]));
-                let result = Env { plan, bindings, inputs, weights, states, floats, ids }.write(id, &mut values);
+                let result = Env { plan, bindings, inputs, weights, states, floats, ids, crew }.write(id, &mut values);
                 states[state].values = values;
                 result
             }
@@ -92,6 +95,7 @@ pub(crate) struct Env<'r> {
     states: &'r [State],
     floats: Rest<'r, f32>,
     ids: Rest<'r, u32>,
+    pub crew: Option<&'r Crew>,
 }
 
 /// What a node can be cut into.
@@ -213,6 +217,14 @@ impl Env<'_> {
             }
             _ => Ok(Table::Floats(self.floats(id)?)),
         }
+    }
+
+    /// A weight, where the node is one and not a part of one.
+    pub fn stored(&self, id: NodeId) -> Option<Stored<'_>> {
+        let (Home::Weight(weight), Op::Weight(_)) = (self.span(id).0, &self.node(id).op) else { return None };
+        let rows = self.weights[weight].as_ref()?;
+        let [count, columns] = self.dims(id)[..] else { return None };
+        Some(Stored { rows, dtype: self.graph().node(id).dtype, count, columns })
     }
 
     pub fn picture(&self, id: NodeId) -> Result<[usize; 4]> {

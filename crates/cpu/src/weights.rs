@@ -11,6 +11,7 @@ use lantern_graph::contract::WeightTable;
 use lantern_graph::{DType, Result, WeightSpec, f16};
 
 use crate::Mode;
+use crate::crew::Crew;
 use crate::kernels::product::rows_by_rows;
 use crate::memory::{Account, Entry, filled};
 
@@ -28,6 +29,7 @@ pub(crate) enum Rows {
 /// A file's blocks of one type. Elements are counted from the weight's first; they and lengths are whole blocks.
 pub(crate) trait Blocks: Send + Sync {
     fn bytes(&self) -> usize;
+    fn bytes_at(&self, start: usize, len: usize) -> &[u8];
     /// Writes file bytes over the elements from `start`.
     fn write(&mut self, start: usize, bytes: &[u8]);
     fn read(&self, start: usize, out: &mut [f32]);
@@ -47,6 +49,12 @@ impl Clone for Box<dyn Blocks> {
 impl<T: FileBlock + 'static> Blocks for Vec<T> {
     fn bytes(&self) -> usize {
         size_of_val(&self[..])
+    }
+
+    fn bytes_at(&self, start: usize, len: usize) -> &[u8] {
+        let blocks = &self[start / T::BLCK_SIZE..(start + len) / T::BLCK_SIZE];
+        // SAFETY: `FileBlock` promises that blocks have no padding: all of their bytes are there to be read.
+        unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), size_of_val(blocks)) }
     }
 
     fn write(&mut self, start: usize, bytes: &[u8]) {
@@ -125,10 +133,8 @@ fn copy_blocks<T: FileBlock>(bytes: &[u8], blocks: &mut [T]) {
 }
 
 impl Rows {
-    fn zeros(spec: &WeightSpec, mode: Mode) -> Result<Rows> {
-        let elements = spec.shape.iter().product::<usize>();
-        let what = &spec.name;
-        Ok(match (mode, spec.dtype) {
+    pub fn zeros(what: &str, dtype: DType, elements: usize, mode: Mode) -> Result<Rows> {
+        Ok(match (mode, dtype) {
             (Mode::Exact, _) | (_, DType::F32) => Rows::F32(filled(what, elements, 0.0)?),
             (_, DType::F16) => Rows::F16(filled(what, elements, 0)?),
             (_, DType::BF16) => Rows::Bf16(filled(what, elements, 0)?),
@@ -155,7 +161,7 @@ impl Rows {
     }
 
     /// Writes file bytes of `dtype` over the elements from `start`: whole blocks, inside the weight.
-    fn write(&mut self, dtype: DType, start: usize, bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, dtype: DType, start: usize, bytes: &[u8]) -> Result<()> {
         let (block, block_bytes) = dtype.block();
         let elements = bytes.len() / block_bytes * block;
         match self {
@@ -168,6 +174,15 @@ impl Rows {
             Rows::Blocks(blocks) => blocks.write(start, bytes),
         }
         Ok(())
+    }
+
+    /// Elements `start ..` as they are stored: what `write` takes.
+    pub fn bytes_at(&self, start: usize, len: usize) -> &[u8] {
+        match self {
+            Rows::F32(rows) => bytemuck::cast_slice(&rows[start..start + len]),
+            Rows::F16(rows) | Rows::Bf16(rows) => bytemuck::cast_slice(&rows[start..start + len]),
+            Rows::Blocks(blocks) => blocks.bytes_at(start, len),
+        }
     }
 
     /// Elements `start ..` as f32. `start` and the length are whole blocks.
@@ -241,8 +256,19 @@ type Slot = RefCell<Rc<Rows>>;
 #[derive(Default)]
 pub struct Weights {
     table: WeightTable<Slot>,
+    /// After the table: what the helpers have of it is of no more use then.
+    _shares: Option<FreeShares>,
     account: Account,
     _entry: Option<Entry>,
+}
+
+struct FreeShares(Rc<Crew>);
+
+impl Drop for FreeShares {
+    fn drop(&mut self) {
+        // A helper that fails here fails at the next product, which says so.
+        let _ = self.0.free();
+    }
 }
 
 /// Whether weights of so many bytes more may be had.
@@ -251,16 +277,21 @@ pub(crate) fn check(weights: &Account, bytes: u64) -> Result<()> {
 }
 
 impl Weights {
-    pub(crate) fn allocate(specs: &[WeightSpec], mode: Mode, weights: &Account) -> Result<Weights> {
+    pub(crate) fn allocate(
+        specs: &[WeightSpec],
+        mode: Mode,
+        weights: &Account,
+        crew: Option<Rc<Crew>>,
+    ) -> Result<Weights> {
         check(weights, specs.iter().map(|spec| Rows::bytes_of(spec, mode)).sum())?;
         let account = weights.part();
         let mut bytes = 0;
         let table = WeightTable::allocate(specs, |spec| {
-            let rows = Rows::zeros(spec, mode)?;
+            let rows = Rows::zeros(&spec.name, spec.dtype, spec.shape.iter().product(), mode)?;
             bytes += rows.bytes() as u64;
             Ok(RefCell::new(Rc::new(rows)))
         })?;
-        Ok(Weights { table, _entry: Some(account.enter(bytes)), account })
+        Ok(Weights { table, _shares: crew.map(FreeShares), _entry: Some(account.enter(bytes)), account })
     }
 
     pub(crate) fn account(&self) -> &Account {

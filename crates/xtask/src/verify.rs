@@ -1,8 +1,8 @@
 //! What is too large for the tests: ten minutes of work, gigabytes of memory. By hand, not in CI.
 
 use crate::bench::keep;
-use crate::process::{output, run_lines};
 use crate::native::cargo_test;
+use crate::process::{output, run_lines};
 use crate::{model, root};
 use anyhow::{Context, Result, bail};
 use std::process::Command;

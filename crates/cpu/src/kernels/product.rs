@@ -190,6 +190,11 @@ impl Env<'_> {
             1 => (x, part.start, &mut out[part.clone()], (1, k, part.len())),
             _ => (&x[rows_of(&part, k)], 0, &mut out[rows_of(&part, n)], (part.len(), k, n)),
         };
+        if let (Some(crew), Some(weight)) = (self.crew, self.stored(node.inputs[1]))
+            && crew.linear(x, weight, start_row..start_row + mkn.2, out, scratch)?
+        {
+            return Ok(());
+        }
         let at = start_row * k;
         match self.table(node.inputs[1])? {
             Table::Stored(rows, start) => linear(x, rows, start + at, mkn, out, scratch),
