@@ -1,9 +1,13 @@
 //! What may be typed.
 
+mod compress;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lantern_weights::GgmlType;
+
+pub use compress::*;
 
 #[derive(Parser)]
 #[command(name = "lantern", version, about = "Runs models from GGUF files, on the GPU or the processor")]
@@ -56,20 +60,6 @@ pub enum Eval {
     /// How well a model predicts a text: lower is better. Pieces of --context tokens, the second half of each scored, as
     /// llama.cpp does
     Perplexity(Perplexity),
-}
-
-#[derive(Subcommand)]
-pub enum Compress {
-    /// Expected errors of both methods on a distribution of weights
-    Theory(CompressTheory),
-    /// The tails from which on pruning loses less
-    Crossover(CompressCrossover),
-    /// Both methods on every tensor of a GGUF or safetensors file, and how often which one wins
-    Layers(CompressLayers),
-    /// What is provably best for pieces of a matrix's rows, and how near heuristics come
-    Bounds(crate::compress::bounds::BoundsArgs),
-    /// Compress a GGUF Llama into a GGUF Llama; `lantern eval perplexity` then judges it
-    Apply(crate::compress::apply::Apply),
 }
 
 #[derive(Subcommand)]
@@ -322,110 +312,6 @@ pub struct Perplexity {
     pub device: Device,
     #[command(flatten)]
     pub json: Json,
-}
-
-#[derive(Args)]
-pub struct CompressTerms {
-    /// What the pruner pays for knowing where its weights are: nothing as in the paper, a bit a weight, or the mask's entropy
-    #[arg(long, value_enum, default_value_t = ChargeKind::Free)]
-    pub charge: ChargeKind,
-    /// Levels of the quantizer: −2^(b−1) to 2^(b−1) − 1, or one less so that both sides are the same
-    #[arg(long, value_enum, default_value_t = GridKind::Integer)]
-    pub grid: GridKind,
-    /// Hold the pruner to the size that is left when the quantizer's own zeros are not stored either; where masks are charged, both
-    /// pay for theirs
-    #[arg(long)]
-    pub natural_zeros: bool,
-}
-
-#[derive(Args)]
-pub struct CompressTheory {
-    #[arg(long, value_enum)]
-    pub dist: Dist,
-    /// Degrees of freedom of Student's t
-    #[arg(long, allow_hyphen_values = true)]
-    pub nu: Option<f64>,
-    /// Student's t is cut off at plus and minus this; ν of 2 and less need it
-    #[arg(long, allow_hyphen_values = true)]
-    pub truncate: Option<f64>,
-    /// This share of the weights is wider than the others
-    #[arg(long, allow_hyphen_values = true)]
-    pub outliers: Option<f64>,
-    /// By this factor
-    #[arg(long, default_value_t = 10.0, allow_hyphen_values = true, requires = "outliers")]
-    pub outlier_scale: f64,
-    /// Bits a weight, 2 to 8 [default: all]
-    #[arg(long)]
-    pub bits: Option<u32>,
-    /// Also both at once: the best number of bits for the weights that are left, a mask paid with a bit a weight (or its
-    /// entropy, with --charge entropy)
-    #[arg(long)]
-    pub joint: bool,
-    #[command(flatten)]
-    pub terms: CompressTerms,
-    #[command(flatten)]
-    pub json: Json,
-}
-
-#[derive(Args)]
-pub struct CompressCrossover {
-    #[arg(long, value_enum, default_value_t = Dist::StudentT)]
-    pub dist: Dist,
-    /// Degrees of freedom
-    #[arg(long, allow_hyphen_values = true)]
-    pub nu: f64,
-    /// Bits a weight, 2 to 8
-    #[arg(long)]
-    pub bits: u32,
-    #[command(flatten)]
-    pub terms: CompressTerms,
-    #[command(flatten)]
-    pub json: Json,
-}
-
-#[derive(Args)]
-pub struct CompressLayers {
-    /// GGUF or safetensors, or the list of a model's shards
-    pub file: PathBuf,
-    /// Bits a weight, 2 to 8 [default: all, 4 first]
-    #[arg(long)]
-    pub bits: Option<u32>,
-    #[command(flatten)]
-    pub terms: CompressTerms,
-    #[command(flatten)]
-    pub json: Json,
-}
-
-/// In their textbook scale: N(0, 1); Laplace of scale 1; uniform on −1 to 1; Student's t of scale 1.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Dist {
-    Gaussian,
-    Laplace,
-    Uniform,
-    StudentT,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ChargeKind {
-    Free,
-    Bitmap,
-    Entropy,
-}
-
-impl ChargeKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Free => "free",
-            Self::Bitmap => "bitmap",
-            Self::Entropy => "entropy",
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum GridKind {
-    Integer,
-    Odd,
 }
 
 #[derive(Args)]

@@ -38,7 +38,7 @@ fn model() -> GgufWriter {
         (state >> 8) as f32 / (1 << 24) as f32 - 0.5
     };
     let llama = Llama { tied: true, ..Llama::TINY };
-    llama.file(&letters(llama.vocab), GgmlType::F32, |_, shape| {
+    llama.file(&letters(llama.vocab), |_, shape| {
         let count = shape.iter().product();
         match shape.len() {
             1 => vec![1.0; count],

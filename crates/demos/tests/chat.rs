@@ -5,7 +5,7 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{SMALL, Sizes, generate, load, open, random_ids, random_model, relative_error};
+use common::{Llama, SMALL, generate, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit, needs};
 use lantern_demos::models::Processor;
@@ -106,7 +106,7 @@ fn a_replayed_journal_draws_what_would_have_come() {
 
 #[test]
 fn the_context_fills_to_its_last_position_and_says_so() {
-    let sizes = Sizes { context: 24, ..SMALL };
+    let sizes = Llama { context: 24, ..SMALL };
     let bytes = random_model(sizes, 7);
     let mut session = open(&cpu(), &bytes, &LoadOptions::default()).unwrap();
     let prompt = random_ids(sizes.vocab, 20, 8);
@@ -132,7 +132,7 @@ fn a_shorter_context_may_be_asked_for() {
 /// A card takes many rows at a time, a processor few, and a budget is kept.
 #[test]
 fn a_prompt_runs_in_as_many_rows_as_suit_the_device() {
-    let bytes = random_model(Sizes { context: 1000, ..SMALL }, 9);
+    let bytes = random_model(Llama { context: 1000, ..SMALL }, 9);
     let card = || Rc::new(Tripwire { cpu: Cpu::new(Mode::Fast), left: Rc::new(Cell::new(usize::MAX)) });
     let (options, few) = (LoadOptions::default(), LoadOptions { prefill_chunk: Some(9), ..LoadOptions::default() });
     let model = load(&card(), &bytes, &options).unwrap();
@@ -195,7 +195,7 @@ fn costs_are_counted() {
     let output = (101 * 64 + 64) * 4;
     let keys_and_values = |n: u64| 2 * 2 * 32 * 2 * n;
     assert_eq!(model.bytes_per_token(10), (blocks + output + 64 * 4) as u64 + keys_and_values(10));
-    let tied = Sizes { tied: true, ..SMALL };
+    let tied = Llama { tied: true, ..SMALL };
     let tied = open(&cpu(), &random_model(tied, 11), &LoadOptions::default()).unwrap();
     assert_eq!(tied.model().bytes_per_token(0), (blocks + output) as u64);
 
@@ -382,7 +382,7 @@ fn a_stop_at_any_run_leaves_whole_tokens() {
 /// if nothing had been stopped; a prompt that made it slide is forgotten, and nothing else.
 #[test]
 fn a_stop_in_a_slide_leaves_whole_tokens() {
-    let sizes = Sizes { context: 24, ..SMALL };
+    let sizes = Llama { context: 24, ..SMALL };
     let bytes = random_model(sizes, 21);
     let prompt = random_ids(sizes.vocab, 22, 22);
     let slide = |max_tokens| GenerateOptions { overflow: Overflow::Slide { keep: 4 }, ..options(max_tokens) };

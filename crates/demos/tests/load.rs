@@ -5,7 +5,7 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{SMALL, Sizes, load, random_model, random_writer};
+use common::{Llama, SMALL, load, random_model, random_writer};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, LoadOptions, Message, check};
 use lantern_demos::{Progress, Stage};
@@ -36,7 +36,7 @@ impl ByteSource for Watched {
 
 /// Its embedding is 20 MB.
 fn large() -> Vec<u8> {
-    random_model(Sizes { vocab: 40_001, hidden: 128, tied: true, layers: 1, ..SMALL }, 30)
+    random_model(Llama { vocab: 40_001, hidden: 128, tied: true, layers: 1, ..SMALL }, 30)
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_load_stops_between_chunks_and_frees_what_it_took() {
 #[test]
 fn norms_may_be_stored_as_f16() {
     let with_norms = |ggml: GgmlType| {
-        let mut w = random_writer(Sizes { layers: 0, ..SMALL }, 31);
+        let mut w = random_writer(Llama { layers: 0, ..SMALL }, 31);
         let ones = |w: &mut GgufWriter, name: &str| {
             w.tensor_f32(name, &[64], ggml, &[1.0; 64]).unwrap();
         };
@@ -181,10 +181,10 @@ fn files_that_contradict_themselves_are_refused() {
     refused(b"not a model at all", "gguf.magic", "GGUF");
 
     // More tokens than the embedding has rows, and heads of another size than the file's matrices.
-    let mut w = random_writer(Sizes { vocab: 40, ..SMALL }, 33);
+    let mut w = random_writer(Llama { vocab: 40, ..SMALL }, 33);
     w.tensor_f32("extra.weight", &[1], GgmlType::F32, &[0.0]).unwrap();
     refused(&w.finish().unwrap(), "llama.unsupported", "extra.weight");
-    let wide = Sizes { heads: 2, kv_heads: 2, ..SMALL };
+    let wide = Llama { heads: 2, kv_heads: 2, ..SMALL };
     let mut bytes = random_model(wide, 34);
     let key = b"llama.attention.head_count_kv";
     let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len() + 4;
@@ -194,7 +194,7 @@ fn files_that_contradict_themselves_are_refused() {
 
 #[test]
 fn a_type_this_version_cannot_read_is_named_with_its_tensor() {
-    let mut w = random_writer(Sizes { layers: 0, ..SMALL }, 35);
+    let mut w = random_writer(Llama { layers: 0, ..SMALL }, 35);
     w.tensor("blk.0.attn_q.weight", &[2, 256], GgmlType::Iq4Xs, vec![0; 272]);
     let bytes = set_block_count(w.finish().unwrap(), 1);
     let error = load(&cpu(), &bytes, &LoadOptions::default()).err().unwrap();

@@ -4,7 +4,7 @@ mod common;
 
 use std::rc::Rc;
 
-use common::{SMALL, Sizes, each_gpu, open, random_ids, random_model};
+use common::{Llama, SMALL, each_gpu, open, random_ids, random_model};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Listed, LoadOptions, check, needs};
 use lantern_demos::models::{
@@ -157,11 +157,11 @@ fn a_sites_list_that_cannot_be_used_says_what_is_wrong() {
 }
 
 /// Weights dominate, as they do in real models.
-const MEDIUM: Sizes =
-    Sizes { vocab: 2000, hidden: 256, feed_forward: 704, layers: 4, heads: 8, kv_heads: 4, context: 256, ..SMALL };
+const MEDIUM: Llama =
+    Llama { vocab: 2000, hidden: 256, feed_forward: 704, layers: 4, heads: 8, kv_heads: 4, context: 256, ..SMALL };
 
 fn held_and_needed<E: Executor>(executor: &Rc<E>, kind: GgmlType, processor: Processor) -> (u64, Needs) {
-    let bytes = random_model(Sizes { matrices: kind, ..MEDIUM }, 40);
+    let bytes = random_model(Llama { matrices: kind, ..MEDIUM }, 40);
     let gguf = block_on(Gguf::read(&MemorySource::new(bytes.as_slice()))).unwrap();
     let options = LoadOptions { prefill_chunk: Some(64), ..LoadOptions::default() };
     let checked = check(&gguf, &options).unwrap();

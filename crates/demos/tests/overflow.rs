@@ -4,7 +4,7 @@ mod common;
 
 use std::rc::Rc;
 
-use common::{SMALL, Sizes, generate, open, random_ids, random_model};
+use common::{Llama, SMALL, generate, open, random_ids, random_model};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, fit};
 use lantern_gpu::Tier;
@@ -18,7 +18,7 @@ fn sliding(max_tokens: usize, keep: usize) -> GenerateOptions {
 }
 
 fn file() -> (Vec<u8>, Vec<u32>) {
-    let sizes = Sizes { context: CONTEXT, ..SMALL };
+    let sizes = Llama { context: CONTEXT, ..SMALL };
     (random_model(sizes, 60), random_ids(sizes.vocab, 10, 61))
 }
 

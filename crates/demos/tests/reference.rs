@@ -5,7 +5,7 @@ mod common;
 use std::rc::Rc;
 
 use common::{
-    F16_SCALES_BOUND, F32_BOUND, HALF_CACHE_BOUND, INT8_BOUND, SMALL, Sizes, WIDE, agree, argmax, golden_ids, greedy,
+    F16_SCALES_BOUND, F32_BOUND, HALF_CACHE_BOUND, INT8_BOUND, Llama, SMALL, WIDE, agree, argmax, golden_ids, greedy,
     prompted, random_ids, random_model, reference, stories,
 };
 use lantern_cpu::{Cpu, Mode};
@@ -15,12 +15,12 @@ use lantern_graph::Executor;
 use lantern_weights::GgmlType;
 
 /// Grouped and ungrouped heads, tied and separate output, an odd vocabulary, a feed-forward that is no power of two.
-fn variants() -> Vec<Sizes> {
+fn variants() -> Vec<Llama> {
     let mut all = Vec::new();
     for matrices in [GgmlType::F32, GgmlType::F16, GgmlType::Q8_0, GgmlType::Q4_0] {
-        all.push(Sizes { matrices, ..SMALL });
-        all.push(Sizes { matrices, tied: true, heads: 8, kv_heads: 1, vocab: 67, ..SMALL });
-        all.push(Sizes { matrices, hidden: 96, heads: 6, kv_heads: 6, feed_forward: 224, layers: 3, ..SMALL });
+        all.push(Llama { matrices, ..SMALL });
+        all.push(Llama { matrices, tied: true, heads: 8, kv_heads: 1, vocab: 67, ..SMALL });
+        all.push(Llama { matrices, hidden: 96, heads: 6, kv_heads: 6, feed_forward: 224, layers: 3, ..SMALL });
     }
     all
 }
@@ -48,7 +48,7 @@ struct Answer {
 impl Answer {
     fn of_each_type() -> impl Iterator<Item = Answer> {
         (400..).zip(GgmlType::READ).map(|(seed, ggml)| {
-            let bytes = random_model(Sizes { matrices: ggml, ..WIDE }, seed);
+            let bytes = random_model(Llama { matrices: ggml, ..WIDE }, seed);
             let prompt = random_ids(WIDE.vocab, 11, seed);
             let (ids, logits) = greedy(&bytes, &prompt, 20);
             Answer { ggml, bytes, prompt, ids, logits }

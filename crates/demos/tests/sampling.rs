@@ -4,7 +4,7 @@ mod common;
 
 use std::rc::Rc;
 
-use common::{SMALL, Sizes, each_gpu, open, random_ids, random_model};
+use common::{Llama, SMALL, each_gpu, open, random_ids, random_model};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::sampler::{Ranked, Sampler, draw_whole, uniform};
 use lantern_demos::chat::{GenerateOptions, LoadOptions};
@@ -300,7 +300,7 @@ fn broken_logits_are_told() {
 }
 
 /// A vocabulary large enough that candidates are asked for.
-const LARGE: Sizes = Sizes { vocab: 1103, hidden: 32, feed_forward: 64, layers: 1, ..SMALL };
+const LARGE: Llama = Llama { vocab: 1103, hidden: 32, feed_forward: 64, layers: 1, ..SMALL };
 
 /// Tokens drawn in a conversation are those that its logits give, one after another, and few bytes are read for them.
 fn a_conversation_draws_from_its_logits<E: Executor>(executor: &Rc<E>) {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::{SMALL, Sizes, open, random_model};
+use common::{Llama, SMALL, open, random_model};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{GenerateOptions, LoadOptions, Overflow};
 use lantern_graph::{Cancel, Executor};
@@ -44,7 +44,7 @@ const TOKENS: usize = 10_000;
 const PIECE: usize = 500;
 
 fn stays_flat<E: Executor>(executor: &Rc<E>, what: &str) {
-    let sizes = Sizes { hidden: 32, feed_forward: 64, layers: 1, heads: 2, kv_heads: 1, context: 256, ..SMALL };
+    let sizes = Llama { hidden: 32, feed_forward: 64, layers: 1, heads: 2, kv_heads: 1, context: 256, ..SMALL };
     let bytes = random_model(sizes, 80);
     let mut session = open(executor, &bytes, &LoadOptions::default()).unwrap();
     let compiled = executor.memory_bytes();

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use candle_transformers::models::llama::{Llama3RopeConfig, Llama3RopeType};
 use common::variants::{Direct, LLAMA3, PLAIN, Scaling, Variant, variants};
-use common::{Dense, F32_BOUND, HALF_CACHE_BOUND, INT8_BOUND, SMALL, Sizes, agree, open, random_ids};
+use common::{Dense, F32_BOUND, HALF_CACHE_BOUND, INT8_BOUND, Llama, SMALL, agree, open, random_ids};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::LoadOptions;
 use lantern_graph::{Cancel, Executor};
@@ -27,7 +27,7 @@ fn the_direct_pass_is_candles_where_candle_has_it() {
         original_max_position_embeddings: original,
         rope_type: Llama3RopeType::Llama3,
     };
-    let wide = Variant { name: "wide heads", sizes: Sizes { head_dim: Some(24), ..SMALL }, ..PLAIN };
+    let wide = Variant { name: "wide heads", sizes: Llama { head_dim: Some(24), ..SMALL }, ..PLAIN };
     let llama3 = Variant { name: "llama 3", scaling: LLAMA3, ..PLAIN };
     for (variant, scaling) in [(PLAIN, None), (llama3, Some(scaling)), (wide, None)] {
         let bytes = variant.file(500);

@@ -4,7 +4,7 @@ mod common;
 
 use std::rc::Rc;
 
-use common::{HALF_CACHE_BOUND, SMALL, Sizes, agree, load, random_model, teacher_forced};
+use common::{HALF_CACHE_BOUND, Llama, SMALL, agree, load, random_model, teacher_forced};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{GenerateOptions, LoadOptions};
 use lantern_gpu::Tier;
@@ -21,7 +21,7 @@ fn embeddings_and_logits_of_128k_tokens_work_where_little_can_be_bound() {
     let options = LoadOptions::default();
     let exact = Rc::new(Cpu::new(Mode::Exact));
     let models = [(90, true, GgmlType::Q8_0), (91, false, GgmlType::F16)].map(|(seed, tied, matrices)| {
-        let bytes = random_model(Sizes { vocab: VOCABULARY, layers: 1, tied, matrices, ..SMALL }, seed);
+        let bytes = random_model(Llama { vocab: VOCABULARY, layers: 1, tied, matrices, ..SMALL }, seed);
         let expected = teacher_forced(&exact, &bytes, &ids, &options);
         (bytes, expected, matrices)
     });

@@ -16,6 +16,8 @@ pub struct Llama {
     pub context: usize,
     /// The embedding table is the output projection too.
     pub tied: bool,
+    /// What matrices are stored as; norms are f32.
+    pub matrices: GgmlType,
 }
 
 impl Llama {
@@ -30,6 +32,7 @@ impl Llama {
         head_dim: None,
         context: 64,
         tied: false,
+        matrices: GgmlType::F32,
     };
 
     pub fn head_dim(&self) -> usize {
@@ -90,17 +93,12 @@ impl Llama {
         tensors
     }
 
-    /// The whole file, not finished, so that a test can spoil it. Matrices in `matrices`, norms in f32; `values`: of a tensor's
-    /// name and shape, called in the file's order.
-    pub fn file(
-        &self,
-        pieces: &[String],
-        matrices: GgmlType,
-        mut values: impl FnMut(&str, &[usize]) -> Vec<f32>,
-    ) -> GgufWriter {
+    /// The whole file, not finished, so that a test can spoil it. `values`: of a tensor's name and shape, called in the file's
+    /// order.
+    pub fn file(&self, pieces: &[String], mut values: impl FnMut(&str, &[usize]) -> Vec<f32>) -> GgufWriter {
         let mut w = self.metadata(pieces);
         for (name, shape) in self.tensors() {
-            let ggml = if shape.len() == 1 { GgmlType::F32 } else { matrices };
+            let ggml = if shape.len() == 1 { GgmlType::F32 } else { self.matrices };
             let values = values(&name, &shape);
             w.tensor_f32(&name, &shape, ggml, &values).unwrap_or_else(|error| panic!("{name}: {error}"));
         }

@@ -1,92 +1,23 @@
 //! `lantern compress apply`: a GGUF Llama compressed, and written as one.
 
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-use clap::{Args, ValueEnum};
-use lantern_compress::layerwise::{DAMPING, Order};
+use lantern_compress::layerwise::Order;
 use lantern_compress::network::{self, Applied, ApplyOptions, Calibrator, LayerReport, Original};
 use lantern_compress::prune::Sparsity;
-use lantern_compress::quantize::{Granularity, Range, Uniform};
+use lantern_compress::quantize::{Range, Uniform};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Checked, LoadOptions, check};
 use lantern_graph::{Cancel, Error, Result};
 use lantern_weights::{FileSource, GgmlType, Gguf};
 use serde_json::{Value as Json, json};
 
-use crate::args::{self, ChargeKind};
+use crate::args::{CompressApply, Method, RangeKind};
 use crate::input;
 use crate::output::{self, Notes};
 use crate::part_file::{PartFile, check_output};
-
-#[derive(Args)]
-pub struct Apply {
-    /// GGUF file of a Llama, best in F16 or F32: what a quantized file has lost is lost
-    pub input: PathBuf,
-    /// GGUF file; it appears when it is whole, and replaces what was there
-    pub output: PathBuf,
-    #[arg(long, value_enum)]
-    pub method: Method,
-    /// Bits a weight, 2 to 8. Of a pruner: the size, mask as charged, that what is left of the weights in 16 bits makes
-    #[arg(long, default_value_t = 4)]
-    pub bits: u32,
-    /// Neighbours in a row that share a scale: a number, `channel` or `tensor`
-    #[arg(long, default_value = "32", value_parser = group)]
-    pub group: Granularity,
-    /// How wide grids are
-    #[arg(long, value_enum, default_value_t = RangeKind::Mse)]
-    pub range: RangeKind,
-    /// Share of zeros, 0 to 1, or N:M, such as 2:4: of every M neighbours N stay [default: what equals --bits; for joint 0.5]
-    #[arg(long, value_parser = sparsity)]
-    pub sparsity: Option<Sparsity>,
-    /// What a mask is charged
-    #[arg(long, value_enum, default_value_t = ChargeKind::Free)]
-    pub charge: ChargeKind,
-    /// Text file, UTF-8, to see what layers see. rtn and magnitude need none; with one they report their output's error
-    #[arg(long, value_name = "TEXT")]
-    pub calibrate: Option<PathBuf>,
-    /// Most tokens of the text that are used, from 1 on
-    #[arg(long, default_value_t = 8192, value_parser = args::from_one)]
-    pub calibration_tokens: usize,
-    /// Tokens of a piece of the text
-    #[arg(long, default_value_t = 512, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
-    pub context: usize,
-    /// Inputs of most energy are decided first; joint, and N:M, take them as they come all the same
-    #[arg(long)]
-    pub act_order: bool,
-    /// Added to the diagonal of the inputs' second moments, relative to its mean
-    #[arg(long, default_value_t = DAMPING, allow_hyphen_values = true)]
-    pub damping: f64,
-    /// First even out the ranges of weights that meet, which changes nothing the model computes
-    #[arg(long)]
-    pub equalize: bool,
-    /// First rotate the residual stream at random with this seed, which changes nothing the model computes; unties a tied output
-    #[arg(long, value_name = "SEED")]
-    pub rotate: Option<u64>,
-    #[command(flatten)]
-    pub json: args::Json,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Method {
-    /// Round to nearest
-    Rtn,
-    /// What rounding loses, inputs not yet rounded make up for
-    Gptq,
-    /// GPTQ, then code by code while it gets better
-    OneOpt,
-    /// Zero the smallest weights of each layer
-    Magnitude,
-    /// Zero the smallest of all layers together
-    GlobalMagnitude,
-    /// Zero the smallest of each layer and refit the others
-    MagnitudeRefit,
-    /// Zero what costs least, others make up for it
-    Sparsegpt,
-    /// SparseGPT, what is left on a grid
-    Joint,
-}
 
 impl Method {
     fn method(self) -> network::Method {
@@ -103,31 +34,7 @@ impl Method {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RangeKind {
-    /// The scale of the smallest squared error
-    Mse,
-    /// No weight is clipped
-    MinMax,
-}
-
-fn group(text: &str) -> Result<Granularity, String> {
-    match text {
-        "tensor" => Ok(Granularity::Tensor),
-        "channel" => Ok(Granularity::Channel),
-        number => number.parse().map(Granularity::Group).map_err(|_| "give a number, `channel` or `tensor`".into()),
-    }
-}
-
-fn sparsity(text: &str) -> Result<Sparsity, String> {
-    let parsed = match text.split_once(':') {
-        Some((n, m)) => n.parse().ok().zip(m.parse().ok()).map(|(n, m)| Sparsity::NOfM { n, m }),
-        None => text.parse().ok().map(Sparsity::Share),
-    };
-    parsed.ok_or_else(|| "give a share such as 0.5, or N:M such as 2:4".into())
-}
-
-impl Apply {
+impl CompressApply {
     fn options(&self) -> Result<ApplyOptions> {
         let method = self.method.method();
         let range = match self.range {
@@ -154,7 +61,7 @@ impl Apply {
     }
 }
 
-pub async fn run(args: &Apply) -> Result<()> {
+pub async fn run(args: &CompressApply) -> Result<()> {
     let options = args.options()?;
     options.check()?;
     check_output(&args.input, &args.output)?;
@@ -240,7 +147,7 @@ fn print_json(options: &ApplyOptions, applied: &Applied, tokens: Option<usize>, 
     }))
 }
 
-fn print_text(args: &Apply, applied: &Applied, note: Option<String>) -> Result<()> {
+fn print_text(args: &CompressApply, applied: &Applied, note: Option<String>) -> Result<()> {
     let mut text = format!("{:<28} {:>13} {:>5} {:>6} {:>6}", "layer", "shape", "type", "bits", "zeros");
     text += &format!(" {:>9} {:>9} {:>9}\n", "weight dB", "output dB", "rtn dB");
     // Of nothing but zeros there is no ratio.

@@ -1,9 +1,7 @@
 //! `lantern compress bounds`: what is provably best for pieces of a tensor's rows.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
 use lantern_compress::bounds::{Bounds, Draws, Limit, MAX_QUANTIZED, Options, Refit, bounds, gap_db};
 use lantern_compress::layers::Entry;
 use lantern_compress::network::Calibrator;
@@ -17,86 +15,9 @@ use serde_json::{Value as Json, json};
 
 use super::ModelFile;
 use super::apply::calibrator;
-use crate::args;
+use crate::args::{CompressBounds, RefitKind};
 use crate::output::{self, Notes};
 
-#[derive(Args)]
-pub struct BoundsArgs {
-    /// GGUF or safetensors
-    pub file: PathBuf,
-    /// Name of a matrix in it
-    #[arg(long)]
-    pub tensor: String,
-    /// Rows, which are output channels: numbers and ranges, such as 0,7,16-19 [default: eight, spread evenly]
-    #[arg(long, value_parser = numbers)]
-    pub rows: Option<std::vec::Vec<usize>>,
-    /// Inputs of a piece: 16, 24 and 32 are usual. Up to 24 searches end
-    #[arg(long, default_value_t = 16)]
-    pub n: usize,
-    /// Pieces of each row, spread evenly
-    #[arg(long, default_value_t = 1)]
-    pub pieces: usize,
-    /// Of the grid; pruning keeps bits / 16 of the weights
-    #[arg(long, default_value_t = 4)]
-    pub bits: u32,
-    /// How exact pruning may move what it keeps
-    #[arg(long, value_enum, default_value_t = RefitKind::Free)]
-    pub refit: RefitKind,
-    /// Partial solutions that each exact search may look at
-    #[arg(long, default_value_t = 1_000_000)]
-    pub max_nodes: u64,
-    /// Seconds that each exact search may take: what it has found and proven by then is told
-    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
-    pub max_seconds: f64,
-    /// Of synthetic inputs: what comes out of a ReLU behind random weights
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Text file: real inputs, of a GGUF Llama's layers
-    #[arg(long, value_name = "TEXT")]
-    pub calibrate: Option<PathBuf>,
-    /// Most tokens of the text that are used, from 1 on
-    #[arg(long, default_value_t = 8192, value_parser = args::from_one)]
-    pub calibration_tokens: usize,
-    #[command(flatten)]
-    pub json: args::Json,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RefitKind {
-    /// Not at all
-    None,
-    /// Freely
-    Free,
-    /// Within twice the range of the weights, as in the paper
-    Box,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|s| (0.0..=1e9).contains(s));
-    seconds.ok_or_else(|| "give seconds, from 0 on".into())
-}
-
-fn numbers(text: &str) -> Result<Vec<usize>, String> {
-    let wrong = |part: &str| format!("{part:?} is no row number or range");
-    let mut rows = Vec::new();
-    for part in text.split(',') {
-        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong(part));
-        match part.split_once('-') {
-            Some((from, to)) => {
-                let (from, to) = (number(from)?, number(to)?);
-                if to < from || to - from >= MAX_ROWS {
-                    return Err(wrong(part));
-                }
-                rows.extend(from..=to);
-            }
-            None => rows.push(number(part)?),
-        }
-    }
-    Ok(rows)
-}
-
-/// Rows of one call.
-const MAX_ROWS: usize = 100_000;
 /// Rows where none are named.
 const ROWS: usize = 8;
 
@@ -107,7 +28,7 @@ struct Piece {
     bounds: Bounds,
 }
 
-pub async fn run(args: &BoundsArgs) -> Result<()> {
+pub async fn run(args: &CompressBounds) -> Result<()> {
     let options = Options {
         bits: args.bits,
         refit: match args.refit {
@@ -165,7 +86,7 @@ struct Matrix {
 }
 
 impl Matrix {
-    async fn open(sources: &[FileSource], args: &BoundsArgs) -> Result<Self> {
+    async fn open(sources: &[FileSource], args: &CompressBounds) -> Result<Self> {
         let file = ModelFile::read(&args.file, sources).await?;
         let entry = file.entries().into_iter().find(|entry| entry.name == args.tensor).ok_or_else(|| {
             let cause = format!("{} has no tensor {}", args.file.display(), args.tensor);
@@ -201,7 +122,7 @@ async fn inputs(
     source: &impl ByteSource,
     gguf: &Gguf,
     text: &std::path::Path,
-    args: &BoundsArgs,
+    args: &CompressBounds,
 ) -> Result<DMatrix<f64>> {
     let checked = check(gguf, &LoadOptions::default())?;
     Notes::new("compress").tell_all(checked.notices.clone());
@@ -279,7 +200,7 @@ fn wins(pieces: &[Piece], whose: &str) -> usize {
     pieces.iter().filter(|piece| winner(&piece.bounds) == whose).count()
 }
 
-fn print_json(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
+fn print_json(args: &CompressBounds, n: usize, pieces: &[Piece]) -> Result<()> {
     // A ratio that is infinite, or of nothing to nothing, is null.
     let db = |bounds: &Bounds, columns: &[Column]| -> Json {
         columns.iter().map(|(name, error)| (name.to_string(), json!(decibels(bounds, error(bounds))))).collect()
@@ -314,7 +235,7 @@ fn print_json(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
     }))
 }
 
-fn print_text(args: &BoundsArgs, n: usize, pieces: &[Piece]) -> Result<()> {
+fn print_text(args: &CompressBounds, n: usize, pieces: &[Piece]) -> Result<()> {
     let inputs = match &args.calibrate {
         Some(text) => format!("on inputs from {}", text.display()),
         None => format!("on synthetic inputs, seed {}", args.seed),

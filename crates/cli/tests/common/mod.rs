@@ -63,7 +63,7 @@ pub fn path(path: &Path) -> &str {
 
 /// A Llama whose every answer is the same token, over a vocabulary of single characters.
 pub fn tiny(matrices: GgmlType) -> GgufWriter {
-    Llama::TINY.file(&letters(Llama::TINY.vocab), matrices, |name, shape| {
+    Llama { matrices, ..Llama::TINY }.file(&letters(Llama::TINY.vocab), |name, shape| {
         let values = shape.iter().product();
         match name {
             // Row 11 is "h".

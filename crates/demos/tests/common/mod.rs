@@ -14,8 +14,7 @@ use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{ChatModel, ChatSession, GenerateOptions, Generation, LoadOptions};
 use lantern_gpu::{Gpu, GpuOptions, Tier};
 use lantern_graph::{Cancel, Executor, Result};
-use lantern_testing::Llama;
-pub use lantern_testing::data;
+pub use lantern_testing::{Llama, data};
 use lantern_weights::{GgmlType, Gguf, GgufWriter, MemorySource, dequantize};
 use pollster::block_on;
 use rand::rngs::SmallRng;
@@ -31,33 +30,7 @@ pub fn golden_ids() -> Option<Vec<u32>> {
     Some(golden["greedy_ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect())
 }
 
-#[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    pub vocab: usize,
-    pub hidden: usize,
-    pub feed_forward: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub kv_heads: usize,
-    /// Where it is not hidden / heads.
-    pub head_dim: Option<usize>,
-    pub context: usize,
-    pub tied: bool,
-    pub matrices: GgmlType,
-}
-
-impl Sizes {
-    pub fn head_dim(&self) -> usize {
-        self.llama().head_dim()
-    }
-
-    fn llama(&self) -> Llama {
-        let Self { vocab, hidden, feed_forward, layers, heads, kv_heads, head_dim, context, tied, .. } = *self;
-        Llama { vocab, hidden, feed_forward, layers, heads, kv_heads, head_dim, context, tied }
-    }
-}
-
-pub const SMALL: Sizes = Sizes {
+pub const SMALL: Llama = Llama {
     vocab: 101,
     hidden: 64,
     feed_forward: 160,
@@ -71,15 +44,15 @@ pub const SMALL: Sizes = Sizes {
 };
 
 /// Rows of every matrix are whole blocks of any type.
-pub const WIDE: Sizes = Sizes { hidden: 256, feed_forward: 512, ..SMALL };
+pub const WIDE: Llama = Llama { hidden: 256, feed_forward: 512, ..SMALL };
 
 /// A GGUF with random weights, prepared but not finished, so that a test can spoil it.
-pub fn random_writer(sizes: Sizes, seed: u64) -> GgufWriter {
+pub fn random_writer(sizes: Llama, seed: u64) -> GgufWriter {
     let mut rng = SmallRng::seed_from_u64(seed);
     let special = ["<unk>", "<s>", "</s>"];
     let piece = |i: usize| special.get(i).map_or(format!("\u{2581}t{i}"), |s| s.to_string());
     let pieces: Vec<String> = (0..sizes.vocab).map(piece).collect();
-    sizes.llama().file(&pieces, sizes.matrices, |_, shape| match *shape {
+    sizes.file(&pieces, |_, shape| match *shape {
         // Of such a spread that activations keep theirs.
         [rows, columns] => {
             let spread = (3.0 / columns as f32).sqrt();
@@ -89,7 +62,7 @@ pub fn random_writer(sizes: Sizes, seed: u64) -> GgufWriter {
     })
 }
 
-pub fn random_model(sizes: Sizes, seed: u64) -> Vec<u8> {
+pub fn random_model(sizes: Llama, seed: u64) -> Vec<u8> {
     println!("random weights, seed {seed}");
     random_writer(sizes, seed).finish().unwrap()
 }

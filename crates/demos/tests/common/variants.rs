@@ -8,13 +8,13 @@ use lantern_weights::{GgmlType, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::{SMALL, Sizes, dequantized, random_writer};
+use super::{Llama, SMALL, dequantized, random_writer};
 
 /// What a file says beyond its sizes.
 #[derive(Debug, Clone, Copy)]
 pub struct Variant {
     pub name: &'static str,
-    pub sizes: Sizes,
+    pub sizes: Llama,
     pub theta: f64,
     pub scaling: Scaling,
     pub window: Option<usize>,
@@ -55,9 +55,9 @@ pub const PLAIN: Variant = Variant {
 pub const LLAMA3: Scaling = Scaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 64 };
 
 pub fn variants() -> Vec<Variant> {
-    let heads_of_24 = Sizes { head_dim: Some(24), ..SMALL };
+    let heads_of_24 = Llama { head_dim: Some(24), ..SMALL };
     vec![
-        Variant { name: "llama 3", scaling: LLAMA3, sizes: Sizes { tied: true, ..SMALL }, ..PLAIN },
+        Variant { name: "llama 3", scaling: LLAMA3, sizes: Llama { tied: true, ..SMALL }, ..PLAIN },
         Variant { name: "linear", scaling: Scaling::Linear("rope.scaling.factor", 4.0), ..PLAIN },
         Variant { name: "linear, old key", scaling: Scaling::Linear("rope.scale_linear", 2.5), ..PLAIN },
         Variant {
@@ -71,24 +71,24 @@ pub fn variants() -> Vec<Variant> {
             theta: 1000.0,
             ..PLAIN
         },
-        Variant { name: "mistral", window: Some(7), sizes: Sizes { heads: 8, ..SMALL }, ..PLAIN },
+        Variant { name: "mistral", window: Some(7), sizes: Llama { heads: 8, ..SMALL }, ..PLAIN },
         Variant { name: "mistral, wide heads", window: Some(16), sizes: heads_of_24, theta: 1e6, ..PLAIN },
         Variant { name: "a window of one", window: Some(1), ..PLAIN },
         Variant {
             name: "smollm 2",
-            sizes: Sizes { hidden: 72, heads: 9, kv_heads: 3, tied: true, vocab: 67, ..SMALL },
+            sizes: Llama { hidden: 72, heads: 9, kv_heads: 3, tied: true, vocab: 67, ..SMALL },
             theta: 1e5,
             ..PLAIN
         },
         Variant { name: "biases", biases: true, attention_scale: Some(0.11), ..PLAIN },
-        Variant { name: "biases of q4_0", biases: true, sizes: Sizes { matrices: GgmlType::Q4_0, ..SMALL }, ..PLAIN },
+        Variant { name: "biases of q4_0", biases: true, sizes: Llama { matrices: GgmlType::Q4_0, ..SMALL }, ..PLAIN },
     ]
 }
 
 impl Variant {
     pub fn file(&self, seed: u64) -> Vec<u8> {
         println!("{}: random weights, seed {seed}", self.name);
-        let Sizes { layers, hidden, feed_forward, heads, kv_heads, .. } = self.sizes;
+        let Llama { layers, hidden, feed_forward, heads, kv_heads, .. } = self.sizes;
         let head_dim = self.sizes.head_dim();
         let mut w = random_writer(self.sizes, seed);
         let mut put = |key: &str, value: Value| {
@@ -194,7 +194,7 @@ impl Direct {
     }
 
     fn step(&mut self, id: u32) -> Vec<f64> {
-        let Sizes { hidden, heads, kv_heads, layers, .. } = self.variant.sizes;
+        let Llama { hidden, heads, kv_heads, layers, .. } = self.variant.sizes;
         let head_dim = self.variant.sizes.head_dim();
         let embedding = &self.tensors["token_embd.weight"].1;
         let mut x: Vec<f64> = embedding[id as usize * hidden..][..hidden].iter().map(|v| f64::from(*v)).collect();
