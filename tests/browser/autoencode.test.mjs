@@ -395,8 +395,37 @@ test('a picture that a lost GPU took from the page is painted again, at rest too
   await close();
 });
 
-test('whatever a page has as a picture is the same picture to the engine, on both devices', slow, async (t) => {
-  const { page, close } = await visit(chromium, '/host-page', { prepare: hostPage('') });
+/** Keeps the kinds of pictures that the Worker closes, once they have no pixels any more. */
+async function closing(page) {
+  await page.addInitScript(() => {
+    globalThis.closedPictures = [];
+    globalThis.Worker = class extends Worker {
+      constructor(...given) {
+        super(...given);
+        this.addEventListener('message', ({ data }) => data.type === 'closed' && globalThis.closedPictures.push(data.kind));
+      }
+    };
+  });
+  await page.route('**/lantern/core/worker.js', async (route) => {
+    const response = await route.fetch();
+    const watch = `
+      for (const Kind of [VideoFrame, ImageBitmap]) {
+        const { close } = Kind.prototype;
+        Kind.prototype.close = function () {
+          close.call(this);
+          if (!(this.displayWidth ?? this.width)) self.postMessage({ type: 'closed', kind: Kind.name });
+        };
+      }`;
+    await route.fulfill({ response, body: `${watch}\n${await response.text()}` });
+  });
+}
+
+test('whatever a page has as a picture is the same picture to the engine, on both devices, and is closed there', slow, async (t) => {
+  const prepare = async (page) => {
+    await closing(page);
+    await hostPage('')(page);
+  };
+  const { page, close } = await visit(chromium, '/host-page', { prepare });
   const handle = await page.evaluateHandle(() => {
     const input = document.createElement('input');
     Object.assign(input, { type: 'file', multiple: true });
@@ -436,13 +465,15 @@ test('whatever a page has as a picture is the same picture to the engine, on bot
       const failure = await session.request('encode', () => ({ payload: { picture: { width: 0, height: 0 } } })).catch((thrown) => thrown);
       await session.close();
       const furthest = (kind) => latents.bytes.reduce((most, value, at) => Math.max(most, Math.abs(value - latents[kind][at])), 0);
-      return { bitmap: furthest('bitmap'), frame: furthest('frame'), code: failure.code };
+      return { bitmap: furthest('bitmap'), frame: furthest('frame'), code: failure.code, closed: globalThis.closedPictures.splice(0) };
     }, [files, device]);
     t.diagnostic(`${device}: ${JSON.stringify(apart)}`);
     assert.equal(apart.bitmap, 0, 'a bitmap has the bytes of the canvas');
     // A video's frame may be kept in another order of colours, and some of its bytes rounded.
     assert.ok(apart.frame < 0.05, `${apart.frame}`);
     assert.equal(apart.code, 'frame.gone');
+    // A video's frames are few: one that is not given back stops the camera.
+    assert.deepEqual(apart.closed, ['ImageBitmap', 'VideoFrame']);
   }
   await close();
 });
