@@ -2,7 +2,7 @@
 //!
 //! Two modes of one executor. `Exact` keeps weights as f32, runs the graph as it is written and sums in f64 where that is
 //! cheap: it is the oracle. `Fast` keeps weights as the file has them, fuses, and multiplies quantized weights by
-//! activations rounded to int8 (candle's k-quant dot products); it carries that error.
+//! activations rounded to int8 (`kernels::quantized`); it carries that error.
 //!
 //! What must stay true: states are written in place and slices of their leading rows are read in place; nothing is
 //! allocated per token in proportion to the model; a run gives way between slices of bounded cost, so that a

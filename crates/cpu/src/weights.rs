@@ -13,13 +13,17 @@ use lantern_graph::{DType, Result, WeightSpec, f16};
 use crate::Mode;
 use crate::crew::Crew;
 use crate::kernels::product::rows_by_rows;
+use crate::kernels::quantized;
+use crate::kernels::quantized::activations::Activations;
+use crate::kernels::quantized::arch::Chosen;
+use crate::kernels::quantized::types::{self, Packed};
 use crate::memory::{Account, Entry, filled};
 
 /// Rows of a weight, contiguous, in the layout they are multiplied in.
 #[derive(Clone)]
 pub(crate) enum Rows {
     F32(Vec<f32>),
-    /// Bits of halves; widened in small pieces as they are used.
+    /// Bits of halves.
     F16(Vec<u16>),
     /// Likewise of bfloat16.
     Bf16(Vec<u16>),
@@ -33,10 +37,15 @@ pub(crate) trait Blocks: Send + Sync {
     /// Writes file bytes over the elements from `start`.
     fn write(&mut self, start: usize, bytes: &[u8]);
     fn read(&self, start: usize, out: &mut [f32]);
-    /// Whether they are multiplied as they are; where not, they are widened in small pieces.
-    fn multiplies(&self) -> bool;
     /// `x [m, k] · wᵀ` → `[m, n]` for the n rows of k from `start`, with activations in integers.
-    fn linear(&self, x: &[f32], start: usize, sizes: (usize, usize, usize), out: &mut [f32]) -> Result<()>;
+    fn linear(
+        &self,
+        x: &[f32],
+        start: usize,
+        sizes: (usize, usize, usize),
+        out: &mut [f32],
+        space: &mut Activations,
+    ) -> Result<()>;
     fn boxed(&self) -> Box<dyn Blocks>;
 }
 
@@ -66,12 +75,20 @@ impl<T: FileBlock + 'static> Blocks for Vec<T> {
         T::to_float(&self[start / T::BLCK_SIZE..(start + out.len()) / T::BLCK_SIZE], out);
     }
 
-    fn multiplies(&self) -> bool {
-        T::VECTORIZED
-    }
-
-    fn linear(&self, x: &[f32], start: usize, (m, k, n): (usize, usize, usize), out: &mut [f32]) -> Result<()> {
-        rows_by_rows((m, k, n), x, &self[start / T::BLCK_SIZE..(start + n * k) / T::BLCK_SIZE], out)
+    fn linear(
+        &self,
+        x: &[f32],
+        start: usize,
+        (m, k, n): (usize, usize, usize),
+        out: &mut [f32],
+        space: &mut Activations,
+    ) -> Result<()> {
+        let w = &self[start / T::BLCK_SIZE..(start + n * k) / T::BLCK_SIZE];
+        if T::CANDLE {
+            return rows_by_rows((m, k, n), x, w, out);
+        }
+        quantized::linear((m, k, n), Chosen::get(), x, packed(w), out, space);
+        Ok(())
     }
 
     fn boxed(&self) -> Box<dyn Blocks> {
@@ -82,21 +99,24 @@ impl<T: FileBlock + 'static> Blocks for Vec<T> {
 /// # Safety
 /// Every sequence of bytes is a value of the type, and it has no padding.
 unsafe trait FileBlock: GgmlType {
-    /// candle has the vector instructions for its product here. Without them, a prompt's rows are many times slower than
-    /// through f32, and one row is no faster.
-    const VECTORIZED: bool;
+    /// As large as the type, and of the same bytes.
+    type Packed: Packed;
+    /// candle's product of one row is the faster one here.
+    const CANDLE: bool;
 }
 
 macro_rules! file_blocks {
-    ($($dtype:ident: $block:ident, vectorized: $vectorized:expr;)*) => {
+    ($($dtype:ident: $block:ident as $packed:ident, candle: $candle:expr;)*) => {
         $(
             // SAFETY: f16s and arrays of u8 or i8, `repr(C)`; no padding, since it is as large as in a file.
             unsafe impl FileBlock for $block {
-                const VECTORIZED: bool = $vectorized;
+                type Packed = types::$packed;
+                const CANDLE: bool = $candle;
             }
             const _: () = {
                 let (elements, bytes) = DType::$dtype.block();
                 assert!($block::BLCK_SIZE == elements && size_of::<$block>() == bytes);
+                assert!(size_of::<types::$packed>() == bytes);
             };
         )*
 
@@ -110,19 +130,27 @@ macro_rules! file_blocks {
     };
 }
 
-const WASM: bool = cfg!(target_arch = "wasm32");
+const NEON: bool = cfg!(target_arch = "aarch64");
+const NATIVE: bool = !cfg!(target_arch = "wasm32");
 
 file_blocks! {
-    Q8_0: BlockQ8_0, vectorized: true;
-    Q4_0: BlockQ4_0, vectorized: true;
-    Q4_1: BlockQ4_1, vectorized: false;
-    Q5_0: BlockQ5_0, vectorized: false;
-    Q5_1: BlockQ5_1, vectorized: false;
-    Q2K: BlockQ2K, vectorized: true;
-    Q3K: BlockQ3K, vectorized: !WASM;
-    Q4K: BlockQ4K, vectorized: true;
-    Q5K: BlockQ5K, vectorized: !WASM;
-    Q6K: BlockQ6K, vectorized: true;
+    Q8_0: BlockQ8_0 as Q8_0, candle: NEON;
+    Q4_0: BlockQ4_0 as Q4_0, candle: NEON;
+    Q4_1: BlockQ4_1 as Q4_1, candle: false;
+    Q5_0: BlockQ5_0 as Q5_0, candle: false;
+    Q5_1: BlockQ5_1 as Q5_1, candle: false;
+    Q2K: BlockQ2K as Q2K, candle: NATIVE;
+    Q3K: BlockQ3K as Q3K, candle: NATIVE;
+    Q4K: BlockQ4K as Q4K, candle: NATIVE;
+    Q5K: BlockQ5K as Q5K, candle: NATIVE;
+    Q6K: BlockQ6K as Q6K, candle: NATIVE;
+}
+
+/// candle's blocks by their bytes.
+fn packed<T: FileBlock>(blocks: &[T]) -> &[T::Packed] {
+    // SAFETY: the macro holds both to one size, `FileBlock` promises that there is no padding, and `Packed` that it is made of
+    // bytes, which need no alignment and may have any value.
+    unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len()) }
 }
 
 /// candle keeps the blocks' fields to itself; in memory they are what the file has.

@@ -3,6 +3,7 @@
 mod bench;
 mod bench_compress;
 mod bench_conv;
+mod bench_products;
 mod counts;
 mod drivers;
 mod model;
@@ -37,6 +38,7 @@ cargo xtask <command>
   bench conv [STACK…]  our convolutions beside onnxruntime-web's in one browser, and keep the raw record; without a
                      name all stacks of benches/stacks.json
   bench compress     the compression library's theory and layers, natively and as WebAssembly, and keep the raw record
+  bench products     the processor's products with weights of every type, natively and as WebAssembly, and keep the raw record
 ";
 
 fn main() -> ExitCode {
@@ -68,6 +70,7 @@ fn run() -> Result<ExitCode> {
         ["bench", "page"] => bench::page()?,
         ["bench", "conv", stacks @ ..] => bench_conv::conv(stacks)?,
         ["bench", "compress"] => bench_compress::compress()?,
+        ["bench", "products"] => bench_products::products()?,
         [] | ["help" | "--help" | "-h"] => print!("{USAGE}"),
         other => bail!("no such command: {}\n\n{USAGE}", other.join(" ")),
     }

@@ -1,5 +1,5 @@
-//! Matrix products. Those with a stored weight come down to rows times rows, which candle's dot products do for every block
-//! type; those of two computed values go to `gemm`.
+//! Matrix products. Those with a stored weight come down to rows times rows: of blocks in integers (`quantized`), of 16 bits
+//! widened in registers (`halves`), of f32 by candle. Those of two computed values go to `gemm`.
 
 use std::ops::Range;
 
@@ -8,21 +8,19 @@ use candle_core::quantized::k_quants;
 use lantern_graph::{Epilogue, Error, NodeId, Result};
 
 use super::gemm::{Matrix, gemm};
+use super::halves::{self, Width};
+use super::quantized::activations::Activations;
+use super::quantized::arch::Chosen;
+use super::tiles::{ALONE, ROWS};
 use super::{elementwise, layout, parallel};
 use crate::step::{Cost, Env, rows_of, unreadable, zero_first};
 use crate::weights::{Rows, Table};
 
-/// Below this many multiplications the thread pool's barrier costs more than it saves.
-const ALONE: usize = 1 << 18;
-
-/// Elements of a weight made f32 at a time: 256 KiB of f32, inside the second-level cache.
-const WIDENED: usize = 1 << 16;
-
 /// Working space that a session keeps.
 #[derive(Default)]
 pub struct Scratch {
-    pub a: Vec<f32>,
-    pub b: Vec<f32>,
+    row: Vec<f32>,
+    activations: Activations,
 }
 
 /// `x [m, k] · wᵀ`, w `[n, k]` → `[m, n]`. Rows of x are first converted to what w's type is multiplied with: f32 stays,
@@ -77,21 +75,10 @@ pub fn linear(
 ) -> Result<()> {
     match rows {
         Rows::F32(w) => rows_by_rows((m, k, n), x, &w[start..start + n * k], out),
-        Rows::Blocks(blocks) if blocks.multiplies() => blocks.linear(x, start, (m, k, n), out),
-        rows => {
-            let step = (WIDENED / k.max(1)).clamp(1, n.max(1));
-            let Scratch { a: widened, b: part } = scratch;
-            widened.resize(step * k, 0.0);
-            part.resize(m * step, 0.0);
-            for first in (0..n).step_by(step) {
-                let count = step.min(n - first);
-                rows.read(start + first * k, &mut widened[..count * k]);
-                let part = &mut part[..m * count];
-                rows_by_rows((m, k, count), x, &widened[..count * k], part)?;
-                for (part, out) in part.chunks_exact(count).zip(out.chunks_exact_mut(n)) {
-                    out[first..first + count].copy_from_slice(part);
-                }
-            }
+        Rows::Blocks(blocks) => blocks.linear(x, start, (m, k, n), out, &mut scratch.activations),
+        Rows::F16(w) | Rows::Bf16(w) => {
+            let width = if matches!(rows, Rows::F16(_)) { Width::F16 } else { Width::Bf16 };
+            halves::linear((m, k, n), Chosen::get(), x, (width, &w[start..start + n * k]), out);
             Ok(())
         }
     }
@@ -109,21 +96,21 @@ pub fn linear_transposed(
     if k == 0 {
         return;
     }
-    scratch.a.resize(k, 0.0);
+    scratch.row.resize(k, 0.0);
     for j in rows {
-        row(j, &mut scratch.a);
+        row(j, &mut scratch.row);
         for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(k)) {
             let by = x[j];
-            out.iter_mut().zip(&scratch.a).for_each(|(out, w)| *out += by * w);
+            out.iter_mut().zip(&scratch.row).for_each(|(out, w)| *out += by * w);
         }
     }
 }
 
-/// Multiplications that one core takes at a time, a millisecond's work, unless that is fewer than `ROWS` rows.
+/// Multiplications that one core takes at a time, a millisecond's work, unless that is fewer than `LEAST_ROWS` rows.
 const PIECE: usize = 1 << 24;
 
 /// Rows of a product at least: it first packs the whole right side.
-const ROWS: usize = 192;
+const LEAST_ROWS: usize = 192;
 
 /// Rows of a product that are one unit of work: a piece for each core.
 pub fn rows_per_unit(k: usize, n: usize) -> usize {
@@ -131,7 +118,7 @@ pub fn rows_per_unit(k: usize, n: usize) -> usize {
 }
 
 fn rows_per_piece(k: usize, n: usize) -> usize {
-    (PIECE / (k * n).max(1)).max(ROWS)
+    (PIECE / (k * n).max(1)).max(LEAST_ROWS)
 }
 
 /// `a · b` into `out` `[m, n]`, on all cores where that is worth it.
@@ -154,8 +141,8 @@ fn matrix(dims: &[usize]) -> (&[usize], [usize; 2]) {
 impl Env<'_> {
     pub(crate) fn linear_cost(&self, id: NodeId) -> Cost {
         let (out, inner) = (self.dims(id), self.dims(self.node(id).inputs[1])[1]);
-        // One row is cut across its columns; candle takes them by four.
-        if out[0] == 1 { Cost::new(out[1], &[inner], 64) } else { Cost::new(out[0], &[out[1], inner], 1) }
+        // One row is cut across its columns. Several are taken together, as many as weights are unpacked for.
+        if out[0] == 1 { Cost::new(out[1], &[inner], 64) } else { Cost::new(out[0], &[out[1], inner], ROWS) }
     }
 
     /// By rows of the weight, each of which adds to the whole result.
