@@ -3,7 +3,7 @@
 
 const demo = document.querySelector('#demo');
 const asked = new URLSearchParams(location.search);
-for (const name of ['device', 'tier', 'seed', 'side']) {
+for (const name of ['device', 'tier', 'variant', 'threads', 'seed', 'side']) {
   const value = asked.get(name);
   if (demo && value !== null) demo.setAttribute(name, value);
 }

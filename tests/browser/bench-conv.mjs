@@ -77,11 +77,13 @@ async function bring() {
     throw failure?.code ? new Error(`${failure.code}: ${failure.cause}. ${failure.remedy}.`) : failure;
   };
 
-  const auto = await lantern.Engine.create('auto', '').catch(told);
+  /** One thread, as onnxruntime has: no helper is started. */
+  const alone = () => Promise.reject(new Error('one thread'));
+  const auto = await lantern.Engine.create({ device: 'auto', threads: '1' }, alone).catch(told);
   const name = ({ device, tier }) => `lantern ${device} ${tier}`;
   const engines = new Map([[name(auto.info()), auto]]);
   for (const [device, tier] of [['gpu', 'software'], ['gpu', 'core'], ['cpu', 'fast']]) {
-    if (!engines.has(name({ device, tier }))) engines.set(name({ device, tier }), await lantern.Engine.create(device, tier).catch(told));
+    if (!engines.has(name({ device, tier }))) engines.set(name({ device, tier }), await lantern.Engine.create({ device, tier, threads: '1' }, alone).catch(told));
   }
 
   /** NHWC to NCHW. */

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use js_sys::Array;
+use js_sys::{Array, Function};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::models::Processor;
-use lantern_gpu::{Gpu, GpuOptions, StepDown, Tier};
+use lantern_gpu::{Gpu, GpuOptions, StepDown, Tier, Winner};
 use lantern_graph::{Description, Error, Executor, Result};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -15,7 +15,7 @@ use crate::contract::{Loading, Reply};
 use crate::host::{Host, Limits, Memory, Table};
 use crate::library::Library;
 use crate::port::Port;
-use crate::{Answer, demos, js, list, turn};
+use crate::{Answer, crew, demos, js, list, turn};
 
 /// Weights on the processor lie in the WebAssembly heap, which ends at 4 GB and shares it with all else.
 const CPU_CEILING_BYTES: u64 = 1_500_000_000;
@@ -42,32 +42,75 @@ pub struct Engine {
     table: Rc<Table>,
     /// Why it is not the device that was hoped for.
     notice: Option<Error>,
+    /// Why the processor has one thread.
+    alone: Option<String>,
+}
+
+/// What an engine should be, as the page asks for it; empty for the engine's own choice.
+struct Wanted {
+    device: String,
+    tier: String,
+    /// `KERNEL=VARIANT`, several with commas between.
+    variant: String,
+    threads: String,
+    /// Starts a helper: see [`crew::start`].
+    start_helper: Function,
 }
 
 #[wasm_bindgen]
 impl Engine {
-    /// `device`: `auto`, `cpu` or `gpu`. `tier`: empty for the device's own choice.
+    /// `wanted`: an `ExecutorChoice` of `www/lantern/core/protocol.js`. `start_helper`: gives a promise of a Worker that computes
+    /// beside this one.
     ///
     /// # Errors
-    /// `gpu.*` when the GPU was asked for and is not to be had; `web.device`, `cpu.tier`, `gpu.tier` for unknown names.
-    pub async fn create(device: String, tier: String) -> std::result::Result<Engine, JsValue> {
-        create(&device, &tier).await.map_err(|error| js::failure(&error))
+    /// `gpu.*` when the GPU was asked for and is not to be had; `web.device`, `web.threads`, `cpu.tier`, `gpu.tier`,
+    /// `gpu.variant` for what is unknown.
+    pub async fn create(wanted: JsValue, start_helper: Function) -> std::result::Result<Engine, JsValue> {
+        let text = |name: &str| js::field(&wanted, name).as_string().unwrap_or_default();
+        let [device, tier, variant, threads] = ["device", "tier", "variant", "threads"].map(text);
+        let wanted = Wanted { device, tier, variant, threads, start_helper };
+        create(&wanted).await.map_err(|error| js::failure(&error))
     }
 
-    /// `{device, tier, adapter, notice, stepDowns}`: the last are the kernels that failed their self-test so far.
+    /// A `DeviceInfo` of `www/lantern/core/protocol.js`: kernels that failed their self-test so far, and who won races, too.
     pub fn info(&self) -> JsValue {
         let step_downs = match &self.hosts {
             Hosts::Cpu(_) => Array::new(),
             Hosts::Gpu(host) => host.executor.step_downs().into_iter().map(step_down).collect(),
         };
-        let Description { device, tier, adapter } = on!(&self.hosts, host => host.executor.describe());
+        let Description { device, tier, mut adapter } = on!(&self.hosts, host => host.executor.describe());
+        if let Some(why) = &self.alone {
+            adapter = format!("{adapter}: {why}");
+        }
+        let raced = match &self.hosts {
+            Hosts::Cpu(_) => Array::new(),
+            Hosts::Gpu(host) => host.executor.winners().into_iter().map(winner).collect(),
+        };
         js::object(&[
             ("device", device.into()),
             ("tier", tier.into()),
             ("adapter", adapter.into()),
             ("notice", self.notice.as_ref().map_or(JsValue::NULL, js::notice)),
             ("stepDowns", step_downs.into()),
+            ("raced", raced.into()),
         ])
+    }
+
+    /// What winners of races hold for: see `www/lantern/core/races.js`. Empty where nothing is raced.
+    pub fn race_key(&self) -> String {
+        match &self.hosts {
+            Hosts::Cpu(_) => String::new(),
+            Hosts::Gpu(host) => host.executor.race_key(),
+        }
+    }
+
+    /// Winners of an earlier visit, `{kernel, variant}[]`: they are not raced again.
+    pub fn remember(&self, winners: Array) {
+        let text = |winner: &JsValue, name: &str| js::field(winner, name).as_string();
+        let named = winners.iter().filter_map(|winner| Some((text(&winner, "kernel")?, text(&winner, "variant")?)));
+        if let Hosts::Gpu(host) = &self.hosts {
+            host.executor.remember(&named.collect());
+        }
     }
 
     /// Fetches a demo's files where they are not here, and reads them onto the device. `sources`: `ModelSource[]` of
@@ -131,7 +174,7 @@ impl Engine {
 
 impl Engine {
     fn new(hosts: Hosts, notice: Option<Error>) -> Engine {
-        Engine { hosts, table: Rc::default(), notice }
+        Engine { hosts, table: Rc::default(), notice, alone: None }
     }
 }
 
@@ -139,26 +182,31 @@ fn step_down(StepDown { kernel, choice, reason }: StepDown) -> JsValue {
     js::object(&[("kernel", kernel.into()), ("tier", choice.to_string().into()), ("reason", reason.into())])
 }
 
+fn winner(Winner { kernel, choice, .. }: Winner) -> JsValue {
+    js::object(&[("kernel", kernel.into()), ("variant", choice.into())])
+}
+
 fn told(answer: Result<JsValue>) -> Answer {
     answer.map_err(|error| js::failure(&error))
 }
 
-async fn create(device: &str, tier: &str) -> Result<Engine> {
+async fn create(wanted: &Wanted) -> Result<Engine> {
+    let tier = wanted.tier.as_str();
     let of_cpu = [Mode::Fast, Mode::Exact].iter().any(|mode| mode.name() == tier);
-    match device {
-        "cpu" => cpu(tier, None),
-        "gpu" => gpu(tier).await,
-        "auto" if of_cpu => cpu(tier, None),
-        "auto" => match gpu(tier).await {
+    match wanted.device.as_str() {
+        "cpu" => cpu(wanted, tier, None).await,
+        "gpu" => gpu(wanted).await,
+        "auto" if of_cpu => cpu(wanted, tier, None).await,
+        "auto" => match gpu(wanted).await {
             // A processor that pretends to be a graphics card loses to the same processor asked directly.
             Ok(Engine { hosts: Hosts::Gpu(host), .. }) if tier.is_empty() && host.executor.tier() == Tier::Software => {
-                cpu("", Some(software(&host.executor.describe().adapter)))
+                cpu(wanted, "", Some(software(&host.executor.describe().adapter))).await
             }
             Ok(engine) => Ok(engine),
-            Err(error) if error.code == "gpu.tier" => Err(error),
-            Err(error) => cpu("", Some(instead(error))),
+            Err(error) if ["gpu.tier", "gpu.variant"].contains(&error.code) => Err(error),
+            Err(error) => cpu(wanted, "", Some(instead(error))).await,
         },
-        _ => Err(Error::new("web.device", format!("there is no device {device:?}"), "choose auto, cpu or gpu")),
+        device => Err(Error::new("web.device", format!("there is no device {device:?}"), "choose auto, cpu or gpu")),
     }
 }
 
@@ -174,7 +222,7 @@ fn software(adapter: &str) -> Error {
     )
 }
 
-fn cpu(tier: &str, notice: Option<Error>) -> Result<Engine> {
+async fn cpu(wanted: &Wanted, tier: &str, notice: Option<Error>) -> Result<Engine> {
     let mode = match tier {
         "" | "fast" => Mode::Fast,
         "exact" => Mode::Exact,
@@ -186,14 +234,24 @@ fn cpu(tier: &str, notice: Option<Error>) -> Result<Engine> {
             ));
         }
     };
-    let executor = Cpu::new(mode)
+    let mut executor = Cpu::new(mode)
         .with_weight_limit(CPU_CEILING_BYTES)
         .with_clock(crate::clock::clock())
         .with_yield(Rc::new(|| Box::pin(turn::turn())));
-    Ok(Engine::new(Hosts::Cpu(Rc::new(Host::new(executor, Limits { ceiling: Some(CPU_CEILING_BYTES) }))), notice))
+    let threads = crew::threads(&wanted.threads)?;
+    let mut alone = None;
+    if mode == Mode::Fast && threads > 1 {
+        match crew::start(threads - 1, &wanted.start_helper).await {
+            Ok(team) => executor = executor.with_team(team),
+            Err(why) => alone = Some(why.cause),
+        }
+    }
+    let host = Host::new(executor, Limits { ceiling: Some(CPU_CEILING_BYTES) });
+    Ok(Engine { alone, ..Engine::new(Hosts::Cpu(Rc::new(host)), notice) })
 }
 
-async fn gpu(tier: &str) -> Result<Engine> {
+async fn gpu(wanted: &Wanted) -> Result<Engine> {
+    let tier = wanted.tier.as_str();
     let tier = if tier.is_empty() { None } else { Some(tier.parse()?) };
     if js::field(&js::field(&js_sys::global(), "navigator"), "gpu").is_falsy() {
         return Err(Error::new(
@@ -202,7 +260,16 @@ async fn gpu(tier: &str) -> Result<Engine> {
             "Turn it on, or leave ?device=gpu out of this page's address to use the processor",
         ));
     }
-    let options = GpuOptions { tier, clock: Some(crate::clock::clock()), ..GpuOptions::default() };
+    let variant = |text: &str| match text.split_once('=') {
+        Some((kernel, variant)) => Ok((kernel.to_owned(), variant.to_owned())),
+        None => Err(Error::new(
+            "gpu.variant",
+            format!("{text:?} names no kernel and no variant"),
+            "write a part of a kernel's name, =, and a variant: gemv=core",
+        )),
+    };
+    let variants = wanted.variant.split(',').filter(|text| !text.is_empty()).map(variant).collect::<Result<_>>()?;
+    let options = GpuOptions { tier, variants, clock: Some(crate::clock::clock()), ..GpuOptions::default() };
     let executor = Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact))).await?;
     Ok(Engine::new(Hosts::Gpu(Rc::new(Host::new(executor, Limits { ceiling: None }))), None))
 }

@@ -14,6 +14,7 @@ mod bench;
 mod blob;
 mod clock;
 mod contract;
+mod crew;
 mod demos;
 mod engine;
 mod frame;

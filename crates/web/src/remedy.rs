@@ -25,6 +25,7 @@ pub const WAYS: &[(&str, &str)] = &[
     ("gpu.too_large", "choose a smaller model or picture, or add ?device=cpu to this page's address"),
     ("gpu.validation", "add ?device=cpu to this page's address to use the processor, and please report it"),
     ("gpu.variant", "leave ?variant= out of this page's address"),
+    ("web.threads", "leave ?threads= out of this page's address, or give a number from 1 to 16"),
     ("gpu.weight", "add ?device=cpu to this page's address to use the processor"),
     ("llama.context", "choose a smaller model"),
 ];

@@ -4,8 +4,8 @@ use crate::{pages, root, web};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::Request;
-use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use std::path::Path;
@@ -56,11 +56,16 @@ impl Site {
 
 /// Every file is asked for again at each visit, and not sent again when it is the same.
 fn site(www: &Path, more: &[(&str, &Path)]) -> Router {
-    let no_cache = SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let header = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     let site = Router::new().fallback_service(ServeDir::new(www));
     more.iter()
         .fold(site, |site, (at, folder)| site.nest_service(at, ServeDir::new(folder)))
-        .layer(no_cache)
+        .layer(header(CACHE_CONTROL, "no-cache"))
+        // Isolated, so that threads may share memory.
+        .layer(header(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
+        .layer(header(HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"))
+        // A page of another address may still embed what is here, isolated or not.
+        .layer(header(HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"))
         .layer(middleware::from_fn(fresh))
 }
 
@@ -97,6 +102,8 @@ mod tests {
         let page = get(&site, "/", "");
         assert!(page.starts_with("HTTP/1.1 200") && page.contains("content-type: text/html"), "{page}");
         assert!(page.contains("cache-control: no-cache"), "{page}");
+        assert!(page.contains("cross-origin-opener-policy: same-origin"), "{page}");
+        assert!(page.contains("cross-origin-embedder-policy: require-corp"), "{page}");
         let module = get(&site, "/lantern/chat.js", "");
         assert!(module.contains("content-type: text/javascript"), "{module}");
         let model = get(&site, "/models/lantern-chat.q8_0.gguf", "range: bytes=0-3\r\n");

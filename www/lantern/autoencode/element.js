@@ -3,7 +3,7 @@
 // next and what is out of date; view.js draws it, the Worker computes.
 //
 // Attributes: model (addresses of safetensors files, with spaces between; without it the visitor brings them),
-//   loading=lazy|eager|click, device=auto|cpu|gpu, tier, side (auto|256|384|512|768|original: the longest side, in pixels),
+//   loading=lazy|eager|click, device=auto|cpu|gpu, tier, variant, threads, side (auto|256|384|512|768|original: the longest side, in pixels),
 //   asset-base.
 // Events: lantern-state {state, previous}, lantern-progress {stage, done, total}, lantern-result (Result below),
 //   lantern-error {code, cause, remedy}.

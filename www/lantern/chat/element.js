@@ -3,7 +3,7 @@
 // it, session.js keeps the text safe, the Worker computes.
 //
 // Attributes: model (a GGUF's address or a name in the catalogue; the embedded one without it), loading=lazy|eager|click, poster, autostart,
-//   device=auto|cpu|gpu, tier, mode=conversation|story, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty,
+//   device=auto|cpu|gpu, tier, variant, threads, mode=conversation|story, seed, temperature, max-tokens, top-k, top-p, min-p, repeat-penalty,
 //   stop (a text a line), overflow=stop|slide, instructions, asset-base, weights-base.
 // Events: lantern-state {state, previous}, lantern-progress {stage, done, total, how}, lantern-token {text, id, step},
 //   lantern-result (Result below), lantern-error {code, cause, remedy}.

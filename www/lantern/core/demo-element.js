@@ -20,7 +20,7 @@ const SLOW_MS = 500;
 /** @template {Session} S the demo's kind of session @template {DemoView} V its view */
 export class DemoElement extends LanternElement {
   /** Attributes that say which model it is, and where it runs. */
-  static reopening = ['model', 'device', 'tier', 'asset-base', 'weights-base'];
+  static reopening = ['model', 'device', 'tier', 'variant', 'threads', 'asset-base', 'weights-base'];
   /** @type {string[]} */ static observedAttributes = DemoElement.reopening;
 
   #Kind;
@@ -149,8 +149,12 @@ export class DemoElement extends LanternElement {
   /** Where the engine runs, and from. @protected */
   get place() {
     return {
-      device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
-      tier: this.getAttribute('tier') ?? '',
+      executor: {
+        device: /** @type {DeviceChoice} */ (this.getAttribute('device') ?? 'auto'),
+        tier: this.getAttribute('tier') ?? '',
+        variant: this.getAttribute('variant') ?? '',
+        threads: this.getAttribute('threads') ?? '',
+      },
       assetBase: this.assetBase,
     };
   }
@@ -320,7 +324,7 @@ export class DemoElement extends LanternElement {
     const details = [
       `${failure.code}: ${failure.cause}; ${failure.remedy}`,
       ...this.details(),
-      `device ${JSON.stringify(this.#session?.device ?? this.place.device)}`,
+      `device ${JSON.stringify(this.#session?.device ?? this.place.executor.device)}`,
       `page ${location.href}`,
       navigator.userAgent,
     ].join('\n');

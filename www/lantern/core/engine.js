@@ -4,13 +4,12 @@
 
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
 
-/** @import { DeviceChoice, Failure, FromWorker, ModelList, ModelSource, Replies, Stats, Unsent } from './protocol.js' */
+/** @import { ExecutorChoice, Failure, FromWorker, ModelList, ModelSource, Replies, Stats, Unsent } from './protocol.js' */
 /** @import { HooksOf, Session, SessionKind } from './session.js' */
 
 /** @typedef {object} OpenOptions
  * @property {ModelSource[]} sources the model's files; none for a demo without weights
- * @property {DeviceChoice} [device]
- * @property {string} [tier]
+ * @property {Partial<ExecutorChoice>} [executor] what computes
  * @property {string} [assetBase] folder that holds lantern_web.js, ending in a slash */
 
 /** @typedef {object} Pending
@@ -81,8 +80,7 @@ export class Engine {
     const session = new Kind(this, {
       sources: options.sources,
       modelKey: options.sources.map(keyOf).sort().join(' '),
-      device: options.device ?? 'auto',
-      tier: options.tier ?? '',
+      executor: { device: 'auto', tier: '', variant: '', threads: '', ...options.executor },
       assetBase: options.assetBase ?? new URL('../../wasm/', import.meta.url).href,
     });
     this.#sessions.add(session);
@@ -105,7 +103,7 @@ export class Engine {
   }
 
   /** The catalogue and what is stored on this device, as the device sees it.
-   * @param {{assetBase: string, device: DeviceChoice, tier: string, base: string}} where @param {AbortSignal} [signal]
+   * @param {{assetBase: string, executor: ExecutorChoice, base: string}} where @param {AbortSignal} [signal]
    * @returns {Promise<ModelList>} */
   async models(where, signal) {
     try {

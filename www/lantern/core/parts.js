@@ -199,6 +199,8 @@ export function instrument(name) {
 /** @param {Instrument} where @param {DeviceInfo | null} info */
 export function showDevice(where, info) {
   where.set(info ? (info.device === 'gpu' ? 'GPU' : 'Processor') : '—', info ? [info.tier, info.adapter].filter(Boolean).join(' · ') : 'decided at the start');
+  const raced = info?.raced ?? [];
+  where.root.title = raced.length ? `The fastest kernels on this card: ${raced.map(({ kernel, variant }) => `${kernel} ${variant}`).join(', ')}` : '';
 }
 
 /** What the page's engine holds, and what of it is one element's. @typedef {{stats: Stats, own: SessionMemory | null}} MemoryUse */

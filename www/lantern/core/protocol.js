@@ -21,6 +21,10 @@
 
 /** @typedef {'auto' | 'cpu' | 'gpu'} DeviceChoice */
 
+/** What computes: the device, and for tests and measurements its tier, kernels' variants (`gemv=core`, with commas between), and on
+ * the processor the number of threads; empty for the engine's own choice.
+ * @typedef {{device: DeviceChoice, tier: string, variant: string, threads: string}} ExecutorChoice */
+
 /** A model's file by address (`own`: one the page's author gave, and may be of the page's own server), one of the catalogue
  * (`base`: the folder of the page's own models; `ahead`: its address, where it may be asked for before the engine's program is
  * here), or one the visitor picked: the Worker reads it in slices, nothing is sent anywhere.
@@ -29,8 +33,11 @@
 /** A kernel that failed its self-test on this driver at this tier, and runs at a plainer one.
  * @typedef {{kernel: string, tier: string, reason: string}} StepDown */
 
+/** The variant of a kernel that was the fastest on this graphics card.
+ * @typedef {{kernel: string, variant: string}} Raced */
+
 /** `notice` says why this is not the device that was hoped for.
- * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[]}} DeviceInfo */
+ * @typedef {{device: 'cpu' | 'gpu', tier: string, adapter: string, notice: Failure | null, stepDowns: StepDown[], raced: Raced[]}} DeviceInfo */
 
 /** A session. `info`: what the demo says of its model. `kept`: what the visitor should know of how the model's files are kept.
  * @template [I=any] @typedef {{session: number, device: DeviceInfo, info: I, kept: Failure | null}} Opened */
@@ -72,10 +79,10 @@
 /** `open` loads a demo's model where nobody has it open, and opens a session on it: `modelKey` says which ask for the same. A
  * `request` is for the session's demo; one session does one at a time. `cancel` ends what an earlier message (`target`) began.
  * @typedef {(
- *   | {type: 'open', demo: string, assetBase: string, sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string}
+ *   | {type: 'open', demo: string, assetBase: string, sources: ModelSource[], modelKey: string, executor: ExecutorChoice}
  *   | {type: 'request', session: number, kind: string, payload: unknown}
  *   | {type: 'close', session: number}
- *   | {type: 'models', assetBase: string, device: DeviceChoice, tier: string, base: string}
+ *   | {type: 'models', assetBase: string, executor: ExecutorChoice, base: string}
  *   | {type: 'remove', assetBase: string, key: string}
  *   | {type: 'stats'}
  *   | {type: 'cancel', target: number}

@@ -5,14 +5,14 @@
 import { toFailure } from './protocol.js';
 import { isLoss } from './engine.js';
 
-/** @import { DeviceChoice, DeviceInfo, Failure, FromWorker, ModelSource, Opened, Progress, SessionMemory, Stats } from './protocol.js' */
+/** @import { DeviceChoice, DeviceInfo, ExecutorChoice, Failure, FromWorker, ModelSource, Opened, Progress, SessionMemory, Stats } from './protocol.js' */
 /** @import { Engine } from './engine.js' */
 
 /** What a demo and its part of the engine say to each other: its `messages.js` has one. `info`: of its model. `requests`: what is
  * asked and what comes back, by kind. `messages`: what comes meanwhile, by kind.
  * @typedef {{info: any, requests: Record<string, {asked: any, reply: any}>, messages: Record<string, any>}} Contract */
 
-/** @typedef {{sources: ModelSource[], modelKey: string, device: DeviceChoice, tier: string, assetBase: string}} SessionSpec */
+/** @typedef {{sources: ModelSource[], modelKey: string, executor: ExecutorChoice, assetBase: string}} SessionSpec */
 
 /** Who hears of the work. `on`: the demo's own messages, by kind.
  * @template {Contract} [C=any]
@@ -166,7 +166,7 @@ export class Session {
   async #ensure(hooks) {
     if (this.#opened && this.#openedIn === this.#engine.generation) return this.#opened;
     const before = this.#opened?.device.device;
-    const opened = before === 'gpu' ? await this.#reopen(hooks) : await this.#open(this.#spec.device, hooks);
+    const opened = before === 'gpu' ? await this.#reopen(hooks) : await this.#open(this.#spec.executor.device, hooks);
     this.#opened = opened;
     if (this.#lost) {
       this.onrecovery?.({ phase: 'back', failure: this.#lost, device: opened.device });
@@ -198,12 +198,14 @@ export class Session {
 
   /** @param {DeviceChoice} device @param {Hooks<C>} hooks @returns {Promise<Opened<C['info']>>} */
   async #open(device, hooks) {
-    const { sources, modelKey, tier, assetBase } = this.#spec;
+    const { sources, modelKey, assetBase } = this.#spec;
+    // A tier and variants named for the GPU do not follow the work onto the processor.
+    const fallen = device === 'cpu' && this.#spec.executor.device !== 'cpu';
+    const executor = { ...this.#spec.executor, device, ...(fallen ? { tier: '', variant: '' } : {}) };
     const { demo } = /** @type {typeof Session} */ (this.constructor);
     const { generation } = this.#engine;
     const opened = await this.#engine.request(
-      // A tier named for the GPU does not follow the work onto the processor.
-      { type: 'open', demo, assetBase, sources, modelKey, device, tier: device === 'cpu' && this.#spec.device !== 'cpu' ? '' : tier },
+      { type: 'open', demo, assetBase, sources, modelKey, executor },
       { ...heard(hooks), onLate: (late) => void this.#engine.request({ type: 'close', session: late.session }).catch(() => {}) },
     );
     this.#openedIn = generation;

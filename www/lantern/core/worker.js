@@ -6,8 +6,9 @@
 import { HeadStart } from './head-start.js';
 import { Library } from './library.js';
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
+import * as races from './races.js';
 
-/** @import { Failure, FromWorker, Progress, ToWorker } from './protocol.js' */
+/** @import { ExecutorChoice, Failure, FromWorker, Progress, ToWorker } from './protocol.js' */
 
 /** Who hears of a call. @typedef {{progress: (progress: Progress) => void, message: (kind: string, payload: any) => void}} Listener */
 
@@ -143,14 +144,40 @@ function listenerOf(id) {
   };
 }
 
-/** The executor for a device and a tier, made once.
- * @param {string} assetBase @param {string} device @param {string} tier */
-function engineFor(assetBase, device, tier) {
-  const key = `${device}/${tier}`;
+/** A Worker that computes beside this one; resolves when it listens. @param {string} assetBase
+ * @returns {(memory: object, program: WebAssembly.Module) => Promise<void>} */
+function helperStarter(assetBase) {
+  return (memory, program) => new Promise((resolve, reject) => {
+    const helper = new Worker(new URL('./crew.js', import.meta.url), { type: 'module', name: 'lantern thread' });
+    helper.addEventListener('message', () => resolve(), { once: true });
+    helper.addEventListener('error', (event) => {
+      // Told to who waits; the page goes on without it.
+      event.preventDefault();
+      reject(event);
+    });
+    helper.postMessage({ glue: new URL('lantern_web.js', assetBase).href, program, memory });
+  });
+}
+
+/** @param {ExecutorChoice} executor */
+const nameOf = ({ device, tier, variant, threads }) => [device, tier, variant, threads].join('/');
+
+/** @param {any} wasm @param {string} assetBase @param {ExecutorChoice} executor */
+async function makeEngine(wasm, assetBase, executor) {
+  const engine = await wasm.Engine.create(executor, helperStarter(assetBase));
+  const key = engine.race_key();
+  if (key) engine.remember(await races.recall(key));
+  return engine;
+}
+
+/** The executor that is asked for, made once.
+ * @param {string} assetBase @param {ExecutorChoice} executor */
+function engineFor(assetBase, executor) {
+  const key = nameOf(executor);
   const known = engines.get(key);
   if (known) return known;
   code ??= loadCode(assetBase);
-  const made = code.then((wasm) => wasm.Engine.create(device, tier));
+  const made = code.then((wasm) => makeEngine(wasm, assetBase, executor));
   engines.set(key, made);
   // A failed attempt is not kept: the next request tries again.
   code.catch(() => (code = undefined));
@@ -160,7 +187,7 @@ function engineFor(assetBase, device, tier) {
 
 /** The device first, since it decides what is worth fetching; a file that runs everywhere need not wait for it.
  * @param {ToWorker & {type: 'open'}} request @param {string} key @returns {Model} */
-function startLoad({ demo, sources, assetBase, device, tier }, key) {
+function startLoad({ demo, sources, assetBase, executor }, key) {
   const stop = new AbortController();
   /** @type {Set<Listener>} */
   const listeners = new Set();
@@ -176,7 +203,7 @@ function startLoad({ demo, sources, assetBase, device, tier }, key) {
   };
   const ahead = sources.map((source) => 'ahead' in source && source.ahead).find(Boolean);
   const headStart = ahead && !code ? new HeadStart(ahead, stop.signal) : null;
-  const loading = engineFor(assetBase, device, tier).then(async (engine) => ({
+  const loading = engineFor(assetBase, executor).then(async (engine) => ({
     engine,
     ...(await withPort(stop.signal, all, (port) => engine.load(demo, sources, new Library(stop.signal, headStart), port))),
   }));
@@ -187,7 +214,7 @@ function startLoad({ demo, sources, assetBase, device, tier }, key) {
 /** @param {ToWorker & {type: 'open'}} request @param {AbortSignal} signal */
 async function open(request, signal) {
   const listener = listenerOf(request.id);
-  const key = `${request.demo}/${request.device}/${request.tier}/${request.modelKey}`;
+  const key = `${request.demo}/${nameOf(request.executor)}/${request.modelKey}`;
   const model = models.get(key) ?? startLoad(request, key);
   models.set(key, model);
   model.users += 1;
@@ -199,7 +226,9 @@ async function open(request, signal) {
     const inner = await withPort(signal, listener, (port) => engine.open(handle, port));
     const session = nextSession++;
     sessions.set(session, { engine, session: inner, model, working: new Set() });
-    return { session, device: engine.info(), info, kept: notice };
+    const device = engine.info();
+    if (device.raced.length) void races.keep(engine.race_key(), device.raced);
+    return { session, device, info, kept: notice };
   } catch (thrown) {
     await leave(model);
     throw thrown;
@@ -270,7 +299,7 @@ async function stats() {
 
 /** What can be had and what is here. @param {ToWorker & {type: 'models'}} request @param {AbortSignal} signal */
 async function list(request, signal) {
-  const engine = await unlessAborted(engineFor(request.assetBase, request.device, request.tier), signal);
+  const engine = await unlessAborted(engineFor(request.assetBase, request.executor), signal);
   return engine.list_models(new Library(signal), request.base);
 }
 

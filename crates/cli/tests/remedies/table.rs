@@ -382,6 +382,7 @@ pub const TABLE: &[(&str, Seen)] = &[
     ("compress.unsupported", Elsewhere(COMPRESS)),
     ("cpu.ceiling", Elsewhere(PAGE)),
     ("cpu.matmul", Elsewhere(DEFECT)),
+    ("cpu.crew", Elsewhere(API)),
     ("cpu.memory", Elsewhere("a machine without memory")),
     ("cpu.pending", Elsewhere(DEFECT)),
     ("cpu.tier", Elsewhere(PAGE)),
@@ -578,6 +579,7 @@ pub const TABLE: &[(&str, Seen)] = &[
     ("tokenizer.vocab", Elsewhere(TOKENIZER)),
     ("web.device", Elsewhere(PAGE)),
     ("web.request", Elsewhere(PAGE)),
+    ("web.threads", Elsewhere(PAGE)),
     ("weights.not_a_number", Here(&["chat", "--model", "{nan}", "--prompt", "a", "--device", "cpu"], &[])),
     ("weights.range", Elsewhere("crates/weights/tests/quantize.rs")),
 ];
