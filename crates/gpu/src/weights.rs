@@ -12,16 +12,20 @@
 //! | q2_min | 2 bits of each | f16 scale and minimum per 16, a word |
 //!
 //! A word's byte b has slots for 1, 2, 4 or 8 bits: slot s is value 4 s + b of the word's.
+//!
+//! Matrices that come one after the other, with rows of one layout and length, lie one behind the other in one buffer as far as a
+//! binding reaches: a dispatch may take several as one matrix of more rows (`lower/joins.rs`).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use lantern_graph::contract::WeightTable;
 use lantern_graph::{Account, Error, Result, WeightSpec};
 
 use crate::device::Gpu;
 use crate::format::Format;
-use crate::memory::Buffer;
+use crate::memory::{ALIGNMENT, Buffer};
 use crate::repack::{Repacked, repack};
 use crate::session::DATA;
 
@@ -44,8 +48,37 @@ pub struct GpuWeight {
 pub struct Shard {
     pub first: usize,
     pub rows: usize,
-    pub words: Buffer,
-    pub scales: Option<Buffer>,
+    pub words: Region,
+    pub scales: Option<Region>,
+}
+
+/// A part of a buffer, or all of it.
+pub struct Region {
+    pub buffer: Rc<Buffer>,
+    pub offset: u64,
+    pub size: u64,
+}
+
+impl Region {
+    fn whole(buffer: Buffer) -> Region {
+        Region { size: buffer.size(), buffer: Rc::new(buffer), offset: 0 }
+    }
+
+    /// Does the other one begin where this one ends?
+    fn is_before(&self, other: &Region) -> bool {
+        Rc::ptr_eq(&self.buffer, &other.buffer) && self.offset + self.size == other.offset
+    }
+}
+
+impl Shard {
+    fn is_before(&self, other: &Shard) -> bool {
+        let scales = match (&self.scales, &other.scales) {
+            (Some(scales), Some(others)) => scales.is_before(others),
+            (None, None) => true,
+            _ => false,
+        };
+        scales && self.words.is_before(&other.words)
+    }
 }
 
 /// Words of one row's values on the device.
@@ -75,13 +108,73 @@ pub fn weight_bytes(spec: &WeightSpec) -> u64 {
     (rows * words_per_row(format, columns)) as u64 * 4 + scale_bytes(format, rows, columns)
 }
 
+/// Bytes of words and of scales of a whole weight.
+fn parts(spec: &WeightSpec) -> [u64; 2] {
+    let (format, rows, columns) = (Format::of(spec.dtype), spec.rows(), spec.columns());
+    [(rows * words_per_row(format, columns)) as u64 * 4, scale_bytes(format, rows, columns)]
+}
+
+/// How many weights from the first on are to lie one behind the other: of one layout and row length, each beginning where a
+/// binding may, all of them in one binding.
+fn run_length(specs: &[WeightSpec], limit: u64) -> usize {
+    let Some(first) = specs.first().filter(|spec| spec.shape.len() == 2) else { return 1 };
+    let alike = |spec: &&WeightSpec| {
+        spec.shape.len() == 2 && spec.columns() == first.columns() && Format::of(spec.dtype) == Format::of(first.dtype)
+    };
+    let mut ends = [0; 2];
+    let mut fits = |spec: &&WeightSpec| {
+        let aligned = ends.iter().all(|end| end % ALIGNMENT == 0);
+        ends = [0, 1].map(|i| ends[i] + parts(spec)[i]);
+        aligned && ends.iter().all(|end| *end <= limit)
+    };
+    specs.iter().take_while(alike).take_while(|spec| fits(spec)).count().max(1)
+}
+
+/// Parts of buffers for weights that lie one behind the other.
+struct Run {
+    words: Rc<Buffer>,
+    scales: Option<Rc<Buffer>>,
+    /// Where the next one's words and scales begin.
+    at: [u64; 2],
+    left: usize,
+}
+
+impl Run {
+    fn new(gpu: &Gpu, specs: &[WeightSpec]) -> Run {
+        let [words, scales] = [0, 1].map(|i| specs.iter().map(|spec| parts(spec)[i]).sum());
+        let buffer = |bytes: u64| Rc::new(gpu.buffer(&specs[0].name, bytes, DATA));
+        let scales = Format::of(specs[0].dtype).is_quantized().then(|| buffer(scales));
+        Run { words: buffer(words), scales, at: [0; 2], left: specs.len() }
+    }
+
+    fn next(&mut self, spec: &WeightSpec) -> Shard {
+        let sizes = parts(spec);
+        let region = |buffer: &Rc<Buffer>, i: usize| Region { buffer: buffer.clone(), offset: self.at[i], size: sizes[i] };
+        let (words, scales) = (region(&self.words, 0), self.scales.as_ref().map(|scales| region(scales, 1)));
+        self.at = [0, 1].map(|i| self.at[i] + sizes[i]);
+        self.left -= 1;
+        Shard { first: 0, rows: spec.rows(), words, scales }
+    }
+}
+
 impl GpuWeights {
     pub fn allocate(gpu: &Gpu, specs: &[WeightSpec]) -> Result<GpuWeights> {
         gpu.check_memory("the model", specs.iter().map(weight_bytes).sum())?;
         let gpu = gpu.part();
         let limit = gpu.0.binding_limit.min(gpu.0.buffer_limit);
+        let mut run: Option<Run> = None;
+        let mut done = 0;
         let table = WeightTable::allocate(specs, |spec| {
             let format = Format::of(spec.dtype);
+            let length = run_length(&specs[done..], limit);
+            done += 1;
+            if run.as_ref().is_none_or(|run| run.left == 0) && length > 1 {
+                run = Some(Run::new(&gpu, &specs[done - 1..][..length]));
+            }
+            if let Some(run) = run.as_mut().filter(|run| run.left > 0) {
+                let shards = vec![run.next(spec)];
+                return Ok(GpuWeight { spec: spec.clone(), format, shards, edge_scales: RefCell::default() });
+            }
             let row_bytes = words_per_row(format, spec.columns()) as u64 * 4;
             if row_bytes > limit {
                 return Err(Error::new(
@@ -100,8 +193,8 @@ impl GpuWeights {
             while first < spec.rows() {
                 let rows = rows_per_shard.min(spec.rows() - first);
                 let scale_bytes = scale_bytes(format, rows, spec.columns());
-                let scales = format.is_quantized().then(|| gpu.buffer(&spec.name, scale_bytes, DATA));
-                let words = gpu.buffer(&spec.name, rows as u64 * row_bytes, DATA);
+                let scales = format.is_quantized().then(|| Region::whole(gpu.buffer(&spec.name, scale_bytes, DATA)));
+                let words = Region::whole(gpu.buffer(&spec.name, rows as u64 * row_bytes, DATA));
                 shards.push(Shard { first, rows, words, scales });
                 first += rows;
             }
@@ -139,6 +232,14 @@ impl GpuWeights {
 }
 
 impl GpuWeight {
+    /// Does the other one lie right behind this one, so that both are one matrix?
+    pub fn is_before(&self, other: &GpuWeight) -> bool {
+        match (&self.shards[..], &other.shards[..]) {
+            ([one], [two]) => one.is_before(two),
+            _ => false,
+        }
+    }
+
     fn write_shard(&self, gpu: &Gpu, index: usize, row: usize, bytes: &[u8]) -> Result<()> {
         let shard = &self.shards[index];
         let columns = self.spec.columns();
@@ -147,7 +248,8 @@ impl GpuWeight {
             return Err(Error::new("gpu.weight", cause, "use the processor for this file"));
         };
         let queue = &gpu.0.queue;
-        queue.write_buffer(&shard.words, (row * words_per_row(self.format, columns) * 4) as u64, &words);
+        let at = shard.words.offset + (row * words_per_row(self.format, columns) * 4) as u64;
+        queue.write_buffer(&shard.words.buffer, at, &words);
         if let Some(scales) = &shard.scales {
             self.write_scales(queue, index, scales, row * halves_per_row(self.format, columns), &halves);
         }
@@ -155,7 +257,7 @@ impl GpuWeight {
     }
 
     /// Halves come in pairs of one word; a chunk may begin or end within one, so the other half is remembered until known.
-    fn write_scales(&self, queue: &wgpu::Queue, shard: usize, scales: &Buffer, first: usize, halves: &[u16]) {
+    fn write_scales(&self, queue: &wgpu::Queue, shard: usize, scales: &Region, first: usize, halves: &[u16]) {
         if halves.is_empty() {
             return;
         }
@@ -173,6 +275,6 @@ impl GpuWeight {
         for edge in [first, end - 1] {
             edges.insert((shard, edge), halves[edge - first]);
         }
-        queue.write_buffer(scales, first_word as u64 * 4, bytemuck::cast_slice(&words));
+        queue.write_buffer(&scales.buffer, scales.offset + first_word as u64 * 4, bytemuck::cast_slice(&words));
     }
 }

@@ -7,6 +7,7 @@ use super::plan::{PARAMS_BYTES, Plan};
 use crate::memory::Buffer;
 use crate::shader::Binding;
 use crate::step::{Part, Slot, Step};
+use crate::weights::Region;
 
 /// One for each step, over the buffers of one generation.
 #[derive(Default)]
@@ -64,6 +65,7 @@ impl GpuSession {
     /// The buffer a slot lies in, its offset there and its size.
     pub(super) fn whole<'p>(&'p self, plan: &'p Plan, slot: Slot) -> Result<(&'p Buffer, u64, u64)> {
         let all = |buffer: &'p Buffer| (buffer, 0, buffer.size());
+        let region = |region: &'p Region| (&*region.buffer, region.offset, region.size);
         Ok(match slot {
             Slot::Temporary(t) => {
                 let place = plan.layout.places[t];
@@ -75,10 +77,10 @@ impl GpuSession {
                 let (offset, bytes) = plan.constants.places[&node];
                 (&plan.constants.buffer, offset, bytes)
             }
-            Slot::Words(w, s) => all(&plan.weights.get(&plan.graph.weights[w])?.shards[s].words),
+            Slot::Words(w, s) => region(&plan.weights.get(&plan.graph.weights[w])?.shards[s].words),
             Slot::Scales(w, s) => {
                 let shard = &plan.weights.get(&plan.graph.weights[w])?.shards[s];
-                all(shard.scales.as_ref().unwrap_or(&shard.words))
+                region(shard.scales.as_ref().unwrap_or(&shard.words))
             }
         })
     }

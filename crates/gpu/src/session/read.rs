@@ -20,8 +20,8 @@ impl GpuSession {
                 let shards = &plan.weights.get(&plan.graph.weights[weight])?.shards;
                 let mut data = Vec::with_capacity(bytes);
                 for shard in shards {
-                    let part = shard.words.size().min((bytes - data.len()) as u64);
-                    data.extend(self.read_buffer(&shard.words, 0, part).await?);
+                    let part = shard.words.size.min((bytes - data.len()) as u64);
+                    data.extend(self.read_buffer(&shard.words.buffer, shard.words.offset, part).await?);
                 }
                 data
             }
