@@ -42,6 +42,11 @@ pub enum Kernel {
         adds: Adds,
         aligned: bool,
     },
+    /// Products of one row with matrices that lie one behind the other, two results at a time, and what is done with them.
+    Pairs {
+        format: Format,
+        end: End,
+    },
     LinearTransposed {
         format: Format,
         aligned: bool,
@@ -101,6 +106,15 @@ pub enum Kernel {
     Bandwidth,
     /// Measures the adapter: multiply-adds in registers.
     Arithmetic,
+}
+
+/// What is done with the results of `Kernel::Pairs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// `silu(first) · second`.
+    Gate,
+    /// Queries and keys turn; keys and values go into their states, of halves or of floats.
+    Attend { halves: bool },
 }
 
 /// What there is to know of a kernel.
@@ -228,6 +242,7 @@ impl Kernel {
             Kernel::MatMul => product::matmul(),
             Kernel::Linear { format, many: false, adds, aligned } => product::gemv(format, adds, aligned),
             Kernel::Linear { format, many: true, adds, aligned } => product::gemm(format, adds, aligned),
+            Kernel::Pairs { format, end } => product::pairs(format, end),
             Kernel::LinearTransposed { format, aligned } => product::linear_transposed(format, aligned),
             Kernel::Quantize => product::quantize(),
             Kernel::Conv { format, adds } => convolution::conv(format, adds),

@@ -170,9 +170,13 @@ impl Builder {
     }
 
     pub fn weight(&mut self, shape: &[usize], format: Format) -> Result<NodeId> {
+        self.weight_called("w", shape, format)
+    }
+
+    pub fn weight_called(&mut self, name: &'static str, shape: &[usize], format: Format) -> Result<NodeId> {
         let bytes = self.numbers.weight(dtype(format), shape.iter().product());
-        self.case.weights.push(("w", bytes));
-        self.case.graph.weight("w", shape, dtype(format))
+        self.case.weights.push((name, bytes));
+        self.case.graph.weight(name, shape, dtype(format))
     }
 
     /// What is added to a product of that shape, and how it ends.

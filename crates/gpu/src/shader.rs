@@ -43,16 +43,19 @@ const FILES: &[(&str, &str)] = files![
     "gemm_software.wgsl",
     "gemv_core.wgsl",
     "gemv_dot.wgsl",
+    "gemv_f32.wgsl",
     "gemv_lanes.wgsl",
     "gemv_software.wgsl",
     "gemv_subgroups.wgsl",
     "group_norm_apply.wgsl",
     "group_norm_fold.wgsl",
     "group_norm_parts.wgsl",
+    "half.wgsl",
     "linear_transposed.wgsl",
     "matmul.wgsl",
     "max_pool.wgsl",
     "pack.wgsl",
+    "pairs_interface.wgsl",
     "patches.wgsl",
     "product_interface.wgsl",
     "quantize.wgsl",
@@ -76,6 +79,7 @@ const FILES: &[(&str, &str)] = files![
     "top_k_interface.wgsl",
     "top_k_software.wgsl",
     "tree.wgsl",
+    "turn.wgsl",
     "unary.wgsl",
     "unpack.wgsl",
     "weight_f16.wgsl",
@@ -201,7 +205,12 @@ mod tests {
 
     #[test]
     fn conditions_choose_a_branch() {
-        let aligned = vec![("FORMAT", "f32".into()), ("ALIGNED", String::new())];
+        let aligned = vec![
+            ("FORMAT", "f32".into()),
+            ("ALIGNED", String::new()),
+            ("INTERFACE", "product".into()),
+            ("DOTS", String::new()),
+        ];
         let shader = Shader::expand("gemv_software.wgsl", &aligned).unwrap();
         assert!(!shader.wgsl.contains("x_or_zero") && !shader.wgsl.contains("residual["));
     }

@@ -149,7 +149,8 @@ impl Run {
 
     fn next(&mut self, spec: &WeightSpec) -> Shard {
         let sizes = parts(spec);
-        let region = |buffer: &Rc<Buffer>, i: usize| Region { buffer: buffer.clone(), offset: self.at[i], size: sizes[i] };
+        let region =
+            |buffer: &Rc<Buffer>, i: usize| Region { buffer: buffer.clone(), offset: self.at[i], size: sizes[i] };
         let (words, scales) = (region(&self.words, 0), self.scales.as_ref().map(|scales| region(scales, 1)));
         self.at = [0, 1].map(|i| self.at[i] + sizes[i]);
         self.left -= 1;

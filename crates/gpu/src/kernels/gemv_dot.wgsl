@@ -1,5 +1,5 @@
 // One row of int8 activations, with packed integer dot products.
-#include "product_interface.wgsl"
+#include "${INTERFACE}_interface.wgsl"
 
 @auto var<storage, read> x: array<vec2<u32>>;
 @auto var<storage, read> x_scales: array<vec2<f32>>;

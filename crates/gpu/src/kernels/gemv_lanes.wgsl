@@ -1,5 +1,5 @@
-// One row of x: 16 invocations along k for each of 4 columns of w, then a tree. Neighbours read neighbouring words. What eight
-// columns of k add is `dot8(row, column, chunk)` of the file that includes this.
+// One row of x: 16 invocations along k for each of 4 results, then a tree. Neighbours read neighbouring words. What eight columns
+// of k add to a result is `dots(row, result, chunk)` of the interface, and that is `dot8` of the file that includes this.
 
 const WG: u32 = 64u;
 const LANES: u32 = 16u;
@@ -20,10 +20,10 @@ fn main(
     let column = (g % tiles) * COVERS_X + local / LANES;
     let lane = local % LANES;
     let inside = column < p.n && row < p.rows;
-    var total = 0.0;
+    var total: Sum;
     if (inside) {
         for (var c = lane; c < p.chunks; c += LANES) {
-            total += dot8(row, column, c);
+            total += dots(row, column, c);
         }
     }
     tree[local] = total;

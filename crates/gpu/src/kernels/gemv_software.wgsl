@@ -1,8 +1,7 @@
 // One row of x, one invocation a column of w, no barriers: for adapters that are a CPU, where a barrier costs more than the
 // arithmetic between two.
-#include "product_interface.wgsl"
-#include "activations.wgsl"
-#include "weight_${FORMAT}.wgsl"
+#include "${INTERFACE}_interface.wgsl"
+#include "gemv_f32.wgsl"
 
 const WG: u32 = 16u;
 const COVERS_X: u32 = 16u;
@@ -21,9 +20,9 @@ fn main(
     if (column >= p.n || row >= p.rows) {
         return;
     }
-    var total = 0.0;
+    var total: Sum;
     for (var c = 0u; c < p.chunks; c++) {
-        total += weigh8(column, c, x8(row, c));
+        total += dots(row, column, c);
     }
     put(row, column, total);
 }

@@ -1,8 +1,7 @@
 // One row of x: a subgroup a column of w, whatever its size (4 to 128 lanes): the subgroups of a workgroup take turns. One that is
 // wider than the workgroup has as many lanes as that.
-#include "product_interface.wgsl"
-#include "activations.wgsl"
-#include "weight_${FORMAT}.wgsl"
+#include "${INTERFACE}_interface.wgsl"
+#include "gemv_f32.wgsl"
 
 const WG: u32 = 64u;
 const COVERS_X: u32 = 8u;
@@ -26,10 +25,10 @@ fn main(
         let mine = turn + local / lanes;
         let column = (g % tiles) * COVERS_X + mine;
         let inside = mine < COVERS_X && column < p.n;
-        var total = 0.0;
+        var total: Sum;
         if (inside) {
             for (var c = lane; c < p.chunks; c += lanes) {
-                total += weigh8(column, c, x8(row, c));
+                total += dots(row, column, c);
             }
         }
         let sum = subgroupAdd(total);

@@ -42,6 +42,15 @@ struct Params {
 @auto var<storage, read> residual: array<f32>;
 #endif
 
+// What a result is summed up in, and what eight columns of k add to it where there is one row.
+alias Sum = f32;
+
+#if DOTS
+fn dots(row: u32, column: u32, chunk: u32) -> Sum {
+    return dot8(row, column, chunk);
+}
+#endif
+
 fn activate(v: f32) -> f32 {
     switch p.activation {
         case 1u: { return max(v, 0.0); }

@@ -2,6 +2,7 @@
 //! `ops/`; `bands.rs` says where work is cut.
 
 pub(crate) mod bands;
+pub(crate) mod joins;
 
 use std::rc::Rc;
 
@@ -15,6 +16,7 @@ use crate::ops::attention::attends_halves;
 use crate::pipeline::Pipeline;
 use crate::step::{Param, Part, Slot, Step, Times, strides};
 use crate::weights::GpuWeights;
+use joins::{Join, joins};
 
 /// The work of a graph, before memory is placed.
 pub struct Lowered {
@@ -34,6 +36,8 @@ pub fn kernels(graph: &Graph, tier: Tier) -> Result<Vec<Kernel>> {
         kernels.extend(unpacked[id.0 as usize].then_some(Kernel::Unpack));
         kernels.extend(ops::kernels(graph, id, tier)?);
     }
+    // Beside those of the single nodes: how their weights will lie is not known yet.
+    kernels.extend(joins(graph, &unpacked).iter().flat_map(|join| join.kernels(graph, tier)));
     let mut seen = std::collections::HashSet::new();
     kernels.retain(|k| seen.insert(*k));
     Ok(kernels)
@@ -109,8 +113,15 @@ pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Lowered> 
     let slots = vec![None; graph.nodes.len()];
     let out = Lowered { steps: Vec::new(), temporaries: Vec::new(), slots: slots.clone() };
     let mut lowering = Lowering { gpu, graph, weights, stored: slots, out };
+    let joins = joins(graph, &unpacked).into_iter().filter(|join| join.matrices(graph, weights).is_some());
+    let joins: Vec<Join> = joins.collect();
+    let joined = |id: NodeId| joins.iter().find(|join| join.members.contains(&id));
     for id in graph.ids().filter(|id| live[id.0 as usize]) {
         let first = lowering.out.steps.len();
+        if let Some(join) = joined(id) {
+            lowering.member(id, join)?;
+            continue;
+        }
         let slot = lowering.node(id)?;
         lowering.stored[id.0 as usize] = Some(slot);
         let slot = if unpacked[id.0 as usize] { lowering.unpack(id, slot)? } else { slot };
@@ -176,6 +187,23 @@ impl<'a> Lowering<'a> {
         grid: Vec<Count>,
     ) {
         self.out.steps.push(Step { pipeline, storage, params, grid, times: Times::Once, node, flops: 0 });
+    }
+
+    /// A node that goes into a dispatch with others: at the last of them, that dispatch.
+    fn member(&mut self, id: NodeId, join: &Join) -> Result<()> {
+        if let Some(slot) = self.join_result(id, join)? {
+            self.stored[id.0 as usize] = Some(slot);
+            self.out.slots[id.0 as usize] = Some(slot);
+        }
+        if join.last() == Some(id) {
+            let first = self.out.steps.len();
+            self.join(join)?;
+            let flops: u64 = join.members.iter().map(|member| self.graph.flops(*member)).sum();
+            let steps = &mut self.out.steps[first..];
+            let share = flops / steps.len().max(1) as u64;
+            steps.iter_mut().for_each(|step| step.flops = share);
+        }
+        Ok(())
     }
 
     /// The step that was added last is taken so often.

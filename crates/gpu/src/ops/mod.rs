@@ -139,7 +139,7 @@ fn known(count: &Count) -> Result<usize> {
 }
 
 /// The format of a weight, and whether its rows are whole eights, which are read at a time.
-fn weight_of(graph: &Graph, id: NodeId) -> (Format, bool) {
+pub(crate) fn weight_of(graph: &Graph, id: NodeId) -> (Format, bool) {
     let node = graph.node(id);
     (Format::of(node.dtype), node.shape.back(0).fixed().is_some_and(|n| n.is_multiple_of(8)))
 }

@@ -3,13 +3,14 @@
 
 mod many_rows;
 mod one_row;
+mod pairs;
 
 use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result};
 
 use super::{Lowering, one, weight_of};
 use crate::caps::Tier;
 use crate::format::Format;
-use crate::kernel::{Build, Described, Kernel, Test, Variant};
+use crate::kernel::{Build, Described, End, Kernel, Test, Variant};
 use crate::lower::fixed;
 use crate::shader::Defines;
 use crate::step::{Param, Part, Slot};
@@ -17,6 +18,7 @@ use crate::weights::GpuWeight;
 
 pub use many_rows::{gemm, linear_transposed, matmul};
 pub use one_row::{gemv, quantize};
+pub use pairs::pairs;
 
 pub(in crate::ops) use many_rows::linear_transposed_kernel;
 
@@ -27,6 +29,8 @@ pub fn all() -> Vec<Kernel> {
         let adds = Adds::ALL.into_iter().filter(|adds| !adds.bias || Format::PICTURES.contains(&format));
         let linear = |adds| [false, true].map(|many| Kernel::Linear { format, many, adds, aligned });
         all.extend(adds.flat_map(linear));
+        let ends = [End::Gate, End::Attend { halves: false }, End::Attend { halves: true }];
+        all.extend(ends.into_iter().filter(|_| aligned).map(|end| Kernel::Pairs { format, end }));
     }
     all
 }

@@ -11,16 +11,23 @@ use crate::step::Slot;
 
 /// One row.
 pub fn gemv(format: Format, adds: Adds, aligned: bool) -> Described {
-    let variant = |tier, file| {
-        Variant::new(tier, file).defines(format.defines()).flag("ALIGNED", aligned).defines(adds.defines())
-    };
+    let variants = variants(format, |variant| {
+        let variant = variant.define("INTERFACE", "product").flag("DOTS", true);
+        variant.flag("ALIGNED", aligned).defines(adds.defines())
+    });
+    linear(false, format, adds, aligned, variants)
+}
+
+/// The texts of a tier each, with the constants that `define` adds.
+pub(super) fn variants(format: Format, define: impl Fn(Variant) -> Variant) -> Vec<Variant> {
+    let variant = |tier, file| define(Variant::new(tier, file).defines(format.defines()));
     let mut variants = vec![
         variant(Tier::Software, "gemv_software.wgsl"),
         variant(Tier::Core, "gemv_core.wgsl"),
         variant(Tier::Subgroups, "gemv_subgroups.wgsl"),
     ];
     variants.extend(format.is_quantized().then(|| variant(Tier::Dot, "gemv_dot.wgsl").with(&[Kernel::Quantize])));
-    linear(false, format, adds, aligned, variants)
+    variants
 }
 
 pub fn quantize() -> Described {
