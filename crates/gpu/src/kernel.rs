@@ -171,7 +171,6 @@ impl Variant {
     }
 
     /// Another variant of that tier, to be raced against the first.
-    #[allow(dead_code, reason = "families with several variants of a tier come with their kernels")]
     pub fn named(mut self, name: &'static str) -> Variant {
         self.choice.name = name;
         self
@@ -273,6 +272,7 @@ impl Kernel {
     pub(crate) fn raced_as(self) -> Kernel {
         match self {
             Kernel::Linear { format, many, aligned, .. } => Kernel::Linear { format, many, adds: Adds::NONE, aligned },
+            Kernel::Pairs { format, .. } => Kernel::Linear { format, many: false, adds: Adds::NONE, aligned: true },
             Kernel::Conv { format, .. } => Kernel::Conv { format, adds: Adds::NONE },
             kernel => kernel,
         }

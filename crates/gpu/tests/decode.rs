@@ -26,7 +26,7 @@ fn config(kv_f16: bool) -> Config {
         attention_scale: None,
         sliding_window: None,
         rms_eps: 1e-5,
-        context_length: 400,
+        context_length: 160,
         tied: false,
         biases: BTreeSet::new(),
         kv_f16,
@@ -40,7 +40,8 @@ struct Model {
     weights: Vec<(String, Vec<u8>)>,
 }
 
-const PROMPT: usize = 300;
+/// More keys than a workgroup takes alone.
+const PROMPT: usize = 140;
 
 impl Model {
     fn new(rng: &mut SmallRng, config: &Config, dtype: &dyn Fn(&str) -> DType) -> Model {

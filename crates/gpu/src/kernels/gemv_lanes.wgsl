@@ -1,9 +1,9 @@
-// One row of x: 16 invocations along k for each of 4 results, then a tree. Neighbours read neighbouring words. What eight columns
-// of k add to a result is `dots(row, result, chunk)` of the interface, and that is `dot8` of the file that includes this.
+// One row of x: LANES invocations along k for each of a few results, then a tree. Neighbours read neighbouring words. What eight
+// columns of k add to a result is `dots(row, result, chunk)` of the interface, and that is `dot8` of the file that includes this.
 
-const WG: u32 = 64u;
-const LANES: u32 = 16u;
-const COVERS_X: u32 = 4u;
+const LANES: u32 = ${LANES}u;
+const COVERS_X: u32 = ${RESULTS}u;
+const WG: u32 = LANES * COVERS_X;
 const COVERS_Y: u32 = 1u;
 
 #include "tree.wgsl"
@@ -22,7 +22,15 @@ fn main(
     let inside = column < p.n && row < p.rows;
     var total: Sum;
     if (inside) {
-        for (var c = lane; c < p.chunks; c += LANES) {
+        var c = lane;
+#if AHEAD
+        // Several reads on their way at once: what a GPU waits for is memory.
+        for (; c + 3u * LANES < p.chunks; c += 4u * LANES) {
+            let near = dots(row, column, c) + dots(row, column, c + LANES);
+            total += near + (dots(row, column, c + 2u * LANES) + dots(row, column, c + 3u * LANES));
+        }
+#endif
+        for (; c < p.chunks; c += LANES) {
             total += dots(row, column, c);
         }
     }

@@ -4,6 +4,7 @@
 pub(crate) mod bands;
 pub(crate) mod joins;
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use lantern_graph::{Count, DType, Dim, Error, Graph, Index, NodeId, Op, Result, Shape};
@@ -112,7 +113,7 @@ pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Lowered> 
     let unpacked = unpacked(graph);
     let slots = vec![None; graph.nodes.len()];
     let out = Lowered { steps: Vec::new(), temporaries: Vec::new(), slots: slots.clone() };
-    let mut lowering = Lowering { gpu, graph, weights, stored: slots, out };
+    let mut lowering = Lowering { gpu, graph, weights, stored: slots, quantized: HashMap::new(), out };
     let joins = joins(graph, &unpacked).into_iter().filter(|join| join.matrices(graph, weights).is_some());
     let joins: Vec<Join> = joins.collect();
     let joined = |id: NodeId| joins.iter().find(|join| join.members.contains(&id));
@@ -140,6 +141,8 @@ pub(crate) struct Lowering<'a> {
     pub weights: &'a GpuWeights,
     /// As `out.slots`, but where a node lies in a state of halves, that state.
     stored: Vec<Option<Slot>>,
+    /// Where activations lie as int8.
+    pub quantized: HashMap<Slot, [Slot; 2]>,
     out: Lowered,
 }
 

@@ -95,8 +95,14 @@ fn linear(many: bool, format: Format, adds: Adds, aligned: bool, variants: Vec<V
         name: format!("{name}_{}{}{}", format.name(), adds.suffix(), if aligned { "" } else { "_odd" }),
         variants,
         test: Test::case(move |b| {
-            let (rows, n, k) = (if many { 71 } else { 1 }, 45, b.columns(format, aligned));
-            let x = b.floats("x", [rows, k]);
+            let (rows, n) = (if many { 71 } else { 1 }, 45);
+            let (x, k) = match many {
+                true => {
+                    let k = b.columns(format, aligned);
+                    (b.floats("x", [rows, k]), k)
+                }
+                false => one_row::row(b, aligned),
+            };
             let w = b.weight(&[n, k], format)?;
             let (mut inputs, epilogue) = b.epilogue(adds, [rows, n], Activation::Tanh);
             inputs.splice(0..0, [x, w]);

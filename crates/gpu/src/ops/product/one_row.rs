@@ -7,6 +7,7 @@ use crate::caps::Tier;
 use crate::format::Format;
 use crate::kernel::{Described, Kernel, Test, Variant};
 use crate::lower::Lowering;
+use crate::selftest::Builder;
 use crate::step::Slot;
 
 /// One row.
@@ -18,16 +19,41 @@ pub fn gemv(format: Format, adds: Adds, aligned: bool) -> Described {
     linear(false, format, adds, aligned, variants)
 }
 
-/// The texts of a tier each, with the constants that `define` adds.
+/// The texts with the constants that `define` adds, the best guess of each tier first: which is the fastest depends on the card.
 pub(super) fn variants(format: Format, define: impl Fn(Variant) -> Variant) -> Vec<Variant> {
     let variant = |tier, file| define(Variant::new(tier, file).defines(format.defines()));
-    let mut variants = vec![
-        variant(Tier::Software, "gemv_software.wgsl"),
-        variant(Tier::Core, "gemv_core.wgsl"),
-        variant(Tier::Subgroups, "gemv_subgroups.wgsl"),
-    ];
-    variants.extend(format.is_quantized().then(|| variant(Tier::Dot, "gemv_dot.wgsl").with(&[Kernel::Quantize])));
+    // Invocations to a result, and results of a workgroup.
+    let lanes = |variant: Variant, lanes: usize| {
+        let named = match lanes {
+            32 => variant.named("lanes32").flag("AHEAD", true),
+            64 => variant.named("lanes64").flag("AHEAD", true),
+            _ => variant,
+        };
+        named.define("LANES", lanes.to_string()).define("RESULTS", "4")
+    };
+    let core = |n: usize| lanes(variant(Tier::Core, "gemv_core.wgsl"), n);
+    let dot = |n: usize| lanes(variant(Tier::Dot, "gemv_dot.wgsl"), n).with(&[Kernel::Quantize]);
+    let mut variants =
+        vec![variant(Tier::Software, "gemv_software.wgsl"), core(16), variant(Tier::Subgroups, "gemv_subgroups.wgsl")];
+    // Language models have few f32 matrices.
+    if format != Format::F32 {
+        variants.extend([core(32), core(64)]);
+    }
+    if format.is_quantized() {
+        variants.extend([dot(16), dot(64)]);
+    }
     variants
+}
+
+/// Columns of the self-tests' weights, and of such as are no whole eights: with several rounds of reads ahead, and a rest.
+const LONG: usize = 2304;
+const LONG_ODD: usize = 2307;
+
+/// A row for weights of [`Builder::weight`], whose products with it are about one.
+pub(super) fn row(b: &mut Builder, aligned: bool) -> (NodeId, usize) {
+    let k = if aligned { LONG } else { LONG_ODD };
+    let values = b.numbers.floats(k).into_iter().map(|v| v * 0.2).collect();
+    (b.given("x", [1, k], values), k)
 }
 
 pub fn quantize() -> Described {
@@ -36,15 +62,22 @@ pub fn quantize() -> Described {
 }
 
 impl Lowering<'_> {
-    /// Activations as int8: words, then scale and sum of each group of 32.
+    /// Activations as int8: words, then scale and sum of each group of 32. Once for all products that read them.
     pub(super) fn quantize(&mut self, id: NodeId, x: NodeId) -> Result<[Slot; 2]> {
+        let source = self.slot(x)?;
+        if let Some(quantized) = self.quantized.get(&source) {
+            return Ok(*quantized);
+        }
         let count = self.shape(x).count();
         let elements = count.bound(self.graph);
-        let words = self.temporary(elements / 4);
-        let scales = self.temporary(elements / 32 * 2);
+        let quantized = [self.temporary(elements / 4), self.temporary(elements / 32 * 2)];
         let groups = Count { factor: count.factor / 32, ..count };
-        let source = self.slot(x)?;
-        self.simple(id, Kernel::Quantize, vec![source, words, scales], vec![groups.clone().into()], groups)?;
-        Ok([words, scales])
+        let storage = vec![source, quantized[0], quantized[1]];
+        self.simple(id, Kernel::Quantize, storage, vec![groups.clone().into()], groups)?;
+        // What a temporary holds does not change; others may be written.
+        if let Slot::Temporary(_) = source {
+            self.quantized.insert(source, quantized);
+        }
+        Ok(quantized)
     }
 }

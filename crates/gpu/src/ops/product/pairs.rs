@@ -3,7 +3,7 @@
 
 use lantern_graph::{Attention, Count, DType, Graph, Index, Mask, NodeId, Op, Result, StateOptions};
 
-use super::one_row::variants;
+use super::one_row::{row, variants};
 use crate::caps::Tier;
 use crate::format::Format;
 use crate::kernel::{Described, End, Kernel, Test};
@@ -18,10 +18,10 @@ const HALVES: f32 = 2e-3;
 const FLOATS: f32 = 1e-4;
 
 /// The single nodes behind it in the self-test.
-const ATTENTION: &[Kernel] = &[Kernel::AttentionRow { head_dim: 32, halves: false, heads: 1 }];
+const ATTENTION: &[Kernel] = &[Kernel::AttentionRow { head_dim: 8, halves: false, heads: 1 }];
 const ATTENTIONS: &[Kernel] = &[
-    Kernel::AttentionRow { head_dim: 32, halves: false, heads: 1 },
-    Kernel::AttentionRow { head_dim: 32, halves: true, heads: 1 },
+    Kernel::AttentionRow { head_dim: 8, halves: false, heads: 1 },
+    Kernel::AttentionRow { head_dim: 8, halves: true, heads: 1 },
 ];
 const INT8_ATTENTION: &[Kernel] = &[Kernel::Quantize, ATTENTION[0]];
 const INT8_ATTENTIONS: &[Kernel] = &[Kernel::Quantize, ATTENTIONS[0], ATTENTIONS[1]];
@@ -54,11 +54,10 @@ pub fn pairs(format: Format, end: End) -> Described {
 }
 
 /// Rows of a matrix in the self-tests: so many that any format's next one begins where a binding may.
-const ROWS: usize = 128;
+const ROWS: usize = 16;
 
 fn gate(b: &mut Builder, format: Format) -> Result<NodeId> {
-    let k = b.columns(format, true);
-    let x = b.floats("x", [1, k]);
+    let (x, k) = row(b, true);
     let [gate, up] = ["gate", "up"].map(|name| b.weight_called(name, &[ROWS, k], format));
     let (gate, up) = (b.graph().linear(x, gate?)?, b.graph().linear(x, up?)?);
     b.graph().fused(Op::SwiGlu, &[gate, up])
@@ -66,13 +65,13 @@ fn gate(b: &mut Builder, format: Format) -> Result<NodeId> {
 
 /// The queries see known keys, and what comes of that sees the keys and values that were written: each of the three counts.
 fn attend(b: &mut Builder, format: Format, halves: bool) -> Result<NodeId> {
-    let k = b.columns(format, true);
-    let (x, frequencies) = (b.floats("x", [1, k]), b.floats("f", [16, 1]));
+    let (x, k) = row(b, true);
+    let frequencies = b.floats("f", [4, 1]);
     let weights = ["q", "k", "v"].map(|name| b.weight_called(name, &[ROWS, k], format));
     let mut heads = Vec::new();
     for weight in weights {
         let y = b.graph().linear(x, weight?)?;
-        heads.push(b.graph().reshape(y, [1usize, ROWS / 32, 32])?);
+        heads.push(b.graph().reshape(y, [1usize, ROWS / 8, 8])?);
     }
     let turn = Op::Rope { start: Index::Fixed(1007) };
     let queries = b.graph().fused(turn.clone(), &[heads[0], frequencies])?;
@@ -80,12 +79,12 @@ fn attend(b: &mut Builder, format: Format, halves: bool) -> Result<NodeId> {
     let options = StateOptions { storage: if halves { DType::F16 } else { DType::F32 }, growing: false };
     let mut kept = Vec::new();
     for (name, value) in [("keys", keys), ("values", heads[2])] {
-        let state = b.graph().state_with(name, &[3, ROWS / 32, 32], options)?;
+        let state = b.graph().state_with(name, &[3, ROWS / 8, 8], options)?;
         kept.push(b.graph().write(state, value, Index::Fixed(2))?);
     }
-    let [known_keys, known_values] = ["known keys", "known values"].map(|name| b.floats(name, [5, ROWS / 32, 32]));
+    let [known_keys, known_values] = ["known keys", "known values"].map(|name| b.floats(name, [5, ROWS / 8, 8]));
     let attention = Attention { scale: 0.5, mask: Mask::None };
-    let queries = b.graph().reshape(queries, [1usize, ROWS / 32, 1, 32])?;
+    let queries = b.graph().reshape(queries, [1usize, ROWS / 8, 1, 8])?;
     let first = b.graph().attention(queries, known_keys, known_values, &attention)?;
     b.graph().attention(first, kept[0], kept[1], &attention)
 }
