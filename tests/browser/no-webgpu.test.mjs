@@ -29,6 +29,9 @@ for (const [what, prepare] of [['no adapter', undefined], ['no WebGPU at all', w
     const words = await notice.innerText();
     assert.match(words, /Windows on Arm/);
     assert.match(words, /flags\/#enable-unsafe-webgpu/);
+    // In words of ours: what wgpu and the browser call it helps nobody.
+    assert.doesNotMatch(words, /adapter|noop|support not compiled/i);
+    if (!prepare) for (const remedy of [/update the graphics driver/, /chrome:\/\/gpu/, /no graphics card that it may use/]) assert.match(words, remedy);
     await close();
   });
 }

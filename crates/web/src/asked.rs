@@ -17,9 +17,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
 use crate::blob::BlobSource;
+use crate::browser::Browser;
 use crate::host::{Given, Limits};
 use crate::js;
-use crate::library::{Library, Obtained, has_whole, kept_of, obtain, open_shelf, told};
+use crate::library::{Obtained, has_whole, kept_of, obtain, open_shelf, tell_bytes};
 use crate::site;
 use crate::storage::{Source, WebPart};
 
@@ -44,20 +45,20 @@ enum Wanted {
 ///
 /// # Errors
 /// `web.request`, `catalogue.unknown`, `download.address`; as [`site::entries`].
-pub async fn read(sources: &Array, demo: &str, library: &Library) -> Result<Asked> {
+pub async fn read(sources: &Array, demo: &str, browser: &Browser) -> Result<Asked> {
     let mut asked = Asked::default();
     for source in sources.iter() {
-        asked.add(&source, demo, library).await?;
+        asked.add(&source, demo, browser).await?;
     }
     Ok(asked)
 }
 
 impl Asked {
-    async fn add(&mut self, source: &JsValue, demo: &str, library: &Library) -> Result<()> {
+    async fn add(&mut self, source: &JsValue, demo: &str, browser: &Browser) -> Result<()> {
         match js::field(source, "model").as_string() {
             Some(id) => {
                 let base = js::string(source, "base")?;
-                let entry = named(&id, &base, library).await?;
+                let entry = named(&id, &base, browser).await?;
                 let of = entry.network.demo();
                 if of != demo {
                     let cause = format!("{} is a model for {of}, and {demo} was to have it", entry.name);
@@ -89,19 +90,19 @@ fn by_itself(source: &JsValue) -> Result<Wanted> {
 }
 
 /// The model of that name: the site's own where it has one, and then no other host is asked for it.
-async fn named(id: &str, base: &str, library: &Library) -> Result<Entry> {
+async fn named(id: &str, base: &str, browser: &Browser) -> Result<Entry> {
     let catalogue = catalogue()?;
     // The embedded model needs no list, and does not wait for one.
     if catalogue.first().is_some_and(|embedded| embedded.id == id) {
         return find_entry(catalogue, id);
     }
-    match site::entries(library, base).await {
+    match site::entries(browser, base).await {
         Ok(entries) => find_entry(entries, id),
         // Where the site does not answer, what is here still runs; another host is not asked in its place.
         Err(error) => {
             let Ok(entry) = find_entry(catalogue, id) else { return Err(error) };
             let keys = entry.targets(|url| absolute(url, base)).iter().map(Target::key).collect::<Vec<_>>();
-            if has_whole(library, &keys).await? { Ok(entry) } else { Err(error) }
+            if has_whole(browser, &keys).await? { Ok(entry) } else { Err(error) }
         }
     }
 }
@@ -135,7 +136,7 @@ impl Asked {
     ///
     /// # Errors
     /// As [`obtain`] of the list; `safetensors.index`.
-    async fn with_shards(mut self, library: &Library, cancel: &Cancel, progress: &Function) -> Result<Self> {
+    async fn with_shards(mut self, browser: &Browser, cancel: &Cancel, progress: &Function) -> Result<Self> {
         let targets: Vec<&Target> = self.files.iter().filter_map(Wanted::target).collect();
         if let [list] = targets[..]
             && is_list(list)
@@ -144,7 +145,7 @@ impl Asked {
             let silent = Closure::<dyn FnMut(JsValue)>::new(|_| {});
             let part_of = |files| Some(PartOf { address: list.url.clone(), name: model_name(&list), files });
             let first = Target { part_of: part_of(1), ..list.clone() };
-            let source = obtain(library, &first, &mut Unseen, cancel, silent.as_ref().unchecked_ref()).await?.source;
+            let source = obtain(browser, &first, &mut Unseen, cancel, silent.as_ref().unchecked_ref()).await?.source;
             let index = ShardIndex::read(&source).await.map_err(|error| error_of(&list, error))?;
             let files = index.files();
             let shards = files.iter().map(|file| {
@@ -155,7 +156,7 @@ impl Asked {
             self.bytes = index.tensor_bytes;
             self.files = [Wanted::Fetch(first)].into_iter().chain(shards).collect();
             // Shown from here on, for all of them.
-            told(progress, 0, self.bytes, "begun");
+            tell_bytes(progress, 0, self.bytes, "begun");
         } else if let [first, _, ..] = targets[..] {
             let addresses: Vec<&str> = targets.iter().map(|target| target.url.as_str()).collect();
             let name = format!("{} and {} more", first.name, targets.len() - 1);
@@ -173,16 +174,16 @@ impl Asked {
     ///
     /// # Errors
     /// `cpu.ceiling`, `storage.full`; as `room`.
-    async fn check(&self, library: &Library, limits: Limits, room: &dyn Fn(u64) -> Result<()>) -> Result<()> {
+    async fn check(&self, browser: &Browser, limits: Limits, room: &dyn Fn(u64) -> Result<()>) -> Result<()> {
         let (Some(needs), Some(bytes)) = (self.needs, self.bytes) else { return Ok(()) };
-        let shelf = open_shelf(library).await?;
+        let shelf = open_shelf(browser).await?;
         let mut here = 0;
         for target in self.files.iter().filter_map(Wanted::target) {
             here += kept_of(&shelf.shelf, &target.key()).await?.map_or(0, |kept| kept.stored());
         }
         let to_fetch = bytes.saturating_sub(here);
-        let storage = if shelf.kind == "memory" { None } else { library.free_bytes().await };
-        let device = Device { ceiling: limits.ceiling, memory: library.memory_bytes(), storage };
+        let storage = if shelf.kind == "memory" { None } else { browser.free_bytes().await };
+        let device = Device { ceiling: limits.ceiling, memory: browser.memory_bytes(), storage };
         match device.fit(needs, to_fetch) {
             Fit::No(error) => Err(error),
             // What is all here may be on the device already.
@@ -215,15 +216,15 @@ fn error_of(list: &Target, error: Error) -> Error {
 /// `cpu.ceiling`, `storage.full` and what `room` says, before anything is fetched but the list of a model's shards; as [`obtain`].
 pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
     asked: Asked,
-    library: &Library,
+    browser: &Browser,
     limits: Limits,
     room: &dyn Fn(u64) -> Result<()>,
     look: impl Fn() -> L,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<(Vec<Given>, Option<Error>)> {
-    let asked = asked.with_shards(library, cancel, progress).await?;
-    asked.check(library, limits, room).await?;
+    let asked = asked.with_shards(browser, cancel, progress).await?;
+    asked.check(browser, limits, room).await?;
     let files = asked.files;
     let sum = Sum::new(files.len(), progress);
     let mut running: Vec<Running<'_, (Given, Option<Error>)>> = Vec::new();
@@ -239,8 +240,8 @@ pub async fn gather<L: for<'a> Look<WebPart<'a>>>(
                 Wanted::Fetch(ref target) | Wanted::Listed(ref target) => {
                     let heard: &Function = heard.as_ref().unchecked_ref();
                     let Obtained { source, origin, notice } = match is_list(target) {
-                        true => obtain(library, target, &mut Unseen, cancel, heard).await?,
-                        false => obtain(library, target, &mut look, cancel, heard).await?,
+                        true => obtain(browser, target, &mut Unseen, cancel, heard).await?,
+                        false => obtain(browser, target, &mut look, cancel, heard).await?,
                     };
                     let name = target.file_name().map(str::to_owned);
                     let listed_as = matches!(wanted, Wanted::Listed(_)).then(|| target.name.clone());

@@ -15,9 +15,9 @@ use lantern_weights::download::Look;
 use wasm_bindgen::JsValue;
 
 use crate::asked::{Asked, gather};
+use crate::browser::Browser;
 use crate::host::{Given, Limits};
 use crate::js;
-use crate::library::Library;
 use crate::port::Port;
 use crate::storage::WebPart;
 
@@ -66,7 +66,7 @@ pub struct Loading<'a, E: Executor> {
     pub shared: &'a SharedWeights<E>,
     /// The model as the page asked for it; without files for a demo without weights.
     pub asked: Asked,
-    pub library: &'a Library,
+    pub browser: &'a Browser,
     pub port: &'a Port,
 }
 
@@ -81,7 +81,7 @@ impl<E: Executor> Loading<'_, E> {
     ) -> Result<(Vec<Given>, Option<Error>)> {
         let (asked, port) = (std::mem::take(&mut self.asked), self.port);
         let room = |bytes| self.executor.check_weights(bytes);
-        gather(asked, self.library, self.limits, &room, look, port.cancel(), port.progress()).await
+        gather(asked, self.browser, self.limits, &room, look, port.cancel(), port.progress()).await
     }
 }
 

@@ -11,9 +11,9 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::asked;
+use crate::browser::Browser;
 use crate::contract::{Loading, Reply};
 use crate::host::{Host, Limits, Memory, Table};
-use crate::library::Library;
 use crate::port::Port;
 use crate::{Answer, crew, demos, js, list, turn};
 
@@ -115,25 +115,25 @@ impl Engine {
 
     /// Fetches a demo's files where they are not here, and reads them onto the device. `sources`: `ModelSource[]` of
     /// `www/lantern/core/protocol.js`. Gives `{model, info, notice}`; `info` is the demo's own.
-    pub async fn load(&self, demo: String, sources: Array, library: Library, port: &Port) -> Answer {
+    pub async fn load(&self, demo: String, sources: Array, browser: Browser, port: &Port) -> Answer {
         let (hosts, table, port) = (self.hosts.clone(), self.table.clone(), port.clone());
         let loaded = async {
-            let asked = asked::read(&sources, &demo, &library).await?;
+            let asked = asked::read(&sources, &demo, &browser).await?;
             on!(&hosts, host => {
                 let (executor, limits, shared) = (&host.executor, host.limits, &host.shared);
-                demos::load(&demo, Loading { executor, limits, shared, asked, library: &library, port: &port }).await
+                demos::load(&demo, Loading { executor, limits, shared, asked, browser: &browser, port: &port }).await
             })
         };
-        told(loaded.await.map(|loaded| table.keep(loaded)))
+        answer(loaded.await.map(|loaded| table.keep(loaded)))
     }
 
     /// The catalogue and what is stored here, as this device sees it: see `ModelList` in `www/lantern/core/protocol.js`.
-    pub async fn list_models(&self, library: Library, base: String) -> Answer {
+    pub async fn list_models(&self, browser: Browser, base: String) -> Answer {
         let (processor, limits) = match &self.hosts {
             Hosts::Cpu(host) => (Processor::Cpu, host.limits),
             Hosts::Gpu(host) => (Processor::Gpu, host.limits),
         };
-        told(list::models(&library, &base, processor, limits).await)
+        answer(list::models(&browser, &base, processor, limits).await)
     }
 
     /// Sessions that are open keep the weights alive.
@@ -144,7 +144,7 @@ impl Engine {
     /// Gives the session's number.
     pub async fn open(&self, model: u32, port: &Port) -> Answer {
         let (table, port) = (self.table.clone(), port.clone());
-        told(table.open(model, &port).await.map(JsValue::from))
+        answer(table.open(model, &port).await.map(JsValue::from))
     }
 
     /// `kind` and `payload`: of the demo's `messages.js`. Gives `{value, transfer}`: the answer, and what of it goes over without a
@@ -152,7 +152,7 @@ impl Engine {
     pub async fn request(&self, session: u32, kind: String, payload: JsValue, port: &Port) -> Answer {
         let (table, port) = (self.table.clone(), port.clone());
         let reply = table.request(session, &kind, &payload, &port).await;
-        told(reply.map(|Reply { value, transfer }| js::object(&[("value", value), ("transfer", transfer.into())])))
+        answer(reply.map(|Reply { value, transfer }| js::object(&[("value", value), ("transfer", transfer.into())])))
     }
 
     pub fn close_session(&self, session: u32) {
@@ -186,8 +186,9 @@ fn winner(Winner { kernel, choice, .. }: Winner) -> JsValue {
     js::object(&[("kernel", kernel.into()), ("variant", choice.into())])
 }
 
-fn told(answer: Result<JsValue>) -> Answer {
-    answer.map_err(|error| js::failure(&error))
+/// A failure as the page shows it.
+fn answer(result: Result<JsValue>) -> Answer {
+    result.map_err(|error| js::failure(&error))
 }
 
 async fn create(wanted: &Wanted) -> Result<Engine> {
@@ -207,6 +208,16 @@ async fn create(wanted: &Wanted) -> Result<Engine> {
             Err(error) => cpu(wanted, "", Some(instead(error))).await,
         },
         device => Err(Error::new("web.device", format!("there is no device {device:?}"), "choose auto, cpu or gpu")),
+    }
+}
+
+/// Here it is the browser that looks for graphics cards.
+fn seen_here(error: Error) -> Error {
+    match error.code {
+        "gpu.adapter" => {
+            Error { cause: "This browser has WebGPU, but no graphics card that it may use".into(), ..error }
+        }
+        _ => error,
     }
 }
 
@@ -270,6 +281,6 @@ async fn gpu(wanted: &Wanted) -> Result<Engine> {
     };
     let variants = wanted.variant.split(',').filter(|text| !text.is_empty()).map(variant).collect::<Result<_>>()?;
     let options = GpuOptions { tier, variants, clock: Some(crate::clock::clock()), ..GpuOptions::default() };
-    let executor = Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact))).await?;
+    let executor = Gpu::new(&options, Rc::new(Cpu::new(Mode::Exact))).await.map_err(seen_here)?;
     Ok(Engine::new(Hosts::Gpu(Rc::new(Host::new(executor, Limits { ceiling: None }))), None))
 }

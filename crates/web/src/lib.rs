@@ -12,6 +12,7 @@ mod asked;
 #[cfg(feature = "bench")]
 mod bench;
 mod blob;
+mod browser;
 mod clock;
 mod contract;
 mod crew;

@@ -9,71 +9,13 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+use crate::browser::Browser;
 use crate::js;
 use crate::net::WebNet;
-use crate::storage::{Held, JsShelf, Source, WebPart};
+use crate::storage::{JsShelf, OpenPart, Source, WebPart};
 
 /// Between two words on how far it is: bytes come in more pieces than anybody can read.
 const TELL_MS: f64 = 40.0;
-
-#[wasm_bindgen]
-extern "C" {
-    /// `www/lantern/core/library.js`: of one request, and stopped with it.
-    pub type Library;
-    #[wasm_bindgen(method, catch)]
-    async fn shelf(this: &Library, kind: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    async fn room(this: &Library) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method)]
-    fn memory(this: &Library) -> f64;
-    #[wasm_bindgen(method)]
-    pub fn now(this: &Library) -> f64;
-    #[wasm_bindgen(method, catch)]
-    pub async fn wait(this: &Library, ms: f64) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    pub async fn get(
-        this: &Library,
-        url: &str,
-        from: f64,
-        if_range: Option<String>,
-        kept: bool,
-    ) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    async fn hold(this: &Library, key: &str, held: &Function) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method)]
-    fn channel(this: &Library) -> JsChannel;
-    #[wasm_bindgen(method)]
-    fn hear(this: &Library, key: &str, heard: &Function) -> JsChannel;
-
-    type JsChannel;
-    #[wasm_bindgen(method)]
-    fn say(this: &JsChannel, key: &str, done: f64, total: f64);
-    #[wasm_bindgen(method)]
-    fn close(this: &JsChannel);
-}
-
-impl Library {
-    pub async fn open(&self, kind: &str) -> std::result::Result<JsShelf, JsValue> {
-        self.shelf(kind).await.map(JsCast::unchecked_into)
-    }
-
-    /// Bytes used and allowed.
-    pub async fn room_bytes(&self) -> Option<(u64, u64)> {
-        let room = self.room().await.ok()?;
-        let number = |name| js::field(&room, name).as_f64().map(|bytes| bytes as u64);
-        Some((number("usage")?, number("quota")?))
-    }
-
-    /// Bytes that may still be stored.
-    pub async fn free_bytes(&self) -> Option<u64> {
-        self.room_bytes().await.map(|(used, quota)| quota.saturating_sub(used))
-    }
-
-    /// Bytes of memory, where the browser tells.
-    pub fn memory_bytes(&self) -> Option<u64> {
-        Some(self.memory()).filter(|gib| *gib > 0.0).map(|gib| (gib * (1u64 << 30) as f64) as u64)
-    }
-}
 
 /// Where models are kept here.
 pub struct Shelf {
@@ -87,21 +29,21 @@ pub struct Shelf {
 ///
 /// # Errors
 /// `storage.memory`, where not even memory is to be had: the page's parts do not fit each other.
-pub async fn open_shelf(library: &Library) -> Result<Shelf> {
-    let blocked = match library.open("opfs").await {
+pub async fn open_shelf(browser: &Browser) -> Result<Shelf> {
+    let blocked = match browser.open("opfs").await {
         Ok(shelf) => return Ok(Shelf { kind: "opfs", shelf, notice: None }),
         Err(thrown) => js::thrown(&thrown),
     };
-    if let Ok(shelf) = library.open("cache").await {
+    if let Ok(shelf) = browser.open("cache").await {
         let cause = format!("This browser gives the page no files of its own ({blocked}), so models lie in its cache");
         let remedy = "Nothing needs to be done; the browser may throw them out when it wants room";
         return Ok(Shelf { kind: "cache", shelf, notice: Some(Error::new("storage.cache", cause, remedy)) });
     }
-    memory_shelf(library, &format!("This browser lets the page store nothing ({blocked})")).await
+    memory_shelf(browser, &format!("This browser lets the page store nothing ({blocked})")).await
 }
 
-async fn memory_shelf(library: &Library, why: &str) -> Result<Shelf> {
-    let shelf = library.open("memory").await.map_err(|thrown| {
+async fn memory_shelf(browser: &Browser, why: &str) -> Result<Shelf> {
+    let shelf = browser.open("memory").await.map_err(|thrown| {
         Error::new("storage.memory", format!("no place for a model: {}", js::thrown(&thrown)), "reload the page")
     })?;
     let notice = Error::new(
@@ -141,16 +83,16 @@ fn unlisted(thrown: &JsValue) -> Error {
 }
 
 /// Tells the page what becomes of a model's bytes. `how`: see `Progress` in `www/lantern/core/protocol.js`.
-pub fn told(progress: &Function, done: u64, total: Option<u64>, how: &str) {
+pub fn tell_bytes(progress: &Function, done: u64, total: Option<u64>, how: &str) {
     let total = total.unwrap_or(0) as f64;
-    let told = js::object(&[
+    let progressed = js::object(&[
         ("stage", "weights".into()),
         ("done", (done as f64).into()),
         ("total", total.into()),
         ("how", how.into()),
     ]);
     // What that function throws is its own affair.
-    let _ = progress.call1(&JsValue::NULL, &told);
+    let _ = progress.call1(&JsValue::NULL, &progressed);
 }
 
 fn how_name(how: How) -> &'static str {
@@ -177,19 +119,19 @@ impl Drop for Hold {
 }
 
 /// Waits for the other tabs that are at it, telling how far they are.
-async fn hold(library: &Library, key: &str, progress: &Function) -> Result<Hold> {
+async fn hold(browser: &Browser, key: &str, progress: &Function) -> Result<Hold> {
     let heard = {
         let progress = progress.clone();
         Closure::<dyn FnMut(f64, f64)>::new(move |done: f64, total: f64| {
-            told(&progress, done as u64, (total > 0.0).then_some(total as u64), "other-tab");
+            tell_bytes(&progress, done as u64, (total > 0.0).then_some(total as u64), "other-tab");
         })
     };
-    let listening = library.hear(key, heard.as_ref().unchecked_ref());
+    let listening = browser.hear(key, heard.as_ref().unchecked_ref());
     let waits = {
         let progress = progress.clone();
-        Closure::<dyn FnMut()>::new(move || told(&progress, 0, None, "other-tab"))
+        Closure::<dyn FnMut()>::new(move || tell_bytes(&progress, 0, None, "other-tab"))
     };
-    let release = library.hold(key, waits.as_ref().unchecked_ref()).await;
+    let release = browser.hold(key, waits.as_ref().unchecked_ref()).await;
     listening.close();
     release.map(Hold).map_err(|thrown| js::error(&thrown))
 }
@@ -208,26 +150,26 @@ pub struct Obtained {
 /// # Errors
 /// As [`download`]; `storage.*`.
 pub async fn obtain(
-    library: &Library,
+    browser: &Browser,
     target: &Target,
     look: &mut impl for<'a> Look<WebPart<'a>>,
     cancel: &Cancel,
     progress: &Function,
 ) -> Result<Obtained> {
     let key = target.key();
-    let mut shelf = open_shelf(library).await?;
+    let mut shelf = open_shelf(browser).await?;
     cancel.check()?;
     let alone = shelf.kind == "memory";
     let mut found = if alone { None } else { kept_of(&shelf.shelf, &key).await? };
     let mut _hold = None;
     if !alone && !found.as_ref().is_some_and(Kept::is_whole) {
-        _hold = Some(hold(library, &key, progress).await?);
+        _hold = Some(hold(browser, &key, progress).await?);
         cancel.check()?;
         // The tab that was waited for may have it by now.
         found = kept_of(&shelf.shelf, &key).await?;
     }
     if let Some(kept) = found.as_ref().filter(|kept| kept.is_whole()) {
-        told(progress, kept.bytes, Some(kept.bytes), "stored");
+        tell_bytes(progress, kept.bytes, Some(kept.bytes), "stored");
         let part = shelf.shelf.part(&key, false).await.map_err(|thrown| js::error(&thrown))?;
         let origin = kept.journal.as_ref().and_then(Journal::origin);
         return Ok(Obtained { source: Source::of_shelf(part, kept.bytes), origin, notice: shelf.notice });
@@ -238,7 +180,7 @@ pub async fn obtain(
         Err(thrown) => {
             // Where tabs cannot wait for each other, the second one finds the file taken; and where there is no room, none is made.
             let why = format!("The model's file could not be opened ({})", js::thrown(&thrown));
-            (shelf, journal) = (memory_shelf(library, &why).await?, None);
+            (shelf, journal) = (memory_shelf(browser, &why).await?, None);
             if js::field(&thrown, "name").as_string().as_deref() == Some("QuotaExceededError") {
                 shelf.notice = Some(unkept(target));
             }
@@ -246,28 +188,28 @@ pub async fn obtain(
         }
     };
     let in_memory = shelf.kind == "memory";
-    let memory = memory_for_files(library.memory_bytes());
+    let memory = memory_for_files(browser.memory_bytes());
     let policy = match in_memory {
         true => Policy { room_bytes: Some(memory), ..Policy::default() },
-        false => Policy { room_bytes: library.free_bytes().await, memory_bytes: memory, ..Policy::default() },
+        false => Policy { room_bytes: browser.free_bytes().await, memory_bytes: memory, ..Policy::default() },
     };
-    let part = WebPart::new(library, Held::new(part));
-    let net = WebNet { library, kept: !in_memory };
-    let channel = library.channel();
+    let part = WebPart::new(browser, OpenPart::new(part));
+    let net = WebNet { browser, kept: !in_memory };
+    let channel = browser.channel();
     let (mut last, mut last_how) = (0.0, None);
     let mut tell = |Tell { done, total, how }: Tell| {
-        if library.now() - last < TELL_MS && last_how == Some(how) {
+        if browser.now() - last < TELL_MS && last_how == Some(how) {
             return;
         }
-        (last, last_how) = (library.now(), Some(how));
-        told(progress, done, total, how_name(how));
+        (last, last_how) = (browser.now(), Some(how));
+        tell_bytes(progress, done, total, how_name(how));
         channel.say(&key, done as f64, total.unwrap_or(0) as f64);
     };
     let job = Job { net: &net, part: &part, target, policy: &policy, look, cancel, tell: &mut tell };
     let done = download(job, journal).await;
     channel.close();
     if let (Ok(Done { bytes, .. }), Some(how)) = (&done, last_how) {
-        told(progress, *bytes, Some(*bytes), how_name(how));
+        tell_bytes(progress, *bytes, Some(*bytes), how_name(how));
     }
     let Done { bytes, kept } = match done {
         Ok(done) => done,
@@ -309,8 +251,8 @@ fn unkept(target: &Target) -> Error {
 ///
 /// # Errors
 /// `storage.*`.
-pub async fn has_whole(library: &Library, keys: &[String]) -> Result<bool> {
-    let shelf = open_shelf(library).await?;
+pub async fn has_whole(browser: &Browser, keys: &[String]) -> Result<bool> {
+    let shelf = open_shelf(browser).await?;
     for key in keys {
         if !kept_of(&shelf.shelf, key).await?.is_some_and(|kept| kept.is_whole()) {
             return Ok(false);
@@ -321,9 +263,9 @@ pub async fn has_whole(library: &Library, keys: &[String]) -> Result<bool> {
 
 /// Removes a model. `key`: that of its row in the list, which has the keys of all its files, with spaces between.
 #[wasm_bindgen]
-pub async fn remove_model(library: Library, key: String) -> crate::Answer {
+pub async fn remove_model(browser: Browser, key: String) -> crate::Answer {
     let removed = async {
-        let shelf = open_shelf(&library).await?;
+        let shelf = open_shelf(&browser).await?;
         let mut failed = None;
         for key in key.split(' ') {
             // What can be removed is, whatever comes before it.

@@ -1,4 +1,4 @@
-//! The library as the visitor sees it: what can be had, what is here, and what would fit this device.
+//! The models as the visitor sees them: what can be had, what is here, and what would fit this device.
 
 use js_sys::Array;
 use lantern_demos::models::{Device, Entry, Fit, Processor, catalogue};
@@ -7,27 +7,28 @@ use lantern_weights::download::{Kept, KeptModel, Target};
 use wasm_bindgen::JsValue;
 
 use crate::asked::absolute;
+use crate::browser::Browser;
 use crate::host::Limits;
 use crate::js;
-use crate::library::{Library, kept, open_shelf};
+use crate::library::{kept, open_shelf};
 use crate::site;
 
 /// Gives `ModelList` of `www/lantern/core/protocol.js`. `base`: the folder of the page's own models.
-pub async fn models(library: &Library, base: &str, processor: Processor, limits: Limits) -> Result<JsValue> {
-    let shelf = open_shelf(library).await?;
+pub async fn models(browser: &Browser, base: &str, processor: Processor, limits: Limits) -> Result<JsValue> {
+    let shelf = open_shelf(browser).await?;
     let mut here = kept(&shelf.shelf).await?;
-    let room = library.room_bytes().await;
+    let room = browser.room_bytes().await;
     let free = room.map(|(used, quota)| quota.saturating_sub(used));
     let device = Device {
         ceiling: limits.ceiling,
-        memory: library.memory_bytes(),
+        memory: browser.memory_bytes(),
         // In memory nothing is stored, and nothing lacks the room.
         storage: free.filter(|_| shelf.kind != "memory"),
     };
     let used: u64 = here.iter().map(|kept| kept.bytes).sum();
     let models = Array::new();
     // Without its own list a site still has the catalogue, and says what is wrong.
-    let (entries, no_list) = match site::entries(library, base).await {
+    let (entries, no_list) = match site::entries(browser, base).await {
         Ok(entries) => (entries, None),
         Err(error) => (catalogue()?, Some(error)),
     };

@@ -6,8 +6,8 @@ use lantern_weights::download::{Ask, Body, Chunk, Head, Net};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+use crate::browser::Browser;
 use crate::js;
-use crate::library::Library;
 
 #[wasm_bindgen]
 extern "C" {
@@ -23,7 +23,7 @@ extern "C" {
 }
 
 pub struct WebNet<'a> {
-    pub library: &'a Library,
+    pub browser: &'a Browser,
     /// What comes is kept in storage.
     pub kept: bool,
 }
@@ -42,7 +42,7 @@ impl Net for WebNet<'_> {
 
     async fn get(&self, ask: &Ask<'_>) -> Result<(Head, WebBody)> {
         let if_range = ask.if_range.map(str::to_owned);
-        let answer = self.library.get(ask.url, ask.from as f64, if_range, self.kept).await;
+        let answer = self.browser.get(ask.url, ask.from as f64, if_range, self.kept).await;
         let answer: JsAnswer = match answer {
             Ok(answer) => answer.unchecked_into(),
             Err(thrown) => {
@@ -64,11 +64,11 @@ impl Net for WebNet<'_> {
     }
 
     async fn wait(&self, ms: u32) {
-        let _ = self.library.wait(f64::from(ms)).await;
+        let _ = self.browser.wait(f64::from(ms)).await;
     }
 
     fn now_ms(&self) -> f64 {
-        self.library.now()
+        self.browser.now()
     }
 }
 

@@ -14,7 +14,7 @@ pub const WAYS: &[(&str, &str)] = &[
     ("frame.too_large", "choose a smaller picture, or add ?device=cpu to this page's address"),
     (
         "gpu.adapter",
-        "leave ?device=gpu out of this page's address to use the processor, or turn the browser's graphics acceleration on",
+        "leave ?device=gpu out of this page's address to use the processor, or update the graphics driver and turn the browser's graphics acceleration on",
     ),
     ("gpu.device", "restart the browser, or add ?device=cpu to this page's address to use the processor"),
     ("gpu.kernel", "add ?device=cpu to this page's address to use the processor, and please report it"),

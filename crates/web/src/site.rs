@@ -6,7 +6,7 @@ use lantern_graph::{Error, Result};
 use lantern_weights::download::{Ask, Body, Chunk, Net};
 
 use crate::asked::absolute;
-use crate::library::Library;
+use crate::browser::Browser;
 use crate::net::WebNet;
 
 /// Bytes of a list at most.
@@ -16,17 +16,17 @@ const LIMIT: usize = 1 << 20;
 ///
 /// # Errors
 /// `download.failed` where the site cannot be reached, `catalogue.site` for a list that cannot be used.
-pub async fn entries(library: &Library, base: &str) -> Result<Vec<Entry>> {
-    match list(library, &absolute("site.json", base)).await? {
+pub async fn entries(browser: &Browser, base: &str) -> Result<Vec<Entry>> {
+    match list(browser, &absolute("site.json", base)).await? {
         Some(list) => catalogue_with(&list),
         None => catalogue(),
     }
 }
 
 /// `None` where the site has no list: nothing is there, or a page that is given for whatever is not there.
-async fn list(library: &Library, url: &str) -> Result<Option<String>> {
+async fn list(browser: &Browser, url: &str) -> Result<Option<String>> {
     // The list changes when a model comes or goes: the browser's own cache has no part in it.
-    let net = WebNet { library, kept: true };
+    let net = WebNet { browser, kept: true };
     let (head, mut body) = net.get(&Ask { url, from: 0, if_range: None }).await?;
     match head.status {
         200 => {}

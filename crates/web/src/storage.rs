@@ -1,4 +1,4 @@
-//! A part of a file as `www/lantern/core/storage.js` keeps it, and a file that is whole, as the loader reads it.
+//! A part of a file as `www/lantern/core/storage/` keeps it, and a file that is whole, as the loader reads it.
 
 use std::cell::{Cell, RefCell};
 
@@ -12,8 +12,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::Blob;
 
 use crate::blob::BlobSource;
+use crate::browser::Browser;
 use crate::js;
-use crate::library::Library;
 use crate::turn::turn;
 
 /// Most bytes that cross into WebAssembly at once.
@@ -52,14 +52,14 @@ extern "C" {
     fn close(this: &JsPart) -> Result<(), JsValue>;
 }
 
-/// Closed when dropped.
-pub struct Held {
+/// A file's bytes in storage, opened: closed when dropped.
+pub struct OpenPart {
     part: JsPart,
     /// Bytes read since the Worker listened last.
     deaf: Cell<usize>,
 }
 
-impl Held {
+impl OpenPart {
     pub fn new(part: JsValue) -> Self {
         Self { part: part.unchecked_into(), deaf: Cell::new(0) }
     }
@@ -107,7 +107,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for OpenPart {
     fn drop(&mut self) {
         // What cannot be closed is closed with the Worker.
         let _ = self.part.close();
@@ -132,15 +132,15 @@ fn unreadable(thrown: &JsValue) -> Error {
 
 /// A part that grows.
 pub struct WebPart<'a> {
-    library: &'a Library,
-    part: Held,
+    browser: &'a Browser,
+    part: OpenPart,
     /// From which byte on it lies in memory, and where.
-    memory: RefCell<Option<(u64, Held)>>,
+    memory: RefCell<Option<(u64, OpenPart)>>,
 }
 
 impl<'a> WebPart<'a> {
-    pub fn new(library: &'a Library, part: Held) -> Self {
-        Self { library, part, memory: RefCell::default() }
+    pub fn new(browser: &'a Browser, part: OpenPart) -> Self {
+        Self { browser, part, memory: RefCell::default() }
     }
 
     /// The file, of so many bytes.
@@ -157,7 +157,7 @@ impl<'a> WebPart<'a> {
                 "try again; what has come so far is kept",
             );
         }
-        let numbers = match self.library.room_bytes().await {
+        let numbers = match self.browser.room_bytes().await {
             Some((used, quota)) => format!(": this site may store {} MB and holds {}", mb(quota), mb(used)),
             None => String::new(),
         };
@@ -227,9 +227,9 @@ impl Part for WebPart<'_> {
     }
 
     async fn spill(&self, at: u64) -> Result<()> {
-        let shelf = self.library.open("memory").await.map_err(|thrown| no_memory(&thrown))?;
+        let shelf = self.browser.open("memory").await.map_err(|thrown| no_memory(&thrown))?;
         let part = shelf.part("", true).await.map_err(|thrown| no_memory(&thrown))?;
-        self.memory.replace(Some((at, Held::new(part))));
+        self.memory.replace(Some((at, OpenPart::new(part))));
         Ok(())
     }
 
@@ -242,7 +242,7 @@ impl Part for WebPart<'_> {
     }
 }
 
-async fn read_either(head: &Held, memory: Option<&(u64, Held)>, at: u64, buf: &mut [u8]) -> Result<()> {
+async fn read_either(head: &OpenPart, memory: Option<&(u64, OpenPart)>, at: u64, buf: &mut [u8]) -> Result<()> {
     let Some((from, memory)) = memory else { return head.read(at, buf).await };
     let in_head = from.saturating_sub(at).min(buf.len() as u64) as usize;
     let (first, rest) = buf.split_at_mut_checked(in_head).ok_or_else(|| short(at))?;
@@ -257,8 +257,8 @@ async fn read_either(head: &Held, memory: Option<&(u64, Held)>, at: u64, buf: &m
 
 /// A file that is here, whole.
 pub struct File {
-    head: Held,
-    memory: Option<(u64, Held)>,
+    head: OpenPart,
+    memory: Option<(u64, OpenPart)>,
     len: u64,
 }
 
@@ -286,7 +286,7 @@ impl Source {
     pub fn of_shelf(part: JsValue, len: u64) -> Self {
         match part.dyn_into::<Blob>() {
             Ok(blob) => Source::Blob(BlobSource::new(blob)),
-            Err(part) => Source::File(File { head: Held::new(part), memory: None, len }),
+            Err(part) => Source::File(File { head: OpenPart::new(part), memory: None, len }),
         }
     }
 }

@@ -4,7 +4,7 @@
 // (crates/web); what is here cannot be there: it must run before the module does, or needs the browser's streams.
 
 import { HeadStart } from './head-start.js';
-import { Library } from './library.js';
+import { Browser } from './browser.js';
 import { ENGINE_TRAP, GPU_LOST, cancelled, toFailure } from './protocol.js';
 import * as races from './races.js';
 
@@ -205,7 +205,7 @@ function startLoad({ demo, sources, assetBase, executor }, key) {
   const headStart = ahead && !code ? new HeadStart(ahead, stop.signal) : null;
   const loading = engineFor(assetBase, executor).then(async (engine) => ({
     engine,
-    ...(await withPort(stop.signal, all, (port) => engine.load(demo, sources, new Library(stop.signal, headStart), port))),
+    ...(await withPort(stop.signal, all, (port) => engine.load(demo, sources, new Browser(stop.signal, headStart), port))),
   }));
   loading.then(() => headStart?.drop(), () => headStart?.drop());
   return { key, loading, users: 0, stop, listeners, said };
@@ -300,12 +300,12 @@ async function stats() {
 /** What can be had and what is here. @param {ToWorker & {type: 'models'}} request @param {AbortSignal} signal */
 async function list(request, signal) {
   const engine = await unlessAborted(engineFor(request.assetBase, request.executor), signal);
-  return engine.list_models(new Library(signal), request.base);
+  return engine.list_models(new Browser(signal), request.base);
 }
 
 /** @param {ToWorker & {type: 'remove'}} request @param {AbortSignal} signal */
 async function remove(request, signal) {
-  return (await (code ??= loadCode(request.assetBase))).remove_model(new Library(signal), request.key);
+  return (await (code ??= loadCode(request.assetBase))).remove_model(new Browser(signal), request.key);
 }
 
 /** @param {ToWorker} message @param {AbortController} stop @returns {Promise<{value: any, transfer?: Transferable[]}>} */

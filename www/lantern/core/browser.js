@@ -10,7 +10,7 @@ import { openShelf, room } from './storage/shelf.js';
 const SILENCE_MS = 30_000;
 const CHANNEL = 'lantern-models';
 
-export class Library {
+export class Browser {
   #signal;
   #headStart;
 
