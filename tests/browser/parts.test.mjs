@@ -61,14 +61,14 @@ after(async () => {
 });
 beforeEach(() => server.forget());
 
-/** A page with one element for the files of these names. */
-function page(names) {
-  const model = names.map((name) => server.url(`/${name}`)).join(' ');
-  return visit(chromium, '/host-page', {
-    also: [server.host],
-    prepare: hostPage(`<main><lantern-autoencode loading="click" device="cpu" side="256" model="${model}"></lantern-autoencode></main>
-      <script type="module" src="/lantern/autoencode.js"></script>`),
+/** A page with an element for the files of these names; for each of several lists of them. */
+function page(...models) {
+  const elements = models.map((names) => {
+    const model = names.map((name) => server.url(`/${name}`)).join(' ');
+    return `<lantern-autoencode loading="click" device="cpu" side="256" model="${model}"></lantern-autoencode>`;
   });
+  const markup = `<main>${elements.join('')}</main><script type="module" src="/lantern/autoencode.js"></script>`;
+  return visit(chromium, '/host-page', { also: [server.host], prepare: hostPage(markup) });
 }
 
 /** Loads the model. Gives the failure, and what was told of its bytes. */
@@ -134,6 +134,33 @@ for (const [what, names, files] of [
     await here.close();
   });
 }
+
+test('two models that have a file in common have its weights once, also when they come at once', options, async () => {
+  const here = await page(['encoder.safetensors', 'decoder.safetensors'], ['decoder.safetensors']);
+  const tab = here.page;
+  const failures = await tab.evaluate(async () => {
+    await customElements.whenDefined('lantern-autoencode');
+    const demos = [...document.querySelectorAll('lantern-autoencode')];
+    return Promise.all(demos.map((demo) => demo.start().then(() => null, (failure) => failure)));
+  });
+  assert.deepEqual(failures, [null, null]);
+  await tab.waitForFunction(() => [...document.querySelectorAll('lantern-autoencode')].every(({ state }) => state === 'ready'));
+  assert.deepEqual(server.requests.map(({ path }) => path.slice(1)).sort(), ['decoder.safetensors', 'encoder.safetensors']);
+  const stats = () => tab.evaluate(() => import('/lantern/define.js').then(({ sharedEngine }) => sharedEngine().stats()));
+  const { models, cpuBytes, bySession } = await stats();
+  const [whole, half] = bySession.map(({ weights }) => weights).sort((a, b) => b - a);
+  const work = bySession.reduce((sum, { work }) => sum + work, 0);
+  assert.equal(models, 2);
+  assert.ok(half > 0 && whole > half);
+  // Beside weights and work there are pictures, of 256 pixels.
+  assert.ok(cpuBytes - work < whole + half / 2, `what the second needs is the first one's: ${JSON.stringify({ cpuBytes, bySession })}`);
+
+  await tab.evaluate(() => document.querySelector('lantern-autoencode').remove());
+  await tab.waitForFunction(() => import('/lantern/define.js').then(async ({ sharedEngine }) => (await sharedEngine().stats()).sessions === 1));
+  const left = await stats();
+  assert.ok(left.cpuBytes - left.bySession[0].work < half + half / 2, 'what only the first needed went with it');
+  await here.close();
+});
 
 test('a list that is wrong says so with its name, and nothing else is fetched', options, async () => {
   const map = (file) => Buffer.from(JSON.stringify({ weight_map: { a: file } }));

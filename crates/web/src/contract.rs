@@ -39,7 +39,7 @@ pub trait Model: 'static {
 /// One element's work.
 #[allow(async_fn_in_trait, reason = "as `Model`")]
 pub trait Session: 'static {
-    /// What it holds on the device beside weights, now and as it changes.
+    /// What it holds on the device beside weights.
     fn account(&self) -> &Account;
 
     /// `kind` and `payload`: of the demo's `messages.js`.

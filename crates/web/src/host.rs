@@ -74,6 +74,7 @@ pub struct Table {
 /// A session that was not closed.
 struct Open {
     model: Rc<dyn AnyModel>,
+    /// Its own, as it was when its present work began.
     account: Account,
     /// `None` while it works.
     session: Option<Box<dyn AnySession>>,
@@ -122,7 +123,8 @@ impl Table {
     /// `None` for a session that is closed.
     pub fn memory(&self, session: u32) -> Option<Memory> {
         let sessions = self.sessions.borrow();
-        let Open { model, account, .. } = sessions.get(&session)?;
+        let Open { model, account, session } = sessions.get(&session)?;
+        let account = session.as_ref().map_or(account, |session| session.account());
         Some(Memory { weights: model.weight_bytes(), work: account.bytes() })
     }
 
@@ -138,7 +140,12 @@ impl Table {
     pub async fn request(&self, session: u32, kind: &str, payload: &JsValue, port: &Port) -> Result<Reply> {
         let taken = match self.sessions.borrow_mut().get_mut(&session) {
             None => return Err(closed("session", session)),
-            Some(open) => open.session.take(),
+            Some(open) => {
+                if let Some(session) = &open.session {
+                    open.account = session.account().clone();
+                }
+                open.session.take()
+            }
         };
         let mut taken = taken.ok_or_else(|| {
             Error::new("session.busy", "this session is at work already", "wait for its end, or stop it first")
