@@ -440,7 +440,7 @@ test('whatever a page has as a picture is the same picture to the engine, on bot
       const { AutoencodeSession } = await import('/lantern/autoencode/session.js');
       const tier = device === 'gpu' ? 'software' : '';
       const sources = [...input.files].map((file) => ({ file }));
-      const session = await sharedEngine().open(AutoencodeSession, { sources, device, tier });
+      const session = await sharedEngine().open(AutoencodeSession, { sources, executor: { device, tier } });
       const canvas = new OffscreenCanvas(13, 9);
       const context = canvas.getContext('2d', { willReadFrequently: true });
       const image = context.createImageData(13, 9);

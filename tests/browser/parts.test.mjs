@@ -89,7 +89,8 @@ function run(page) {
 function stored(page) {
   return page.evaluate(async () => {
     const { sharedEngine } = await import('/lantern/core/engine.js');
-    const where = { assetBase: new URL('/wasm/', location.href).href, device: 'cpu', tier: '', base: new URL('/models/', location.href).href };
+    const [assetBase, base] = ['/wasm/', '/models/'].map((path) => new URL(path, location.href).href);
+    const where = { assetBase, base, executor: { device: 'cpu', tier: '', variant: '', threads: '' } };
     return (await sharedEngine().models(where)).models.filter(({ id, stored }) => id === null && stored > 0);
   });
 }
