@@ -1,7 +1,10 @@
-//! What benchmarks run: stacks of convolutions of random weights, described as data (spec.rs), for `bench conv` on every engine.
+//! What benchmarks run, with random weights: stacks of convolutions, described as data (spec.rs), for `bench conv` on every
+//! engine; whole Llamas (llama.rs) and conversations with them (chat.rs), for `bench chat`.
 //!
 //! What must stay true: no visitor downloads it. The page's engine has it only where `lantern-web`'s feature `bench` is on.
 
+mod chat;
+mod llama;
 mod spec;
 
 use std::rc::Rc;
@@ -13,6 +16,8 @@ use lantern_models::nn;
 use lantern_weights::fill_values;
 use serde::de::DeserializeOwned;
 
+pub use chat::{Bare, ChatBench, HostTime, chat_model, converse, median};
+pub use llama::{LlamaShape, RandomLlama};
 pub use spec::{Activation, Layer, Parameter, Stack};
 
 fn wrong(cause: String) -> Error {

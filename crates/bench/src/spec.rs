@@ -196,15 +196,19 @@ impl Stack {
 
 /// Even between -1 and 1, 24 bits each: splitmix64 (Steele, Lea and Flood 2014), whose streams start far apart.
 fn uniform(seed: u64, stream: u64) -> impl Iterator<Item = f32> {
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |mut z: u64| {
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
     let mut state = mix(seed.wrapping_add(mix(stream.wrapping_add(GOLDEN))));
     std::iter::repeat_with(move || {
         state = state.wrapping_add(GOLDEN);
         (mix(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
     })
+}
+
+/// What splitmix64 counts by.
+pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What it makes of each count.
+pub fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }

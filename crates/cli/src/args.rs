@@ -68,6 +68,9 @@ pub enum Bench {
     Kernels(BenchKernels),
     /// Stacks of convolutions of random weights: GFLOP/s, against a register-only kernel on this adapter
     Conv(BenchConv),
+    /// A Llama of random weights: prompt and answer from end to end, and on a GPU each operation against what this adapter
+    /// can do
+    Chat(BenchChat),
 }
 
 #[derive(Args)]
@@ -335,9 +338,38 @@ pub struct BenchKernels {
 
 #[derive(Args)]
 pub struct BenchConv {
-    /// Names from benches/stacks.json [default: all]
+    /// Names from benches/stacks.json, or with --large from benches/stacks-large.json [default: all]
     pub stacks: Vec<String>,
+    /// Shapes of Stable Diffusion in full: for a real graphics card
+    #[arg(long)]
+    pub large: bool,
     /// Runs of each stack; the median counts [default: 9, on a software adapter 5]
+    #[arg(long)]
+    pub runs: Option<usize>,
+    #[command(flatten)]
+    pub device: Device,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args)]
+pub struct BenchChat {
+    /// 135m, 1b, 3b or 7b; or hidden/feed-forward/layers/heads:kv-heads/vocabulary, such as 256/768/6/8:4/32000
+    #[arg(long, default_value = "135m")]
+    pub shape: String,
+    /// What the matrices are stored as: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k or q6_k
+    #[arg(long = "type", value_name = "TYPE", default_value = "q4_0", value_parser = weight_type)]
+    pub target: GgmlType,
+    /// Measure nothing, and write the model to this file, for other programs
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Of the prompt [default: 512, on the processor and a software adapter 64]
+    #[arg(long)]
+    pub prompt_tokens: Option<usize>,
+    /// Of the answer [default: 128, on the processor and a software adapter 16]
+    #[arg(long)]
+    pub tokens: Option<usize>,
+    /// Runs of each; the median counts [default: 3, on the processor and a software adapter 1]
     #[arg(long)]
     pub runs: Option<usize>,
     #[command(flatten)]

@@ -92,6 +92,7 @@ fn name(command: &Command) -> &'static str {
         },
         Command::Bench { what: Bench::Kernels(_) } => "bench kernels",
         Command::Bench { what: Bench::Conv(_) } => "bench conv",
+        Command::Bench { what: Bench::Chat(_) } => "bench chat",
         Command::Shaders(_) => "shaders",
     }
 }
@@ -133,6 +134,7 @@ async fn run(command: &Command) -> Result<()> {
         Command::Compress { what } => compress::run(what).await,
         Command::Bench { what: Bench::Kernels(args) } => bench::kernels(args).await,
         Command::Bench { what: Bench::Conv(args) } => bench::conv(args).await,
+        Command::Bench { what: Bench::Chat(args) } => bench::chat(args).await,
         Command::Shaders(args) => shaders::run(args),
     }
 }

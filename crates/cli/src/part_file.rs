@@ -9,11 +9,13 @@ use lantern_graph::{Error, Result};
 
 use crate::output::INTERRUPTED;
 
-/// Refuses what can be known to fail before hours of work, and an output that would destroy its input.
-pub fn check_output(input: &Path, output: &Path) -> Result<()> {
-    let bad = |why: &str, remedy: &str| {
-        Err(Error::new("quantize.output", format!("{}: {why}", output.display()), remedy.to_owned()))
-    };
+fn bad(output: &Path, why: &str, remedy: &str) -> Result<()> {
+    Err(Error::new("quantize.output", format!("{}: {why}", output.display()), remedy.to_owned()))
+}
+
+/// Refuses what can be known to fail before hours of work.
+pub fn check_free(output: &Path) -> Result<()> {
+    let bad = |why, remedy| bad(output, why, remedy);
     if output.is_dir() {
         return bad("it is a folder", "name a file");
     }
@@ -25,8 +27,14 @@ pub fn check_output(input: &Path, output: &Path) -> Result<()> {
     if !folder.is_dir() {
         return bad("there is no such folder", "make the folder first");
     }
+    Ok(())
+}
+
+/// As [`check_free`], and refuses an output that would destroy its input.
+pub fn check_output(input: &Path, output: &Path) -> Result<()> {
+    check_free(output)?;
     if output.exists() && output.canonicalize().ok() == input.canonicalize().ok() {
-        return bad("it is the input too, whose weights would be lost", "name another file");
+        return bad(output, "it is the input too, whose weights would be lost", "name another file");
     }
     Ok(())
 }
@@ -61,7 +69,7 @@ impl PartFile {
         Ok(())
     }
 
-    fn failed(&self, error: &std::io::Error) -> Error {
+    pub fn failed(&self, error: &std::io::Error) -> Error {
         let cause = format!("{}: {error}", self.whole.display());
         Error::new("quantize.output", cause, "check the disk, and that you may write there")
     }

@@ -59,6 +59,7 @@ pub const WAYS: &[(&str, &str, Way)] = &[
     ("compress.sparsity", "compress apply", Flag("--sparsity")),
     ("compress.unsupported", "compress apply", Instead("leave --equalize and --rotate out for this model")),
     ("cpu.memory", "autoencode", Instead("give a smaller picture, or close other programs")),
+    ("cpu.memory", "bench chat", Instead("give a smaller --shape, or close other programs")),
     ("cpu.memory", "chat", Instead("give a shorter --context or a smaller model, or close other programs")),
     ("cpu.memory", "eval", Instead("give a shorter --context or a smaller model, or close other programs")),
     (
@@ -87,12 +88,14 @@ pub const WAYS: &[(&str, &str, Way)] = &[
     ("gpu.lost", "bench kernels", Instead("run it again; if it is lost again, update the graphics driver")),
     ("gpu.lost", "", Instead("run it again; if it is lost again, give --device cpu or update the graphics driver")),
     ("gpu.memory", "autoencode", Instead("give a smaller picture, or --device cpu")),
+    ("gpu.memory", "bench chat", Instead("give a smaller --shape, or --device cpu")),
     ("gpu.memory", "bench kernels", Instead("give a smaller --working-set-mib")),
     ("gpu.memory", "chat", Instead("give a shorter --context, a smaller model, or --device cpu")),
     ("gpu.memory", "", Instead("give a smaller model, or --device cpu")),
     ("gpu.shader", "", Instead("give a lower --tier: core or software")),
     ("gpu.tier", "", Flag("--tier")),
     ("gpu.too_large", "autoencode", Instead("give a smaller picture, or --device cpu")),
+    ("gpu.too_large", "bench chat", Instead("give a smaller --shape, or --device cpu")),
     ("gpu.too_large", "bench kernels", Instead("give a smaller --working-set-mib")),
     ("gpu.too_large", "chat", Instead("give a shorter --context, or --device cpu")),
     ("gpu.too_large", "eval", Instead("give a shorter --context, or --device cpu")),
@@ -101,6 +104,7 @@ pub const WAYS: &[(&str, &str, Way)] = &[
     ("gpu.validation", "", Instead("give another --tier or --device cpu, and please report it")),
     ("gpu.variant", "", Flag("--variant")),
     ("gpu.weight", "", Instead("give --device cpu")),
+    ("llama.context", "bench chat", Instead("give fewer --prompt-tokens and --tokens")),
     ("llama.context", "chat", Instead("give a shorter --context")),
     ("llama.context", "compress apply", Instead("give a shorter --context")),
     ("llama.context", "eval", Instead("give a shorter --context")),
@@ -182,7 +186,7 @@ mod tests {
         for (code, of, way) in WAYS {
             // Those that can be run on either device, where all are meant.
             let commands = match *of {
-                "" => vec!["autoencode", "bench conv", "chat", "diff", "eval perplexity"],
+                "" => vec!["autoencode", "bench chat", "bench conv", "chat", "diff", "eval perplexity"],
                 "eval" => vec!["eval perplexity"],
                 "compress" => vec!["compress theory", "compress crossover", "compress layers", "compress apply"],
                 of => vec![of],

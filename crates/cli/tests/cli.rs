@@ -408,7 +408,8 @@ fn bench_kernels_gives_every_figure() {
         return fails(&["bench", "kernels"], b"", "gpu.adapter", "");
     }
     let report = json(&["bench", "kernels", "--working-set-mib", "1", "--runs", "1", "--json"], b"");
-    assert!(report["copy_gb_per_s"].as_f64().unwrap() > 0.0 && report["fma_gflop_per_s"].as_f64().unwrap() > 0.0);
+    let above_zero = |limit: &&str| report["limits"][limit].as_f64().unwrap() > 0.0;
+    assert!(["copy_gb_per_s", "fma_gflop_per_s", "dispatch_us"].iter().all(above_zero), "{}", report["limits"]);
     let kernels = report["kernels"].as_array().unwrap();
     assert!(kernels.len() >= 8);
     for kernel in kernels {
@@ -435,7 +436,64 @@ fn bench_conv_gives_every_figure_of_the_stacks_it_was_asked_for() {
     );
     assert_eq!(figures["runs_ms"].as_array().unwrap().len(), 1);
     fails(&["bench", "conv", "nothing"], b"", "bench.stack", "nothing");
+    fails(&["bench", "conv", "--large", stack], b"", "bench.stack", stack);
     fails(&["bench", "conv", "--runs", "0"], b"", "bench.options", "0 runs");
+}
+
+const BENCH_CHAT: [&str; 9] =
+    ["bench", "chat", "--shape", "64/128/2/4:2/300", "--prompt-tokens", "70", "--tokens", "4", "--json"];
+
+#[test]
+fn bench_chat_gives_prompt_and_answer_from_end_to_end() {
+    let report = json(&[&BENCH_CHAT[..], &["--device", "cpu", "--runs", "2"]].concat(), b"");
+    let positive = |of: &str, fields: &[&str]| {
+        for field in fields {
+            assert!(report[of][field].as_f64().unwrap() > 0.0, "{of}.{field}: {report}");
+        }
+        assert_eq!(report[of]["runs_ms"].as_array().unwrap().len(), 2, "{report}");
+    };
+    positive("prefill", &["ms", "tokens_per_s", "chunk", "flops", "gflop_per_s"]);
+    positive("decode", &["ms", "tokens_per_s", "dispatches", "bytes", "gb_per_s"]);
+    assert_eq!((&report["device"], &report["tier"], &report["type"]), (&"cpu".into(), &"fast".into(), &"q4_0".into()));
+    assert_eq!((&report["shape"]["layers"], &report["shape"]["kv_heads"]), (&2.into(), &2.into()));
+    assert!(report["profile"].is_null() && report["limits"].is_null(), "{report}");
+    for nothing in [["--runs", "0"], ["--tokens", "1"], ["--prompt-tokens", "1"]] {
+        fails(&[&["bench", "chat", "--device", "cpu"], &nothing[..]].concat(), b"", "bench.options", nothing[1]);
+    }
+    fails(&["bench", "chat", "--shape", "9b"], b"", "bench.shape", "9b");
+    fails(&["bench", "chat", "--type", "q6_k"], b"", "bench.shape", "576");
+}
+
+/// Where there is no GPU the processor's report is all there is.
+#[test]
+fn bench_chat_takes_a_gpu_s_time_apart_into_shares_of_one_whole() {
+    if json(&["devices", "--json"], b"").as_array().unwrap().len() == 1 {
+        return;
+    }
+    let report = json(&[&BENCH_CHAT[..], &["--device", "gpu", "--tier", "software", "--runs", "1"]].concat(), b"");
+    let number = |value: &Json| value.as_f64().unwrap();
+    assert!(number(&report["limits"]["dispatch_us"]) > 0.0 && report["clock"].is_string(), "{report}");
+    assert!(report["shader_checks"].is_string(), "{report}");
+    assert!(number(&report["decode"]["host"]["run_ms"]) > 0.0 && number(&report["decode"]["of_bandwidth"]) > 0.0);
+    for phase in ["decode", "prefill"] {
+        let profile = &report["profile"][phase];
+        let operations = profile["operations"].as_array().unwrap();
+        let sum = |field: &str| operations.iter().map(|o| number(&o[field])).sum::<f64>();
+        assert!((sum("share") - 1.0).abs() < 1e-9, "{profile}");
+        assert!((sum("ms") / number(&profile["ms"]) - 1.0).abs() < 1e-9, "{profile}");
+        assert_eq!(sum("count"), number(&profile["dispatches"]), "{profile}");
+        for o in operations {
+            let limit = number(&o["bytes_ms"]).max(number(&o["flops_ms"])) + number(&o["dispatch_ms"]);
+            assert!((limit - number(&o["limit_ms"])).abs() < 1e-9, "{o}");
+            assert!(number(&o["workgroups"]) > 0.0 && number(&o["bytes"]) > 0.0, "{o}");
+        }
+    }
+    assert_eq!(report["profile"]["decode"]["dispatches"], report["decode"]["dispatches"]);
+    // What a token reads of its weights is the greater part of what all of its dispatches read and write.
+    let decode = report["profile"]["decode"]["operations"].as_array().unwrap();
+    let products = decode.iter().filter(|o| o["operation"].as_str().unwrap().contains("linear"));
+    let (read, bytes) = (products.map(|o| number(&o["bytes"])).sum::<f64>(), number(&report["decode"]["bytes"]));
+    assert!((0.8..1.5).contains(&(read / bytes)), "{read} of {bytes}");
 }
 
 #[test]

@@ -106,6 +106,8 @@ pub enum Kernel {
     Bandwidth,
     /// Measures the adapter: multiply-adds in registers.
     Arithmetic,
+    /// Measures the adapter: dispatches that wait for each other.
+    Chain,
 }
 
 /// What is done with the results of `Kernel::Pairs`.
@@ -265,6 +267,7 @@ impl Kernel {
             Kernel::FrameDifference => frame::frame_difference(),
             Kernel::Bandwidth => measure::bandwidth(),
             Kernel::Arithmetic => measure::arithmetic(),
+            Kernel::Chain => measure::chain(),
         }
     }
 

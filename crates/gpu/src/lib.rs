@@ -36,7 +36,9 @@ mod wait;
 mod web;
 mod weights;
 
-pub use bench::{BenchOptions, BenchReport, KernelTime, Limits, bench, limits};
+pub use bench::{
+    BenchOptions, BenchReport, KernelTime, Limits, Operation, Profile, SHADER_CHECKS, bench, limits, profile,
+};
 pub use caps::{Capabilities, Tier};
 pub use device::{AdapterReport, Gpu, GpuOptions};
 pub use format::Format;
@@ -44,6 +46,6 @@ pub use frame::{GpuFrame, GpuSurface};
 pub use kernel::{Adds, Choice, Kernel};
 pub use pipeline::{ShaderPatch, StepDown};
 pub use race::{Race, Winner};
-pub use session::{GpuSession, Plan};
+pub use session::{DispatchTimes, GpuSession, Plan, Work};
 pub use shaders::{ShaderText, shaders};
 pub use weights::{GpuWeights, weight_bytes};

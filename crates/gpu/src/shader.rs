@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = files![
     "attention_row.wgsl",
     "attention_software.wgsl",
     "attention_tiled.wgsl",
+    "bench_chain.wgsl",
     "bench_copy.wgsl",
     "bench_fma.wgsl",
     "binary.wgsl",

@@ -3,15 +3,21 @@
 use crate::kernel::{Described, Kernel, Test, Variant};
 
 pub fn all() -> Vec<Kernel> {
-    vec![Kernel::Bandwidth, Kernel::Arithmetic]
+    vec![Kernel::Bandwidth, Kernel::Arithmetic, Kernel::Chain]
+}
+
+fn measures(name: &str, file: &'static str) -> Described {
+    Described { name: name.into(), variants: vec![Variant::software(file)], test: Test::Measures }
 }
 
 pub fn bandwidth() -> Described {
-    let variants = vec![Variant::software("bench_copy.wgsl")];
-    Described { name: "bandwidth".into(), variants, test: Test::Measures }
+    measures("bandwidth", "bench_copy.wgsl")
 }
 
 pub fn arithmetic() -> Described {
-    let variants = vec![Variant::software("bench_fma.wgsl")];
-    Described { name: "arithmetic".into(), variants, test: Test::Measures }
+    measures("arithmetic", "bench_fma.wgsl")
+}
+
+pub fn chain() -> Described {
+    measures("chain", "bench_chain.wgsl")
 }

@@ -7,7 +7,8 @@
 //! | `bind.rs` | which buffers a dispatch binds |
 //! | `run.rs` | inputs and numbers up, dispatches out, in slices |
 //! | `read.rs` | results back |
-//! | `timing.rs` | single dispatches by themselves |
+//! | `timing.rs` | how long each dispatch of a run takes |
+//! | `work.rs` | what each dispatch has to do, whatever the adapter |
 
 mod arenas;
 mod bind;
@@ -15,6 +16,7 @@ mod plan;
 mod read;
 mod run;
 mod timing;
+mod work;
 
 use std::rc::Rc;
 
@@ -31,7 +33,9 @@ use crate::state::State;
 use crate::weights::GpuWeights;
 use arenas::Arenas;
 pub use plan::Plan;
+pub use timing::DispatchTimes;
 use timing::Stamps;
+pub use work::Work;
 
 /// What kernels read and write and the host may read back or fill.
 pub(crate) const DATA: wgpu::BufferUsages =
@@ -62,6 +66,10 @@ impl GpuSession {
             staging: None,
             stamps: None,
         }
+    }
+
+    pub(crate) fn gpu(&self) -> &Gpu {
+        &self.gpu
     }
 
     pub fn class(&self) -> Class {

@@ -1,17 +1,29 @@
-//! How fast kernels are, beside what this adapter can do at all: bytes over its measured copy bandwidth, flops over its
-//! measured rate of multiply-adds in registers, in one run.
+//! How fast kernels and plans are, beside what this adapter can do at all (limits.rs): bytes over its measured copy bandwidth,
+//! flops over its measured rate of multiply-adds in registers, and what a dispatch costs that waits for another, in one run.
+//! Here are kernels by themselves; profile.rs takes a plan apart.
+
+mod limits;
+mod profile;
 
 use std::rc::Rc;
 
 use lantern_graph::{
-    Attention, Bindings, Cancel, Class, DType, Error, Executor, Graph, Index, Mask, Op, Result, Session, StateOptions,
-    Value, WeightSpec,
+    Attention, Bindings, Cancel, Class, DType, Executor, Graph, Index, Mask, Op, Result, Session, StateOptions, Value,
+    WeightSpec,
 };
 
 use crate::device::Gpu;
-use crate::kernel::Kernel;
-use crate::memory::Buffer;
 use crate::weights::weight_bytes;
+
+pub use limits::{Limits, limits};
+pub use profile::{Operation, Profile, profile};
+
+/// How shaders are compiled: a browser's compiler has checks of its own.
+pub const SHADER_CHECKS: &str = if cfg!(target_arch = "wasm32") {
+    "the browser's"
+} else {
+    "wgpu's default: bounds are checked, and every loop is counted"
+};
 
 /// What to measure with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +56,9 @@ pub struct KernelTime {
 pub struct BenchReport {
     pub adapter: String,
     pub tier: String,
-    /// `timestamps`: the GPU's own clock around each dispatch; `host`: the host's, round trip included.
+    /// `timestamps`: the GPU's own clock; `host`: the host's, round trip included.
     pub clock: &'static str,
-    pub copy_gb_per_s: f64,
-    pub fma_gflop_per_s: f64,
+    pub limits: Limits,
     pub kernels: Vec<KernelTime>,
 }
 
@@ -57,13 +68,12 @@ pub struct BenchReport {
 /// `gpu.too_large` when the working set does not fit; `gpu.lost`.
 pub async fn bench(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) -> Result<BenchReport> {
     let set = options.working_set_bytes.min(gpu.0.binding_limit).min(gpu.0.buffer_limit);
-    let Limits { copy_gb_per_s, fma_gflop_per_s } = limits(gpu, options, now_ms).await?;
+    let limits = limits(gpu, options, now_ms).await?;
     let mut report = BenchReport {
         adapter: gpu.capabilities().name.clone(),
         tier: gpu.tier().name().into(),
-        clock: if gpu.capabilities().timestamps { "timestamps" } else { "host" },
-        copy_gb_per_s,
-        fma_gflop_per_s,
+        clock: clock(gpu),
+        limits,
         kernels: Vec::new(),
     };
     // The plain types, and those that most of a mixed file is of.
@@ -72,24 +82,29 @@ pub async fn bench(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) 
         let row = WeightSpec { name: String::new(), shape: vec![1, k], dtype };
         let n = ((set / weight_bytes(&row)) as usize).max(8) / 8 * 8;
         let one = linear(dtype, 1, n, k)?;
-        report.kernels.push(time(gpu, &one, options, &report, now_ms).await?);
+        report.kernels.push(time(gpu, &one, options, &limits, now_ms).await?);
         let many = linear(dtype, 64, 1024, 1024)?;
-        report.kernels.push(time(gpu, &many, options, &report, now_ms).await?);
+        report.kernels.push(time(gpu, &many, options, &limits, now_ms).await?);
     }
     for work in [attention(1, 1024)?, attention(64, 1024)?, rms_norm(64, 2048)?] {
-        report.kernels.push(time(gpu, &work, options, &report, now_ms).await?);
+        report.kernels.push(time(gpu, &work, options, &limits, now_ms).await?);
     }
     Ok(report)
 }
 
-struct Work {
+/// `timestamps`: the GPU's own clock around each dispatch; `host`: the host's, round trip included.
+pub(crate) fn clock(gpu: &Gpu) -> &'static str {
+    if gpu.capabilities().timestamps { "timestamps" } else { "host" }
+}
+
+struct Case {
     graph: Graph,
     inputs: Vec<(&'static str, Value)>,
     shapes: String,
     bytes: u64,
 }
 
-fn linear(dtype: DType, rows: usize, n: usize, k: usize) -> Result<Work> {
+fn linear(dtype: DType, rows: usize, n: usize, k: usize) -> Result<Case> {
     let mut graph = Graph::new();
     let x = graph.input("x", [rows, k], DType::F32);
     let w = graph.weight("w", &[n, k], dtype)?;
@@ -97,10 +112,10 @@ fn linear(dtype: DType, rows: usize, n: usize, k: usize) -> Result<Work> {
     graph.output("y", y);
     let bytes = weight_bytes(&graph.weights[0]) + (rows * k + rows * n) as u64 * 4;
     let shapes = format!("[{rows}, {k}] × [{n}, {k}]ᵀ {}", dtype.name());
-    Ok(Work { graph, inputs: vec![("x", Value::F32(vec![0.5; rows * k]))], shapes, bytes })
+    Ok(Case { graph, inputs: vec![("x", Value::F32(vec![0.5; rows * k]))], shapes, bytes })
 }
 
-fn attention(rows: usize, kv_len: usize) -> Result<Work> {
+fn attention(rows: usize, kv_len: usize) -> Result<Case> {
     let (kv_heads, group, head_dim) = (4, 4, 64);
     let mut graph = Graph::new();
     let q = graph.input("q", [rows, kv_heads, group, head_dim], DType::F32);
@@ -114,10 +129,10 @@ fn attention(rows: usize, kv_len: usize) -> Result<Work> {
     let (queries, keys) = (rows * kv_heads * group * head_dim, kv_len * kv_heads * head_dim);
     let inputs = vec![("q", Value::F32(vec![0.1; queries]))];
     let shapes = format!("q [{rows}, {kv_heads}, {group}, {head_dim}], k and v [{kv_len}, {kv_heads}, {head_dim}] f16");
-    Ok(Work { graph, inputs, shapes, bytes: (2 * queries * 4 + 2 * keys * 2) as u64 })
+    Ok(Case { graph, inputs, shapes, bytes: (2 * queries * 4 + 2 * keys * 2) as u64 })
 }
 
-fn rms_norm(rows: usize, columns: usize) -> Result<Work> {
+fn rms_norm(rows: usize, columns: usize) -> Result<Case> {
     let mut graph = Graph::new();
     let x = graph.input("x", [rows, columns], DType::F32);
     let w = graph.input("w", [columns], DType::F32);
@@ -125,14 +140,14 @@ fn rms_norm(rows: usize, columns: usize) -> Result<Work> {
     graph.output("y", y);
     let inputs = vec![("x", Value::F32(vec![0.5; rows * columns])), ("w", Value::F32(vec![1.0; columns]))];
     let bytes = (2 * rows * columns + columns) as u64 * 4;
-    Ok(Work { graph, inputs, shapes: format!("[{rows}, {columns}]"), bytes })
+    Ok(Case { graph, inputs, shapes: format!("[{rows}, {columns}]"), bytes })
 }
 
 async fn time(
     gpu: &Gpu,
-    work: &Work,
+    work: &Case,
     options: &BenchOptions,
-    limits: &BenchReport,
+    limits: &Limits,
     now_ms: &dyn Fn() -> f64,
 ) -> Result<KernelTime> {
     let weights = gpu.allocate_weights(&work.graph.weights)?;
@@ -153,7 +168,7 @@ async fn time(
         let times = session.profile(&plan, &bindings, &work.inputs, now_ms).await?;
         // The first run warms up.
         if run > 0 {
-            runs_ms.push(times.iter().sum());
+            runs_ms.push(times.each_ms.iter().sum());
         }
     }
     let flops: u64 = work.graph.ids().map(|id| work.graph.flops(id)).sum();
@@ -179,79 +194,4 @@ fn median(times: &[f64]) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// What kernels are held against.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Bytes read and written.
-    pub copy_gb_per_s: f64,
-    /// Multiplications and additions in registers.
-    pub fma_gflop_per_s: f64,
-}
-
-/// Measures what this adapter can do at all.
-///
-/// # Errors
-/// `gpu.clock` when a run took no measurable time; `gpu.lost`.
-pub async fn limits(gpu: &Gpu, options: &BenchOptions, now_ms: &dyn Fn() -> f64) -> Result<Limits> {
-    let (set, runs) = (options.working_set_bytes.min(gpu.0.binding_limit).min(gpu.0.buffer_limit), options.runs);
-    let set = set / 2 / 16 * 16;
-    let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-    let (from, to) = (gpu.buffer("from", set, storage), gpu.buffer("to", set, storage));
-    let copy_ms = raw(gpu, Kernel::Bandwidth, &[&from, &to], &[(set / 16) as u32], set / 16, runs, now_ms).await?;
-    let invocations = if gpu.capabilities().is_cpu { 4096 } else { 1 << 18 };
-    let steps = 512u64;
-    let out = gpu.buffer("out", invocations * 4, storage);
-    let numbers = [invocations as u32, steps as u32, 0.5f32.to_bits()];
-    let fma_ms = raw(gpu, Kernel::Arithmetic, &[&out], &numbers, invocations, runs, now_ms).await?;
-    Ok(Limits {
-        copy_gb_per_s: 2.0 * set as f64 / copy_ms / 1e6,
-        fma_gflop_per_s: (invocations * steps * 64) as f64 / fma_ms / 1e6,
-    })
-}
-
-/// Median milliseconds of a kernel that no graph has.
-async fn raw(
-    gpu: &Gpu,
-    kernel: Kernel,
-    buffers: &[&Buffer],
-    numbers: &[u32],
-    units: u64,
-    runs: usize,
-    now_ms: &dyn Fn() -> f64,
-) -> Result<f64> {
-    gpu.prepare(&[kernel]).await?;
-    let pipeline = gpu.chosen(kernel)?;
-    let uniform = gpu.buffer("params", 256, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
-    gpu.0.queue.write_buffer(&uniform, 0, bytemuck::cast_slice(numbers));
-    let bound: Vec<&Buffer> = buffers.iter().copied().chain([&uniform]).collect();
-    let entries: Vec<_> = bound
-        .iter()
-        .enumerate()
-        .map(|(i, b)| wgpu::BindGroupEntry { binding: i as u32, resource: b.as_entire_binding() })
-        .collect();
-    let bind_group = gpu.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &pipeline.layout,
-        entries: &entries,
-    });
-    let workgroups = (units as usize).div_ceil(pipeline.shader.covers[0]);
-    let mut session = gpu.session(Class::Picture);
-    let mut times = Vec::new();
-    for run in 0..=runs {
-        let ms = session.time_dispatch(&pipeline.pipeline, &bind_group, workgroups, now_ms).await?;
-        if run > 0 {
-            times.push(ms);
-        }
-    }
-    let ms = median(&times);
-    if ms > 0.0 {
-        return Ok(ms);
-    }
-    Err(Error::new(
-        "gpu.clock",
-        format!("{} took no measurable time", kernel.name()),
-        "measure with a larger working set",
-    ))
 }
