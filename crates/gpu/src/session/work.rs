@@ -67,8 +67,8 @@ impl Plan {
                 let Ok(weight) = self.weights.get(&graph.weights[w]) else { return 0 };
                 let shard = &weight.shards[shard];
                 let whole = match (part.slot, &shard.scales) {
-                    (Slot::Words(..), _) => shard.words.size(),
-                    (_, Some(scales)) => scales.size(),
+                    (Slot::Words(..), _) => shard.words.size,
+                    (_, Some(scales)) => scales.size,
                     (_, None) => return 0,
                 };
                 let Op::Gather = node.op else { return part.bytes(whole).1 };
