@@ -1,6 +1,7 @@
 //! `cargo xtask …`: set-up, build, serve, test and measure. Everything a fresh machine with rustup needs starts here.
 
 mod bench;
+mod bench_chat;
 mod bench_compress;
 mod bench_conv;
 mod bench_products;
@@ -37,6 +38,8 @@ cargo xtask <command>
   bench page         time the first token after a cold load from localhost, and keep the raw record
   bench conv [STACK…]  our convolutions beside onnxruntime-web's in one browser, and keep the raw record; without a
                      name all stacks of benches/stacks.json
+  bench chat [TYPE…] Llamas of random weights beside wllama's in one browser, and keep the raw record; without a type
+                     several
   bench compress     the compression library's theory and layers, natively and as WebAssembly, and keep the raw record
   bench products     the processor's products with weights of every type, natively and as WebAssembly, and keep the raw record
 ";
@@ -69,6 +72,7 @@ fn run() -> Result<ExitCode> {
         ["verify", "--full"] => verify::full()?,
         ["bench", "page"] => bench::page()?,
         ["bench", "conv", stacks @ ..] => bench_conv::conv(stacks)?,
+        ["bench", "chat", types @ ..] => bench_chat::chat(types)?,
         ["bench", "compress"] => bench_compress::compress()?,
         ["bench", "products"] => bench_products::products()?,
         [] | ["help" | "--help" | "-h"] => print!("{USAGE}"),
