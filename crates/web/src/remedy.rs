@@ -8,7 +8,7 @@ pub const WAYS: &[(&str, &str)] = &[
     ("chat.logits", "fetch the model again; if that does not help, add ?device=cpu to this page's address"),
     ("chat.template", "leave empty what the model is told first, or choose another file of this model"),
     ("chat.too_long", "shorten the prompt, begin anew, or let it forget the oldest (finer control)"),
-    ("cpu.ceiling", "leave another demo of this page, choose a smaller model, or a browser with WebGPU"),
+    ("cpu.ceiling", "choose a smaller model or a browser with WebGPU, or leave another demo of this page"),
     ("cpu.memory", "close other tabs, or choose a smaller model or picture"),
     ("frame.canvas", "reload the page"),
     ("frame.too_large", "choose a smaller picture, or add ?device=cpu to this page's address"),
