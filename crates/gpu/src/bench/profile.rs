@@ -12,6 +12,7 @@ use crate::session::{GpuSession, Plan, Work};
 pub struct Profile {
     /// `timestamps`: the GPU's own clock; `host`: the host's, each dispatch alone and its round trip included.
     pub clock: &'static str,
+    /// That have anything to do with these symbols.
     pub dispatches: usize,
     /// Of all dispatches: the sum of their medians.
     pub ms: f64,
@@ -79,7 +80,8 @@ pub async fn profile(
     let whole: Vec<f64> = taken.iter().map(|times| times.whole_ms).collect();
     let each = |at: usize| median(&taken.iter().map(|times| times.each_ms[at]).collect::<Vec<_>>());
     let work = plan.work(bindings);
-    let timed: Vec<(Work, f64)> = work.into_iter().enumerate().map(|(at, work)| (work, each(at))).collect();
+    let dispatched = work.into_iter().enumerate().filter(|(_, work)| work.workgroups > 0);
+    let timed: Vec<(Work, f64)> = dispatched.map(|(at, work)| (work, each(at))).collect();
     Ok(Profile {
         clock: clock(session.gpu()),
         dispatches: timed.len(),

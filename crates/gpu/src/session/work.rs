@@ -18,17 +18,31 @@ pub struct Work {
     pub kernel: String,
     /// Which of the kernel's variants.
     pub variant: Choice,
+    /// None: nothing is dispatched with these symbols.
     pub workgroups: usize,
     /// What it reads and writes, each once: weights as they are kept here, of tables and caches the rows that are used.
     pub bytes: u64,
-    /// An operation's are shared out evenly over its dispatches.
+    /// An operation's are shared out over its dispatches as the bytes are: what only prepares an operand moves little.
     pub flops: u64,
 }
 
 impl Plan {
     /// Of each dispatch, in order, with these symbols.
     pub fn work(&self, bindings: &Bindings) -> Vec<Work> {
-        self.steps.iter().map(|step| self.work_of(step, bindings)).collect()
+        let mut all: Vec<Work> = self.steps.iter().map(|step| self.work_of(step, bindings)).collect();
+        let mut first = 0;
+        while first < all.len() {
+            let node = self.steps[first].node;
+            let end = first + self.steps[first..].iter().take_while(|step| step.node == node).count();
+            let of_node = &mut all[first..end];
+            let (flops, bytes) = of_node.iter().fold((0, 0), |(f, b), work| (f + work.flops, b + work.bytes));
+            if bytes > 0 {
+                let share = |work: &Work| (flops as f64 * work.bytes as f64 / bytes as f64) as u64;
+                of_node.iter_mut().for_each(|work| work.flops = share(work));
+            }
+            first = end;
+        }
+        all
     }
 
     fn work_of(&self, step: &Step, bindings: &Bindings) -> Work {
@@ -41,14 +55,16 @@ impl Plan {
         }
         let kinds = step.pipeline.shader.bindings.iter().filter(|kind| **kind != Binding::Uniform);
         let parts = step.storage.iter().zip(kinds);
+        let workgroups = step.workgroups(bindings);
+        let bytes = if workgroups == 0 { 0 } else { parts.map(|(p, kind)| self.bytes(step, p, *kind, bindings)).sum() };
         Work {
             scope: node.scope.to_string(),
             operation: node.op.name(),
             shape: node.shape.eval(bindings),
             kernel: step.pipeline.kernel.name(),
             variant: step.pipeline.choice,
-            workgroups: step.workgroups(bindings),
-            bytes: parts.map(|(part, kind)| self.bytes(step, part, *kind, bindings)).sum(),
+            workgroups,
+            bytes,
             flops: (step.flops as f64 * used) as u64,
         }
     }
