@@ -13,7 +13,7 @@ const LEAST_MS = 1000;
 const missing = (module) => new Proxy({}, { get: (_, name) => () => { throw new Error(`${module}.${String(name)} was called`); } });
 const glue = new Proxy({}, { get: (_, module) => missing(String(module)) });
 const { instance } = await WebAssembly.instantiate(await readFile(process.env.LANTERN_WASM), glue);
-const { memory, count, name, name_len, before, now } = instance.exports;
+const { memory, begin, failure, failure_len, count, name, name_len, before, now } = instance.exports;
 const text = (at, length) => new TextDecoder().decode(new Uint8Array(memory.buffer, at, length));
 
 const timed = (run, i) => {
@@ -21,6 +21,12 @@ const timed = (run, i) => {
   run(i);
   return performance.now() - start;
 };
+begin();
+try {
+  count();
+} catch {
+  throw new Error(text(failure(), failure_len()));
+}
 const ms = {};
 for (let i = 0; i < count(); i++) {
   for (let warm = 0; warm < WARM_UPS; warm++) [before, now].forEach((run) => run(i));

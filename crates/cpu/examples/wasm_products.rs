@@ -8,6 +8,23 @@ use work::Pair;
 
 thread_local! {
     static ALL: RefCell<Vec<Pair>> = RefCell::new(work::all());
+    static FAILURE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// To be called first: what a failed check says is kept.
+#[unsafe(no_mangle)]
+pub extern "C" fn begin() {
+    std::panic::set_hook(Box::new(|failure| FAILURE.set(failure.to_string())));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn failure() -> *const u8 {
+    FAILURE.with_borrow(|failure| failure.as_ptr())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn failure_len() -> usize {
+    FAILURE.with_borrow(String::len)
 }
 
 /// How much work there is, 0 ..= this exclusive.

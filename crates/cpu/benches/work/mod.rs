@@ -44,9 +44,8 @@ fn pair(dtype: DType, m: usize, rng: &mut SmallRng) -> Pair {
     };
     let (before, now) = ((pair.before)(), (pair.now)());
     let mut row = vec![0.0; K];
-    for column in 0..N {
-        let at = column * bytes.len() / N;
-        widen(dtype, &bytes[at..at + bytes.len() / N], &mut row);
+    for (column, bytes) in bytes.chunks_exact(bytes.len() / N).enumerate() {
+        widen(dtype, bytes, &mut row);
         // A step of 1 / 127 for the largest of 256 activations, which is at most 1, and an f16 step where it is one.
         let bound = row.iter().map(|w| w.abs()).sum::<f32>() * (1.0 / 254.0 + 1.0 / 2048.0);
         for r in 0..m {

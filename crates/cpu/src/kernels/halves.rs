@@ -33,7 +33,8 @@ impl<const BF16: bool> Kernel for Rows<'_, BF16> {
         let x: [(&[[f32; 8]], &[f32]); R] =
             std::array::from_fn(|r| self.x[(first_row + r) * self.k..][..self.k].as_chunks());
         let zero = arch.eight(&[0.0; 8]);
-        // Two sums a row, so that one addition need not wait for the other.
+        // Up to two sums a row, so that one addition need not wait for the other.
+        let other = A::CHAINS - 1;
         let mut sums = [[zero; 2]; R];
         let (pairs, last) = w.as_chunks::<2>();
         for (i, pair) in pairs.iter().enumerate() {
@@ -41,7 +42,7 @@ impl<const BF16: bool> Kernel for Rows<'_, BF16> {
             for r in 0..R {
                 let x = &x[r].0[2 * i..2 * i + 2];
                 sums[r][0] = arch.multiply_add(sums[r][0], weights[0], arch.eight(&x[0]));
-                sums[r][1] = arch.multiply_add(sums[r][1], weights[1], arch.eight(&x[1]));
+                sums[r][other] = arch.multiply_add(sums[r][other], weights[1], arch.eight(&x[1]));
             }
         }
         for weights in last {

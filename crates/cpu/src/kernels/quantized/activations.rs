@@ -20,11 +20,14 @@ pub struct Super {
     /// `integer · scale` is the activation, within half a scale.
     pub integers: [[Int; GROUP]; GROUPS],
     pub scales: [f32; GROUPS],
-    /// What the integers of each group and of each group's second half sum to, scaled: a minimum multiplies that.
-    pub sums: [[f32; GROUPS]; 2],
+    /// What the integers of each group sum to, scaled: a minimum multiplies that.
+    pub sums: [f32; GROUPS],
+    /// What those of each half of a group sum to.
+    pub halves: [i16; 2 * GROUPS],
 }
 
-const EMPTY: Super = Super { integers: [[0; GROUP]; GROUPS], scales: [0.0; GROUPS], sums: [[0.0; GROUPS]; 2] };
+const EMPTY: Super =
+    Super { integers: [[0; GROUP]; GROUPS], scales: [0.0; GROUPS], sums: [0.0; GROUPS], halves: [0; 2 * GROUPS] };
 
 /// Below this, a group counts as zeros: its scale's reciprocal would overflow.
 const LEAST: f32 = 1e-30;
@@ -60,14 +63,16 @@ pub fn round(x: &[f32], k: usize, to: &mut [Super]) {
             for (g, x) in groups.iter().enumerate() {
                 let (scale, sums) = round_group(x, &mut to.integers[g]);
                 to.scales[g] = scale;
-                to.sums[0][g] = (sums[0] + sums[1]) as f32 * scale;
-                to.sums[1][g] = sums[1] as f32 * scale;
+                to.sums[g] = f32::from(sums[0] + sums[1]) * scale;
+                to.halves[2 * g] = sums[0];
+                to.halves[2 * g + 1] = sums[1];
             }
             for g in groups.len()..GROUPS {
                 to.integers[g] = [0; GROUP];
                 to.scales[g] = 0.0;
-                to.sums[0][g] = 0.0;
-                to.sums[1][g] = 0.0;
+                to.sums[g] = 0.0;
+                to.halves[2 * g] = 0;
+                to.halves[2 * g + 1] = 0;
             }
         }
     }
@@ -75,7 +80,7 @@ pub fn round(x: &[f32], k: usize, to: &mut [Super]) {
 
 /// A scale, and the sums of both halves' integers.
 #[inline(always)]
-fn round_group(x: &[f32; GROUP], to: &mut [Int; GROUP]) -> (f32, [i32; 2]) {
+fn round_group(x: &[f32; GROUP], to: &mut [Int; GROUP]) -> (f32, [i16; 2]) {
     // As integers, magnitudes have the order they have as numbers, and what is not finite comes last.
     let mut largest = 0;
     for x in x {
@@ -95,7 +100,7 @@ fn round_group(x: &[f32; GROUP], to: &mut [Int; GROUP]) -> (f32, [i32; 2]) {
     let mut sums = [0; 2];
     for (sum, half) in sums.iter_mut().zip(to.as_chunks::<{ GROUP / 2 }>().0) {
         for integer in half {
-            *sum += i32::from(*integer);
+            *sum += i16::from(*integer);
         }
     }
     (largest / 127.0, sums)

@@ -11,6 +11,11 @@ use super::simd128::Simd128;
 
 /// An instruction set; a value of it says that the processor has it. [`Portable`] is the definition of what each method gives.
 pub trait Arch: Copy {
+    /// Sums of a row of `Eight`s that fit the registers, with those of other rows.
+    const CHAINS: usize;
+    /// Whether a large block's groups are all unpacked, into memory, before they are multiplied: with few registers, what
+    /// unpacking takes and what is summed would push each other out.
+    const UNPACKS_FIRST: bool;
     /// 32 of u8.
     type Bytes: Copy;
     /// 32 weights' integers, ready to be multiplied.
@@ -44,11 +49,17 @@ pub trait Arch: Copy {
     fn dot_signed(self, weights: Self::Weights, x: &[Int; GROUP]) -> Self::Dot;
 
     fn zero(self) -> Self::Sums;
-    /// `sums + dot · by`.
-    fn add_scaled(self, sums: Self::Sums, dot: Self::Dot, by: f32) -> Self::Sums;
+    /// `sums + dot · by`. Neighbouring groups may go into sums of their own, so that one addition need not wait for the other.
+    fn add_scaled(self, sums: Self::Sums, dot: Self::Dot, by: f32, group: usize) -> Self::Sums;
     /// `sums + Σ a · b`.
-    fn add_products(self, sums: Self::Sums, a: &[f32; GROUPS], b: &[f32; GROUPS]) -> Self::Sums;
+    fn add_products(self, sums: Self::Sums, a: Self::Eight, b: Self::Eight) -> Self::Sums;
+    /// `sums + part · by`.
+    fn add_sums(self, sums: Self::Sums, part: Self::Sums, by: f32) -> Self::Sums;
     fn sum(self, sums: Self::Sums) -> f32;
+
+    /// Values from here on are read from memory one by one, where that is cheaper than to take a register apart.
+    #[inline(always)]
+    fn keep<T>(self, _: &mut T) {}
 
     #[inline(always)]
     fn products(self, a: &[f32; GROUPS], b: &[f32; GROUPS]) -> [f32; GROUPS] {
@@ -61,6 +72,8 @@ pub trait Arch: Copy {
         bits.map(lantern_graph::f16::to_f32)
     }
 
+    /// `a[2g] · b[2g] + a[2g + 1] · b[2g + 1]` for each group g.
+    fn pairs(self, a: &[i8; 2 * GROUPS], b: &[i16; 2 * GROUPS]) -> Self::Eight;
     fn eight(self, values: &[f32; 8]) -> Self::Eight;
     fn eight_halves(self, bits: &[u16; 8]) -> Self::Eight;
     fn eight_bfloats(self, bits: &[u16; 8]) -> Self::Eight;

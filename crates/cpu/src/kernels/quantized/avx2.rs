@@ -58,10 +58,12 @@ unsafe fn fold(x: __m256) -> f32 {
 }
 
 impl Arch for Avx2 {
+    const CHAINS: usize = 2;
+    const UNPACKS_FIRST: bool = false;
     type Bytes = __m256i;
     type Weights = Weights;
     type Dot = __m256i;
-    type Sums = __m256;
+    type Sums = [__m256; 2];
     type Eight = __m256;
 
     #[inline(always)]
@@ -114,9 +116,15 @@ impl Arch for Avx2 {
     fn scaled(self, bytes: __m256i, scales: &[i8; 16], group: usize) -> Weights {
         unsafe {
             let all = _mm256_cvtepi8_epi16(_mm_loadu_si128(scales.as_ptr().cast()));
-            let both = _mm256_permutevar8x32_epi32(all, _mm256_set1_epi32(group as i32));
-            let (first, second) = (0x0100_0100_0100_0100, 0x0302_0302_0302_0302);
-            Weights { bytes, by: _mm256_shuffle_epi8(both, _mm256_setr_epi64x(first, first, second, second)) }
+            // Eight scales in both lanes, of which a lane takes one of the group's two.
+            let eight = if group < 4 {
+                _mm256_permute2x128_si256(all, all, 0x00)
+            } else {
+                _mm256_permute2x128_si256(all, all, 0x11)
+            };
+            let first = 0x0100_0100_0100_0100 + 0x0404_0404_0404_0404 * (group % 4) as i64;
+            let second = first + 0x0202_0202_0202_0202;
+            Weights { bytes, by: _mm256_shuffle_epi8(eight, _mm256_setr_epi64x(first, first, second, second)) }
         }
     }
 
@@ -145,23 +153,40 @@ impl Arch for Avx2 {
     }
 
     #[inline(always)]
-    fn zero(self) -> __m256 {
-        unsafe { _mm256_setzero_ps() }
+    fn zero(self) -> [__m256; 2] {
+        unsafe { [_mm256_setzero_ps(); 2] }
     }
 
     #[inline(always)]
-    fn add_scaled(self, sums: __m256, dot: __m256i, by: f32) -> __m256 {
-        unsafe { _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), _mm256_set1_ps(by), sums) }
+    fn add_scaled(self, [even, odd]: [__m256; 2], dot: __m256i, by: f32, group: usize) -> [__m256; 2] {
+        let (dot, by) = unsafe { (_mm256_cvtepi32_ps(dot), _mm256_set1_ps(by)) };
+        if group.is_multiple_of(2) {
+            [self.multiply_add(even, dot, by), odd]
+        } else {
+            [even, self.multiply_add(odd, dot, by)]
+        }
     }
 
     #[inline(always)]
-    fn add_products(self, sums: __m256, a: &[f32; GROUPS], b: &[f32; GROUPS]) -> __m256 {
-        self.multiply_add(sums, self.eight(a), self.eight(b))
+    fn add_products(self, [even, odd]: [__m256; 2], a: __m256, b: __m256) -> [__m256; 2] {
+        [even, self.multiply_add(odd, a, b)]
     }
 
     #[inline(always)]
-    fn sum(self, sums: __m256) -> f32 {
-        unsafe { fold(sums) }
+    fn add_sums(self, sums: [__m256; 2], part: [__m256; 2], by: f32) -> [__m256; 2] {
+        let by = unsafe { _mm256_set1_ps(by) };
+        [self.multiply_add(sums[0], part[0], by), self.multiply_add(sums[1], part[1], by)]
+    }
+
+    /// Two shuffles for each value otherwise, where a load fills a register with it.
+    #[inline(always)]
+    fn keep<T>(self, values: &mut T) {
+        std::hint::black_box(values);
+    }
+
+    #[inline(always)]
+    fn sum(self, [even, odd]: [__m256; 2]) -> f32 {
+        unsafe { fold(_mm256_add_ps(even, odd)) }
     }
 
     #[inline(always)]
@@ -169,6 +194,14 @@ impl Arch for Avx2 {
         let mut values = [0.0; GROUPS];
         unsafe { _mm256_storeu_ps(values.as_mut_ptr(), self.eight_halves(bits)) };
         values
+    }
+
+    #[inline(always)]
+    fn pairs(self, a: &[i8; 2 * GROUPS], b: &[i16; 2 * GROUPS]) -> __m256 {
+        unsafe {
+            let a = _mm256_cvtepi8_epi16(_mm_loadu_si128(a.as_ptr().cast()));
+            _mm256_cvtepi32_ps(_mm256_madd_epi16(a, _mm256_loadu_si256(b.as_ptr().cast())))
+        }
     }
 
     #[inline(always)]

@@ -20,7 +20,7 @@ pub(crate) mod types;
 use super::tiles::{Kernel, product};
 use activations::{Activations, GROUP, GROUPS, Super};
 use arch::{Arch, Chosen};
-use types::{Factors, Packed};
+use types::{Minimums, Packed};
 
 /// `x [m, k] · wᵀ` → `[m, n]` for n rows of k weights, with x rounded to integers. `w` holds whole rows of whole blocks.
 pub(crate) fn linear<T: Packed>(
@@ -64,30 +64,71 @@ fn rows<A: Arch, T: Packed, const R: usize>(arch: A, w: &[T], x: [&[Super]; R]) 
     for (i, blocks) in w.chunks(GROUPS / T::GROUPS).enumerate() {
         let x: [&Super; R] = std::array::from_fn(|r| &x[r][i]);
         let factors = T::factors(arch, blocks);
-        let mut scales = [[0.0; GROUPS]; R];
+        let halves = T::MINIMUMS == Minimums::Halves;
+        // Where halves have integers as scales, the block's own scale comes last.
+        let mut parts = if halves { [arch.zero(); R] } else { sums };
+        let mut products = [[0.0; GROUPS]; R];
         for r in 0..R {
-            if T::MINIMUMS > 0 {
-                sums[r] = arch.add_products(sums[r], &factors.minimums[0], &x[r].sums[0]);
+            let x = x[r];
+            match T::MINIMUMS {
+                Minimums::None => {}
+                Minimums::Groups => {
+                    parts[r] = arch.add_products(parts[r], arch.eight(&factors.minimums), arch.eight(&x.sums));
+                }
+                Minimums::Halves => {
+                    let added = arch.pairs(&factors.half_minimums, &x.halves);
+                    let added = arch.multiply_add(arch.eight(&[0.0; GROUPS]), added, arch.eight(&x.scales));
+                    sums[r] = arch.add_products(sums[r], added, arch.eight(&[factors.minimum; GROUPS]));
+                }
             }
-            if T::MINIMUMS > 1 {
-                sums[r] = arch.add_products(sums[r], &factors.minimums[1], &x[r].sums[1]);
+            if !halves {
+                products[r] = arch.products(&factors.scales, &x.scales);
             }
-            scales[r] = arch.products(&factors.scales, &x[r].scales);
         }
-        if T::GROUPS == GROUPS {
-            // Where a group lies in its block, and by how much it is shifted, is known to the compiler.
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 0, &mut sums);
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 1, &mut sums);
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 2, &mut sums);
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 3, &mut sums);
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 4, &mut sums);
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 5, &mut sums);
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 6, &mut sums);
-            group::<A, T, R>(arch, blocks, &factors, &x, &scales, 7, &mut sums);
-        } else {
-            for g in 0..blocks.len() {
-                group::<A, T, R>(arch, blocks, &factors, &x, &scales, g, &mut sums);
+        arch.keep(&mut products);
+        let mut scales = [&products[0]; R];
+        for r in 0..R {
+            scales[r] = if halves { &x[r].scales } else { &products[r] };
+        }
+        // Where a group lies in its block, and by how much it is shifted, is known to the compiler where g is a number.
+        macro_rules! unpack {
+            ($g:expr) => {
+                T::unpack(arch, blocks, &factors, $g)
+            };
+        }
+        macro_rules! add {
+            ($g:expr, $weights:expr) => {
+                add::<A, T, R>(arch, $weights, &x, &scales, $g, &mut parts)
+            };
+        }
+        if T::GROUPS == GROUPS && A::UNPACKS_FIRST {
+            let mut weights =
+                [unpack!(0), unpack!(1), unpack!(2), unpack!(3), unpack!(4), unpack!(5), unpack!(6), unpack!(7)];
+            std::hint::black_box(&mut weights);
+            for (g, weights) in weights.iter().enumerate() {
+                add!(g, *weights);
             }
+        } else if T::GROUPS == GROUPS {
+            add!(0, unpack!(0));
+            add!(1, unpack!(1));
+            add!(2, unpack!(2));
+            add!(3, unpack!(3));
+            add!(4, unpack!(4));
+            add!(5, unpack!(5));
+            add!(6, unpack!(6));
+            add!(7, unpack!(7));
+        } else {
+            let pairs = blocks.len() / 2;
+            for pair in 0..pairs {
+                add!(2 * pair, unpack!(2 * pair));
+                add!(2 * pair + 1, unpack!(2 * pair + 1));
+            }
+            if blocks.len() > 2 * pairs {
+                add!(2 * pairs, unpack!(2 * pairs));
+            }
+        }
+        for r in 0..R {
+            sums[r] = if halves { arch.add_sums(sums[r], parts[r], factors.scale) } else { parts[r] };
         }
     }
     let mut results = [0.0; R];
@@ -97,22 +138,20 @@ fn rows<A: Arch, T: Packed, const R: usize>(arch: A, w: &[T], x: [&[Super]; R]) 
     results
 }
 
-/// Adds the products of 32 weights to each row's sums.
+/// Adds the products of a group's weights to each row's sums.
 #[inline(always)]
-fn group<A: Arch, T: Packed, const R: usize>(
+fn add<A: Arch, T: Packed, const R: usize>(
     arch: A,
-    blocks: &[T],
-    factors: &Factors,
+    weights: A::Weights,
     x: &[&Super; R],
-    scales: &[[f32; GROUPS]; R],
+    scales: &[&[f32; GROUPS]; R],
     g: usize,
     sums: &mut [A::Sums; R],
 ) {
-    let weights = T::unpack(arch, blocks, factors, g);
     for r in 0..R {
         let x = &x[r].integers[g];
         let dot = if T::SIGNED { arch.dot_signed(weights, x) } else { arch.dot(weights, x) };
-        sums[r] = arch.add_scaled(sums[r], dot, scales[r][g]);
+        sums[r] = arch.add_scaled(sums[r], dot, scales[r][g], g);
     }
 }
 

@@ -9,6 +9,8 @@ use super::arch::Arch;
 pub struct Portable;
 
 impl Arch for Portable {
+    const CHAINS: usize = 1;
+    const UNPACKS_FIRST: bool = false;
     type Bytes = [u8; 32];
     type Weights = [i16; 32];
     type Dot = i32;
@@ -76,18 +78,29 @@ impl Arch for Portable {
     }
 
     #[inline(always)]
-    fn add_scaled(self, sums: f32, dot: i32, by: f32) -> f32 {
+    fn add_scaled(self, sums: f32, dot: i32, by: f32, _: usize) -> f32 {
         sums + dot as f32 * by
     }
 
     #[inline(always)]
-    fn add_products(self, sums: f32, a: &[f32; GROUPS], b: &[f32; GROUPS]) -> f32 {
-        sums + self.products(a, b).iter().sum::<f32>()
+    fn add_products(self, sums: f32, a: [f32; 8], b: [f32; 8]) -> f32 {
+        sums + self.products(&a, &b).iter().sum::<f32>()
+    }
+
+    #[inline(always)]
+    fn add_sums(self, sums: f32, part: f32, by: f32) -> f32 {
+        sums + part * by
     }
 
     #[inline(always)]
     fn sum(self, sums: f32) -> f32 {
         sums
+    }
+
+    #[inline(always)]
+    fn pairs(self, a: &[i8; 2 * GROUPS], b: &[i16; 2 * GROUPS]) -> [f32; 8] {
+        let product = |i: usize| i32::from(a[i]) * i32::from(b[i]);
+        std::array::from_fn(|g| (product(2 * g) + product(2 * g + 1)) as f32)
     }
 
     #[inline(always)]

@@ -29,8 +29,8 @@ fn fold(x: v128) -> f32 {
     f32x4_extract_lane::<0>(two) + f32x4_extract_lane::<1>(two)
 }
 
-/// Halves in the lower 16 bits of four lanes.
-#[inline(always)]
+/// Halves in the lower 16 bits of four lanes, infinities and NaNs among them.
+#[cold]
 fn four_halves(bits: v128) -> v128 {
     let magnitude = v128_and(bits, u32x4_splat(0x7fff));
     let shifted = u32x4_shl(magnitude, 13);
@@ -42,6 +42,8 @@ fn four_halves(bits: v128) -> v128 {
 }
 
 impl Arch for Simd128 {
+    const CHAINS: usize = 1;
+    const UNPACKS_FIRST: bool = true;
     type Bytes = [v128; 2];
     /// Eight of i16 each.
     type Weights = [v128; 4];
@@ -127,14 +129,19 @@ impl Arch for Simd128 {
     }
 
     #[inline(always)]
-    fn add_scaled(self, sums: v128, dot: v128, by: f32) -> v128 {
+    fn add_scaled(self, sums: v128, dot: v128, by: f32, _: usize) -> v128 {
         f32x4_add(sums, f32x4_mul(f32x4_convert_i32x4(dot), f32x4_splat(by)))
     }
 
     #[inline(always)]
-    fn add_products(self, sums: v128, a: &[f32; GROUPS], b: &[f32; GROUPS]) -> v128 {
-        let [first, second] = self.multiply_add([sums, self.zero()], self.eight(a), self.eight(b));
-        f32x4_add(first, second)
+    fn add_products(self, sums: v128, a: [v128; 2], b: [v128; 2]) -> v128 {
+        let [first, second] = self.multiply(a, b);
+        f32x4_add(sums, f32x4_add(first, second))
+    }
+
+    #[inline(always)]
+    fn add_sums(self, sums: v128, part: v128, by: f32) -> v128 {
+        f32x4_add(sums, f32x4_mul(part, f32x4_splat(by)))
     }
 
     #[inline(always)]
@@ -153,6 +160,16 @@ impl Arch for Simd128 {
     }
 
     #[inline(always)]
+    fn pairs(self, a: &[i8; 2 * GROUPS], b: &[i16; 2 * GROUPS]) -> [v128; 2] {
+        // SAFETY: each eight integers are inside of the arrays.
+        let [first, second] = [0, 8].map(|at| unsafe {
+            let a = i16x8_load_extend_i8x8(a.as_ptr().add(at));
+            i32x4_dot_i16x8(a, load(b.as_ptr().add(at)))
+        });
+        [f32x4_convert_i32x4(first), f32x4_convert_i32x4(second)]
+    }
+
+    #[inline(always)]
     fn eight(self, values: &[f32; 8]) -> [v128; 2] {
         // SAFETY: both are inside of the array.
         unsafe { [load(values.as_ptr()), load(values.as_ptr().add(4))] }
@@ -162,7 +179,15 @@ impl Arch for Simd128 {
     fn eight_halves(self, bits: &[u16; 8]) -> [v128; 2] {
         // SAFETY: it is all of the array.
         let bits = unsafe { load(bits.as_ptr()) };
-        [four_halves(u32x4_extend_low_u16x8(bits)), four_halves(u32x4_extend_high_u16x8(bits))]
+        let special = u16x8_ge(v128_and(bits, u16x8_splat(0x7fff)), u16x8_splat(0x7c00));
+        if v128_any_true(special) {
+            return [four_halves(u32x4_extend_low_u16x8(bits)), four_halves(u32x4_extend_high_u16x8(bits))];
+        }
+        [u32x4_extend_low_u16x8(bits), u32x4_extend_high_u16x8(bits)].map(|bits| {
+            // The sign stays above; the exponent's bias is moved as in `four_halves`.
+            let shifted = v128_and(i32x4_shr(u32x4_shl(bits, 16), 3), u32x4_splat(0x8fff_e000));
+            f32x4_mul(shifted, f32x4_splat(f32::from_bits((127 + 112) << 23)))
+        })
     }
 
     #[inline(always)]

@@ -4,9 +4,11 @@ use rand::{Rng, SeedableRng};
 
 use super::activations::{Activations, GROUP};
 use super::arch::Chosen;
+use super::linear;
 use super::portable::Portable;
 use super::types::*;
-use super::{linear, product};
+use crate::Mode;
+use crate::weights::Rows;
 
 fn seeded(seed: u64) -> SmallRng {
     let seed = std::env::var("LANTERN_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(seed);
@@ -31,10 +33,12 @@ macro_rules! every_type {
 }
 
 /// Blocks of random bits, every integer, scale and minimum among them; their f16 factors are small numbers.
-fn blocks<T: Packed>(dtype: DType, rng: &mut SmallRng, count: usize) -> Vec<T> {
-    let size = dtype.block().1;
+/// Beside them, the weights that they are.
+fn blocks<T: Packed>(dtype: DType, rng: &mut SmallRng, count: usize) -> (Vec<T>, Vec<f32>) {
+    let (elements, size) = dtype.block();
     assert_eq!(size, size_of::<T>());
-    let mut blocks = Vec::with_capacity(count);
+    let (mut blocks, mut values) = (Vec::with_capacity(count), vec![0.0; count * elements]);
+    let mut rows = Rows::zeros("w", dtype, count * elements, Mode::Fast).unwrap();
     for _ in 0..count {
         let mut bytes: Vec<u8> = (0..size).map(|_| rng.random()).collect();
         for at in dtype.factors() {
@@ -42,14 +46,17 @@ fn blocks<T: Packed>(dtype: DType, rng: &mut SmallRng, count: usize) -> Vec<T> {
             let bits = rng.random::<u16>() & 0x83ff | exponent << 10;
             bytes[*at..at + 2].copy_from_slice(&bits.to_le_bytes());
         }
+        rows.write(dtype, blocks.len() * elements, &bytes).unwrap();
         // SAFETY: `Packed` is made of bytes, and these are as many.
         blocks.push(unsafe { bytes.as_ptr().cast::<T>().read() });
     }
-    blocks
+    rows.read(0, &mut values);
+    (blocks, values)
 }
 
 /// This processor's instructions give what the definition gives. Integers are exact; what is left are the roundings of some
-/// hundred f32 additions, of terms whose magnitudes are summed for the bound: 32 roundings of them.
+/// hundred f32 additions: 32 of them, of all terms' magnitudes. A weight's terms, its integer's part and its minimum, are at most
+/// some of the largest weights of its group. Both are the product, within the rounding of activations.
 #[test]
 fn instructions_give_what_the_definition_gives() {
     fn check<T: Packed>(dtype: DType, rng: &mut SmallRng) {
@@ -57,20 +64,25 @@ fn instructions_give_what_the_definition_gives() {
         for (m, columns, n) in [(1, 32, 1), (2, 256, 3), (5, 288, 9), (33, 1056, 6)] {
             let k = columns / block.min(columns) * block;
             let x: Vec<f32> = (0..m * k).map(|_| rng.random_range(-2.0..2.0)).collect();
-            let w = blocks::<T>(dtype, rng, n * k / block);
+            let (w, values) = blocks::<T>(dtype, rng, n * k / block);
             let (mut wanted, mut got) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
             let mut space = Activations::default();
             linear((m, k, n), Chosen::Portable(Portable), &x, &w, &mut wanted, &mut space);
             linear((m, k, n), Chosen::get(), &x, &w, &mut got, &mut space);
-            // The largest of a type's weights times the largest activation, for each of a row's terms.
-            let largest = w.iter().map(|_| 1.0).sum::<f32>() / n as f32 * block as f32 * 2.0 * 128.0 * 64.0 * 2.0;
+            let largest = |values: &[f32]| values.iter().fold(0f32, |m, v| m.max(v.abs()));
             for (i, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
-                let error = (got - wanted).abs();
-                assert!(
-                    error <= largest * 32.0 * f32::EPSILON,
-                    "{} [{m}, {k}] by [{n}, {k}]: element {i} is {got}, expected {wanted}",
-                    dtype.name()
-                );
+                let (x, w) = (&x[i / n * k..][..k], &values[i % n * k..][..k]);
+                let exact: f64 = x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
+                let (mut terms, mut rounded) = (0.0, 0.0);
+                for (x, w) in x.chunks(GROUP).zip(w.chunks(GROUP)) {
+                    terms += x.iter().map(|x| 3.0 * largest(w) * x.abs()).sum::<f32>();
+                    rounded += w.iter().map(|w| w.abs()).sum::<f32>() * largest(x) / 254.0;
+                }
+                let summed = terms * 32.0 * f32::EPSILON;
+                let what = format!("{} [{m}, {k}] by [{n}, {k}], element {i}", dtype.name());
+                assert!((got - wanted).abs() <= summed, "{what} is {got}, expected {wanted} within {summed}");
+                let error = (f64::from(*got) - exact).abs() as f32;
+                assert!(error <= rounded + summed, "{what} is {got}, expected {exact} within {rounded}");
             }
         }
     }
@@ -83,7 +95,7 @@ fn instructions_give_what_the_definition_gives() {
 fn what_is_not_finite_stays_so() {
     fn check<T: Packed>(dtype: DType, rng: &mut SmallRng) {
         let k = 512;
-        let w = blocks::<T>(dtype, rng, k / dtype.block().0);
+        let (w, _) = blocks::<T>(dtype, rng, k / dtype.block().0);
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut x = vec![0.5; 5 * k];
             x[2 * k + 300] = bad;
@@ -116,13 +128,13 @@ fn activations_are_rounded_to_the_nearest() {
             let largest = group.iter().fold(0f32, |m, x| m.max(x.abs()));
             let step = x.scales[g];
             assert!((step - largest / 127.0).abs() <= 1e-30, "{step} for {largest}");
-            let mut sums = [0.0; 2];
+            let mut sums = [0; 2];
             for (j, (value, integer)) in group.iter().zip(x.integers[g]).enumerate() {
                 let error = (value - f32::from(integer) * step).abs();
                 assert!(error <= step * 0.5001 + 1e-30, "{value} became {integer} of {step}");
-                sums[j / 16] += f32::from(integer);
+                sums[j / 16] += i16::from(integer);
             }
-            assert_eq!([x.sums[0][g], x.sums[1][g]], [(sums[0] + sums[1]) * step, sums[1] * step]);
+            assert_eq!((x.sums[g], &x.halves[2 * g..2 * g + 2]), (f32::from(sums[0] + sums[1]) * step, &sums[..]));
         }
         // Groups that are not there.
         assert_eq!(supers[1].scales[1..], [0.0; 7]);

@@ -11,13 +11,32 @@ type Half = [u8; 2];
 pub struct Factors {
     /// Of groups that are not there: 0.
     pub scales: [f32; GROUPS],
-    /// What each weight of a group has added, and what each of its second half has added to that.
-    pub minimums: [[f32; GROUPS]; 2],
-    /// Of 16 weights each, where these have integers as scales of their own.
-    halves: [i8; 2 * GROUPS],
+    /// What is added to each weight of a group.
+    pub minimums: [f32; GROUPS],
+    /// Where halves of a group differ: what each one's integers are multiplied by, in `scale`s, and what is added to its weights,
+    /// in `minimum`s.
+    pub halves: [i8; 2 * GROUPS],
+    pub half_minimums: [i8; 2 * GROUPS],
+    pub scale: f32,
+    pub minimum: f32,
 }
 
-const NONE: Factors = Factors { scales: [0.0; GROUPS], minimums: [[0.0; GROUPS]; 2], halves: [0; 2 * GROUPS] };
+const NONE: Factors = Factors {
+    scales: [0.0; GROUPS],
+    minimums: [0.0; GROUPS],
+    halves: [0; 2 * GROUPS],
+    half_minimums: [0; 2 * GROUPS],
+    scale: 0.0,
+    minimum: 0.0,
+};
+
+/// What is added to weights.
+#[derive(PartialEq)]
+pub enum Minimums {
+    None,
+    Groups,
+    Halves,
+}
 
 /// A block of weights as it is in a file.
 ///
@@ -26,8 +45,7 @@ const NONE: Factors = Factors { scales: [0.0; GROUPS], minimums: [[0.0; GROUPS];
 pub unsafe trait Packed: Sync + Sized {
     /// Of 32 weights, in a block: 1 or all.
     const GROUPS: usize;
-    /// 0 where weights are `scale · integer`; 2 where halves of a group differ.
-    const MINIMUMS: usize;
+    const MINIMUMS: Minimums;
     const SIGNED: bool = false;
 
     /// Of the blocks of 256 weights, or of a row's last ones.
@@ -132,19 +150,13 @@ fn halves<A: Arch, T>(arch: A, blocks: &[T], bits: impl Fn(&T) -> Half) -> [f32;
 #[inline(always)]
 fn around<A: Arch, T>(arch: A, blocks: &[T], zero: f32, d: impl Fn(&T) -> Half) -> Factors {
     let scales = halves(arch, blocks, d);
-    Factors { scales, minimums: [scales.map(|scale| -zero * scale), [0.0; GROUPS]], ..NONE }
+    Factors { scales, minimums: scales.map(|scale| -zero * scale), ..NONE }
 }
 
 /// `d · s · (q − zero)` for each half of a group.
 #[inline(always)]
 fn around_halves(d: f32, zero: f32, halves: [i8; 16]) -> Factors {
-    let mut minimums = [[0.0; GROUPS]; 2];
-    for g in 0..GROUPS {
-        let [first, second] = [0, 1].map(|half| -zero * d * f32::from(halves[2 * g + half]));
-        minimums[0][g] = first;
-        minimums[1][g] = second - first;
-    }
-    Factors { scales: [d; GROUPS], minimums, halves }
+    Factors { halves, half_minimums: halves, scale: d, minimum: -zero * d, ..NONE }
 }
 
 /// Eight scales and eight minimums of 6 bits: the lower four whole, the upper bits of the others above those.
@@ -156,11 +168,7 @@ fn sixes<A: Arch>(arch: A, d: Half, dm: Half, packed: &[u8; 12]) -> Factors {
     let scales = bytes(a & 0x3f3f_3f3f, c & 0x0f0f_0f0f | upper(a));
     let minimums = bytes(b & 0x3f3f_3f3f, c >> 4 & 0x0f0f_0f0f | upper(b));
     let (d, dm) = (half(arch, d), half(arch, dm));
-    Factors {
-        scales: scales.map(|s| d * f32::from(s)),
-        minimums: [minimums.map(|m| -dm * f32::from(m)), [0.0; GROUPS]],
-        ..NONE
-    }
+    Factors { scales: scales.map(|s| d * f32::from(s)), minimums: minimums.map(|m| -dm * f32::from(m)), ..NONE }
 }
 
 #[inline(always)]
@@ -173,7 +181,7 @@ fn words(bytes: &[u8; 12]) -> [u32; 3] {
 
 unsafe impl Packed for Q8_0 {
     const GROUPS: usize = 1;
-    const MINIMUMS: usize = 0;
+    const MINIMUMS: Minimums = Minimums::None;
     const SIGNED: bool = true;
 
     #[inline(always)]
@@ -189,7 +197,7 @@ unsafe impl Packed for Q8_0 {
 
 unsafe impl Packed for Q4_0 {
     const GROUPS: usize = 1;
-    const MINIMUMS: usize = 1;
+    const MINIMUMS: Minimums = Minimums::Groups;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
@@ -204,11 +212,11 @@ unsafe impl Packed for Q4_0 {
 
 unsafe impl Packed for Q4_1 {
     const GROUPS: usize = 1;
-    const MINIMUMS: usize = 1;
+    const MINIMUMS: Minimums = Minimums::Groups;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
-        let minimums = [halves(arch, blocks, |block| block.m), [0.0; GROUPS]];
+        let minimums = halves(arch, blocks, |block| block.m);
         Factors { scales: halves(arch, blocks, |block| block.d), minimums, ..NONE }
     }
 
@@ -220,7 +228,7 @@ unsafe impl Packed for Q4_1 {
 
 unsafe impl Packed for Q5_0 {
     const GROUPS: usize = 1;
-    const MINIMUMS: usize = 1;
+    const MINIMUMS: Minimums = Minimums::Groups;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
@@ -235,11 +243,11 @@ unsafe impl Packed for Q5_0 {
 
 unsafe impl Packed for Q5_1 {
     const GROUPS: usize = 1;
-    const MINIMUMS: usize = 1;
+    const MINIMUMS: Minimums = Minimums::Groups;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
-        let minimums = [halves(arch, blocks, |block| block.m), [0.0; GROUPS]];
+        let minimums = halves(arch, blocks, |block| block.m);
         Factors { scales: halves(arch, blocks, |block| block.d), minimums, ..NONE }
     }
 
@@ -251,19 +259,14 @@ unsafe impl Packed for Q5_1 {
 
 unsafe impl Packed for Q2K {
     const GROUPS: usize = GROUPS;
-    const MINIMUMS: usize = 2;
+    const MINIMUMS: Minimums = Minimums::Halves;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
         let (d, dm) = (half(arch, blocks[0].d), half(arch, blocks[0].dm));
         let scales = &blocks[0].scales;
-        let mut minimums = [[0.0; GROUPS]; 2];
-        for g in 0..GROUPS {
-            let [first, second] = [0, 1].map(|half| -dm * f32::from(scales[2 * g + half] >> 4));
-            minimums[0][g] = first;
-            minimums[1][g] = second - first;
-        }
-        Factors { scales: [d; GROUPS], minimums, halves: scales.map(|both| (both & 15) as i8) }
+        let (halves, half_minimums) = (scales.map(|both| (both & 15) as i8), scales.map(|both| (both >> 4) as i8));
+        Factors { halves, half_minimums, scale: d, minimum: -dm, ..NONE }
     }
 
     #[inline(always)]
@@ -275,7 +278,7 @@ unsafe impl Packed for Q2K {
 
 unsafe impl Packed for Q3K {
     const GROUPS: usize = GROUPS;
-    const MINIMUMS: usize = 2;
+    const MINIMUMS: Minimums = Minimums::Halves;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
@@ -283,10 +286,12 @@ unsafe impl Packed for Q3K {
         let [a, b, c] = words(&blocks[0].scales);
         let six = |word: u32, upper: u32| word & 0x0f0f_0f0f | (upper & 0x0303_0303) << 4;
         let all = [six(a, c), six(b, c >> 2), six(a >> 4, c >> 4), six(b >> 4, c >> 6)];
-        let mut halves = [0; 16];
-        for (to, word) in halves.as_chunks_mut::<4>().0.iter_mut().zip(all) {
-            *to = word.to_le_bytes().map(|scale| scale as i8 - 32);
-        }
+        // Less 32, in each byte by itself; all at once, since four words in memory are slow to be read as one.
+        let all = all
+            .iter()
+            .rev()
+            .fold(0, |all: u128, word| all << 32 | u128::from(((word | 0x8080_8080) - 0x2020_2020) ^ 0x8080_8080));
+        let halves = all.to_le_bytes().map(|scale| scale as i8);
         around_halves(half(arch, blocks[0].d), 4.0, halves)
     }
 
@@ -301,7 +306,7 @@ unsafe impl Packed for Q3K {
 
 unsafe impl Packed for Q4K {
     const GROUPS: usize = GROUPS;
-    const MINIMUMS: usize = 1;
+    const MINIMUMS: Minimums = Minimums::Groups;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
@@ -316,7 +321,7 @@ unsafe impl Packed for Q4K {
 
 unsafe impl Packed for Q5K {
     const GROUPS: usize = GROUPS;
-    const MINIMUMS: usize = 1;
+    const MINIMUMS: Minimums = Minimums::Groups;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
@@ -334,7 +339,7 @@ unsafe impl Packed for Q5K {
 
 unsafe impl Packed for Q6K {
     const GROUPS: usize = GROUPS;
-    const MINIMUMS: usize = 2;
+    const MINIMUMS: Minimums = Minimums::Halves;
 
     #[inline(always)]
     fn factors<A: Arch>(arch: A, blocks: &[Self]) -> Factors {
