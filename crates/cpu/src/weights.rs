@@ -101,7 +101,7 @@ impl<T: FileBlock + 'static> Blocks for Vec<T> {
 unsafe trait FileBlock: GgmlType {
     /// As large as the type, and of the same bytes.
     type Packed: Packed;
-    /// candle has this processor's vector instructions for its product, and we have not.
+    /// candle's product of one row is the faster one on this processor.
     const CANDLE: bool;
 }
 
@@ -131,6 +131,7 @@ macro_rules! file_blocks {
 }
 
 const NEON: bool = cfg!(target_arch = "aarch64");
+const NATIVE: bool = !cfg!(target_arch = "wasm32");
 
 file_blocks! {
     Q8_0: BlockQ8_0 as Q8_0, candle: NEON;
@@ -139,7 +140,7 @@ file_blocks! {
     Q5_0: BlockQ5_0 as Q5_0, candle: false;
     Q5_1: BlockQ5_1 as Q5_1, candle: false;
     Q2K: BlockQ2K as Q2K, candle: NEON;
-    Q3K: BlockQ3K as Q3K, candle: NEON;
+    Q3K: BlockQ3K as Q3K, candle: NATIVE;
     Q4K: BlockQ4K as Q4K, candle: NEON;
     Q5K: BlockQ5K as Q5K, candle: NEON;
     Q6K: BlockQ6K as Q6K, candle: NEON;

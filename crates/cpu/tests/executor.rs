@@ -40,12 +40,12 @@ fn whole(dtype: DType, columns: usize) -> usize {
 }
 
 /// What one activation may err by when it is rounded to integers for a weight of that type; `None` where it stays f32. A step is
-/// amax / 127 of a group of 32: at most amax / 254, and the f32 rounding of the step. On 64-bit Arm candle multiplies some types,
-/// with one step for a block, which may itself be rounded to half precision (relative 2⁻¹¹).
+/// amax / 127 of a group of 32: at most amax / 254, and the f32 rounding of the step. Where candle multiplies, Q3_K and more on 64-bit
+/// Arm, a whole block has one step, which may itself be rounded to half precision (relative 2⁻¹¹).
 fn activation_errors(dtype: DType, x: &[f32]) -> Option<Vec<f32>> {
     let (group, step) = match dtype.block().0 {
         1 => return None,
-        block if cfg!(target_arch = "aarch64") => (block, 1.0 / 2048.0),
+        block if dtype == DType::Q3K || cfg!(target_arch = "aarch64") => (block, 1.0 / 2048.0),
         _ => (32, 1e-6),
     };
     let rounded = x.chunks(group).flat_map(|group| {
