@@ -34,6 +34,8 @@ pub enum Kernel {
     TopK,
     Softmax,
     RmsNorm,
+    /// Its result as int8 too, for products at the tier `dot`.
+    RmsNormInt8,
     MatMul,
     /// `many` rows of activations, or one. `aligned`: columns are a multiple of eight.
     Linear {
@@ -96,8 +98,10 @@ pub enum Kernel {
         halves: bool,
         heads: usize,
     },
-    /// The pieces of one row's keys together.
-    AttentionJoin,
+    /// The pieces of one row's keys together; `int8`: as int8 too.
+    AttentionJoin {
+        int8: bool,
+    },
     /// A picture into a tensor, a tensor into a picture, and two pictures compared: see `frame/`.
     FrameIn,
     FrameOut,
@@ -240,6 +244,7 @@ impl Kernel {
             Kernel::TopK => reduce::top_k(),
             Kernel::Softmax => reduce::softmax(),
             Kernel::RmsNorm => reduce::rms_norm(),
+            Kernel::RmsNormInt8 => reduce::rms_norm_int8(),
             Kernel::MatMul => product::matmul(),
             Kernel::Linear { format, many: false, adds, aligned } => product::gemv(format, adds, aligned),
             Kernel::Linear { format, many: true, adds, aligned } => product::gemm(format, adds, aligned),
@@ -261,7 +266,7 @@ impl Kernel {
             Kernel::Rope => attention::rope(),
             Kernel::Attention { head_dim, halves } => attention::attention(head_dim, halves),
             Kernel::AttentionRow { head_dim, halves, heads } => attention::row(head_dim, halves, heads),
-            Kernel::AttentionJoin => attention::join(),
+            Kernel::AttentionJoin { int8 } => attention::join(int8),
             Kernel::FrameIn => frame::frame_in(),
             Kernel::FrameOut => frame::frame_out(),
             Kernel::FrameDifference => frame::frame_difference(),
@@ -279,6 +284,11 @@ impl Kernel {
             Kernel::Conv { format, .. } => Kernel::Conv { format, adds: Adds::NONE },
             kernel => kernel,
         }
+    }
+
+    /// Is there another way where it works at no tier?
+    pub(crate) fn is_spare(self) -> bool {
+        matches!(self, Kernel::RmsNormInt8 | Kernel::AttentionJoin { int8: true } | Kernel::Pairs { .. })
     }
 
     /// A piece of work as large as models have, to race its variants on; `None` where it has no race.

@@ -95,6 +95,15 @@ impl Pipelines {
         Ok(())
     }
 
+    /// The kernel runs with what it ran with before, if it did.
+    pub fn restore(&self, kernel: Kernel, before: Option<Rc<Pipeline>>) {
+        let mut chosen = self.chosen.borrow_mut();
+        match before {
+            Some(pipeline) => chosen.insert(kernel, pipeline),
+            None => chosen.remove(&kernel),
+        };
+    }
+
     /// What the variant's self-test said, if it ran.
     pub fn tested(&self, kernel: Kernel, choice: Choice) -> Option<bool> {
         self.tested.borrow().get(&(kernel, choice)).copied()

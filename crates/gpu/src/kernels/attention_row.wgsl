@@ -11,6 +11,8 @@ struct Params {
     scale: f32,
     window: u32,
     most_pieces: u32,
+    // Where one piece is all, it is not left to be joined.
+    ends_alone: u32,
 }
 
 #include "attention_operands.wgsl"
@@ -155,7 +157,7 @@ fn main(
                 sum += folded_sums[s * QUADS + local];
             }
             let head = first + h;
-            if (pieces == 1u) {
+            if (pieces == 1u && p.ends_alone == 1u) {
                 // The sum is at least about one; nothing is seen where it is zero.
                 y[head * QUADS + local] = total / max(sum, 1e-30);
             } else {

@@ -39,4 +39,14 @@ fn main(
     if (inside && lane == 0u) {
         put(row, column, tree[local]);
     }
+#if INT8
+    if (lane == 0u) {
+        results[local / LANES] = gated(tree[local]);
+    }
+    workgroupBarrier();
+    // Results are whole groups.
+    if (inside && local == 0u) {
+        put_group(g);
+    }
+#endif
 }

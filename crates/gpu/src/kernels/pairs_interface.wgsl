@@ -1,7 +1,7 @@
 // Products of one row with matrices that lie one behind the other, two rows of w at a time, and what is done with the two results:
 // - as they are (TURNED): three matrices; of the first two, neighbouring results turn together (`rope.wgsl`), and the second's and
 //   the third's go into rows of states;
-// - else: two matrices, a gate and what it lets through: y = silu(x · gateᵀ) · (x · upᵀ).
+// - else: two matrices, a gate and what it lets through: y = silu(x · gateᵀ) · (x · upᵀ); INT8: as int8 too.
 
 struct Params {
     // Pairs.
@@ -45,6 +45,21 @@ fn stored(pair: vec2<f32>) -> vec2<f32> {
 #include "turn.wgsl"
 #else
 @auto var<storage, read_write> y: array<f32>;
+#if INT8
+#include "int8_group.wgsl"
+
+// A workgroup's results are a group.
+var<workgroup> results: array<f32, 32>;
+
+fn value4(i: u32) -> vec4<f32> {
+    let at = i % 8u * 4u;
+    return vec4<f32>(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
+}
+#endif
+
+fn gated(sums: vec2<f32>) -> f32 {
+    return sums.x / (1.0 + exp(-sums.x)) * sums.y;
+}
 #endif
 
 alias Sum = vec2<f32>;
@@ -71,6 +86,6 @@ fn put(row: u32, pair: u32, sums: Sum) {
         keys[p.keys_to + pair - p.queries] = stored(turned);
     }
 #else
-    y[pair] = sums.x / (1.0 + exp(-sums.x)) * sums.y;
+    y[pair] = gated(sums);
 #endif
 }

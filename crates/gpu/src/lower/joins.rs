@@ -119,7 +119,9 @@ impl Finder<'_> {
         let (Op::SwiGlu, [gate, up]) = (&node.op, &node.inputs[..]) else { return None };
         let (first, second) = (self.product(*gate)?, self.product(*up)?);
         let of = |weight: NodeId| (&self.graph.node(weight).shape, self.graph.node(weight).dtype);
-        let alike = first.x == second.x && of(first.weight) == of(second.weight) && gate != up;
+        // Whole groups, as int8 has them.
+        let whole = node.shape.back(0).fixed().is_some_and(|n| n.is_multiple_of(32));
+        let alike = first.x == second.x && of(first.weight) == of(second.weight) && gate != up && whole;
         let mut members = vec![*gate, *up, id];
         members.sort();
         alike.then(|| Join { x: first.x, weights: vec![first.weight, second.weight], does: Does::Gate, members })

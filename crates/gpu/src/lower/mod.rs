@@ -114,7 +114,8 @@ pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Lowered> 
     let slots = vec![None; graph.nodes.len()];
     let out = Lowered { steps: Vec::new(), temporaries: Vec::new(), slots: slots.clone() };
     let mut lowering = Lowering { gpu, graph, weights, stored: slots, quantized: HashMap::new(), out };
-    let joins = joins(graph, &unpacked).into_iter().filter(|join| join.matrices(graph, weights).is_some());
+    let can = |join: &Join| join.matrices(graph, weights).is_some() && gpu.chosen(join.kernel(graph)).is_ok();
+    let joins = joins(graph, &unpacked).into_iter().filter(can);
     let joins: Vec<Join> = joins.collect();
     let joined = |id: NodeId| joins.iter().find(|join| join.members.contains(&id));
     for id in graph.ids().filter(|id| live[id.0 as usize]) {

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use lantern_graph::{Attention, Count, Dim, Graph, Index, Mask, NodeId, Op, Result};
 
-use super::{Lowering, one};
+use super::{Lowering, one, product};
 use crate::caps::Tier;
+use crate::format::Format;
 use crate::kernel::{Build, Described, Kernel, Test, Variant};
 use crate::lower::bands::runs;
 use crate::lower::{fixed, in_halves, unsupported};
@@ -24,7 +25,7 @@ const ENOUGH: usize = 512;
 const PIECES: std::ops::RangeInclusive<usize> = 8..=64;
 
 pub fn all() -> Vec<Kernel> {
-    let mut all = vec![Kernel::Rope, Kernel::AttentionJoin];
+    let mut all = vec![Kernel::Rope, Kernel::AttentionJoin { int8: false }, Kernel::AttentionJoin { int8: true }];
     // Of language models, and of diffusion models and their autoencoders.
     for head_dim in [8, 32, 64, 80, 96, 112, 128] {
         for halves in [false, true] {
@@ -68,8 +69,8 @@ pub fn attention(head_dim: usize, halves: bool) -> Described {
 pub fn row(head_dim: usize, halves: bool, heads: usize) -> Described {
     let core = in_pieces(Variant::core("attention_row.wgsl")).define("HEADS", heads.to_string());
     let core = core.operands(head_dim, halves).with(match halves {
-        true => &[Kernel::Pack, Kernel::AttentionJoin],
-        false => &[Kernel::AttentionJoin],
+        true => &[Kernel::Pack, Kernel::AttentionJoin { int8: false }],
+        false => &[Kernel::AttentionJoin { int8: false }],
     });
     Described {
         name: format!("attention_row_{head_dim}_{heads}{}", suffix(halves)),
@@ -89,11 +90,29 @@ pub fn row(head_dim: usize, halves: bool, heads: usize) -> Described {
     }
 }
 
-pub fn join() -> Described {
+pub fn join(int8: bool) -> Described {
+    const WITH: &[Kernel] = &[
+        Kernel::AttentionRow { head_dim: 32, halves: false, heads: 3 },
+        Kernel::AttentionJoin { int8: false },
+        product::READER,
+        Kernel::Quantize,
+    ];
+    let variant = |tier| in_pieces(Variant::new(tier, "attention_join.wgsl"));
+    if !int8 {
+        let variants = vec![variant(Tier::Software)];
+        return Described { name: "attention_join".into(), variants, test: Test::WithOthers };
+    }
     Described {
-        name: "attention_join".into(),
-        variants: vec![in_pieces(Variant::software("attention_join.wgsl"))],
-        test: Test::WithOthers,
+        name: "attention_join_int8".into(),
+        variants: [Tier::Software, Tier::Dot].map(|tier| variant(tier).flag("INT8", true).with(WITH)).into(),
+        test: Test::case(|b| {
+            let q = b.floats("q", [1, 3, 3, 32]);
+            let [k, v] = keys_and_values(b, ["k", "v"], [203, 3, 32], false)?;
+            let mixed = b.graph().attention(q, k, v, &Attention { scale: 2.0, mask: Mask::None })?;
+            let mixed = b.graph().reshape(mixed, [1usize, 288])?;
+            let matrix = b.weight_called("m", &[45, 288], Format::Q8)?;
+            b.graph().linear(mixed, matrix)
+        }),
     }
 }
 
@@ -202,8 +221,14 @@ impl Heads {
 /// The kernels of a node, if they can be had.
 pub(super) fn kernels(graph: &Graph, id: NodeId, tier: Tier) -> Result<Vec<Kernel>> {
     let heads = heads(graph, id)?;
-    let joins = heads.one_row && tier > Tier::Software;
-    Ok(joins.then_some(Kernel::AttentionJoin).into_iter().chain([heads.kernel()]).collect())
+    let mut kernels = Vec::new();
+    if heads.one_row && tier > Tier::Software {
+        let int8 = tier == Tier::Dot && product::int8_may_be_read(graph, id);
+        kernels.extend(int8.then_some(Kernel::AttentionJoin { int8 }));
+        kernels.push(Kernel::AttentionJoin { int8: false });
+    }
+    kernels.push(heads.kernel());
+    Ok(kernels)
 }
 
 fn heads(graph: &Graph, id: NodeId) -> Result<Heads> {
@@ -333,6 +358,9 @@ impl Lowering<'_> {
 
         let (q, out) = (self.slot(q)?, self.result(id));
         let (k, v) = if halves { (self.stored(k)?, self.stored(v)?) } else { (self.slot(k)?, self.slot(v)?) };
+        let join = Kernel::AttentionJoin { int8: true };
+        let at_dot = self.gpu.tier() == Tier::Dot && product::int8_may_be_read(graph, id);
+        let int8 = if at_dot { self.int8_beside(id, out, join) } else { None };
         let left = kv_heads * group * most.min(most_keys.div_ceil(Pieces::BLOCK));
         let (totals, marks) = (self.temporary(left * head_dim), self.temporary(left * 2));
         let window = Param::U32(attention.mask.window().and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX));
@@ -345,6 +373,7 @@ impl Lowering<'_> {
             Param::F32(attention.scale),
             window.clone(),
             most.into(),
+            usize::from(int8.is_none()).into(),
         ];
         let storage = [q, k, v, out, totals, marks].map(Part::from).into();
         self.step(id, pipeline, storage, params, vec![one(teams)]);
@@ -352,8 +381,11 @@ impl Lowering<'_> {
 
         let vectors = kv_heads * group * head_dim / 4;
         let params = vec![vectors.into(), (head_dim / 4).into(), keys.into(), window, most.into()];
-        self.simple(id, Kernel::AttentionJoin, vec![totals, marks, out], params, one(vectors))?;
-        self.repeat(Times::Join(pieces));
+        let mut storage = vec![totals, marks, out];
+        storage.extend(int8.into_iter().flatten());
+        self.simple(id, Kernel::AttentionJoin { int8: int8.is_some() }, storage, params, one(vectors))?;
+        // What becomes int8 does so there, be it of one piece.
+        self.repeat(if int8.is_some() { Times::Once } else { Times::Join(pieces) });
         Ok(out)
     }
 }

@@ -18,7 +18,7 @@ use crate::caps::Tier;
 use crate::format::Format;
 use crate::kernel::Kernel;
 use crate::lower::{Lowering, fixed, is_view};
-use crate::step::{Param, Slot};
+use crate::step::Slot;
 
 /// A product with nothing added to it.
 const PLAIN: Epilogue = Epilogue { bias: false, residual: false, activation: None };
@@ -44,7 +44,7 @@ pub(crate) fn kernels(graph: &Graph, id: NodeId, tier: Tier) -> Result<Vec<Kerne
         Op::Argmax => vec![Kernel::Argmax],
         Op::TopK { .. } => vec![Kernel::TopK],
         Op::Softmax => vec![Kernel::Softmax],
-        Op::RmsNorm { .. } => vec![Kernel::RmsNorm],
+        Op::RmsNorm { .. } => reduce::rms_norm_kernels(graph, id, tier),
         Op::MatMul { .. } => vec![Kernel::MatMul],
         Op::Linear { transposed: true } => vec![product::linear_transposed_kernel(graph, id)],
         Op::Linear { transposed: false } => product::linear_kernels(graph, id, &PLAIN, tier),
@@ -95,7 +95,7 @@ impl Lowering<'_> {
             Op::Argmax => self.of_rows(id, Kernel::Argmax, vec![]),
             Op::TopK { k } => self.top_k(id, *k),
             Op::Softmax => self.of_rows(id, Kernel::Softmax, vec![]),
-            Op::RmsNorm { eps } => self.of_rows(id, Kernel::RmsNorm, vec![Param::F32(*eps)]),
+            Op::RmsNorm { eps } => self.rms_norm(id, *eps),
             Op::MatMul { transpose_a, transpose_b } => self.matmul(id, [*transpose_a, *transpose_b]),
             Op::Linear { transposed: true } => self.linear_transposed(id),
             Op::Linear { transposed: false } => self.linear(id, &PLAIN),

@@ -1,15 +1,16 @@
 //! Along an axis: sums, the largest, softmax and norms of rows.
 
-use lantern_graph::{Count, NodeId, Op, Reduction, Result};
+use lantern_graph::{Count, Graph, NodeId, Op, Reduction, Result};
 
-use super::Lowering;
+use super::{Lowering, product};
 use crate::caps::Tier;
+use crate::format::Format;
 use crate::kernel::{Described, Kernel, Test, Variant};
 use crate::lower::fixed;
 use crate::step::{Param, Slot};
 
 pub fn all() -> Vec<Kernel> {
-    let mut all = vec![Kernel::Argmax, Kernel::TopK, Kernel::Softmax, Kernel::RmsNorm];
+    let mut all = vec![Kernel::Argmax, Kernel::TopK, Kernel::Softmax, Kernel::RmsNorm, Kernel::RmsNormInt8];
     all.extend([Reduction::Sum, Reduction::Max].map(Kernel::Reduce));
     all
 }
@@ -75,7 +76,53 @@ pub fn rms_norm() -> Described {
     }
 }
 
+pub fn rms_norm_int8() -> Described {
+    const WITH: &[Kernel] = &[product::READER, Kernel::Quantize, Kernel::RmsNorm];
+    let variant = |tier, invocations: usize| {
+        Variant::new(tier, "rms_norm_int8.wgsl").define("WG", invocations.to_string()).with(WITH)
+    };
+    Described {
+        name: "rms_norm_int8".into(),
+        variants: vec![variant(Tier::Software, 1), variant(Tier::Dot, 256)],
+        test: Test::case(|b| {
+            // More groups than invocations take at once, and not as many as that twice.
+            let (x, w) = (b.floats("x", [1, 8256]), b.floats("w", [8256]));
+            let normed = b.graph().fused(Op::RmsNorm { eps: 1e-5 }, &[x, w])?;
+            let matrix = b.weight_called("m", &[45, 8256], Format::Q8)?;
+            b.graph().linear(normed, matrix)
+        }),
+    }
+}
+
+/// The kernels of a norm of rows.
+pub(super) fn rms_norm_kernels(graph: &Graph, id: NodeId, tier: Tier) -> Vec<Kernel> {
+    let both = tier == Tier::Dot && may_be_int8(graph, id);
+    both.then_some(Kernel::RmsNormInt8).into_iter().chain([Kernel::RmsNorm]).collect()
+}
+
+fn may_be_int8(graph: &Graph, id: NodeId) -> bool {
+    let shape = graph.shape(id);
+    let one_row = Count::product(&shape.0[..shape.rank() - 1]).factor == 1 && shape.count().symbols.is_empty();
+    one_row && shape.count().factor.is_multiple_of(32) && product::int8_may_be_read(graph, id)
+}
+
 impl Lowering<'_> {
+    pub(super) fn rms_norm(&mut self, id: NodeId, eps: f32) -> Result<Slot> {
+        let kernel = Kernel::RmsNormInt8;
+        if !may_be_int8(self.graph, id) || self.gpu.tier() != Tier::Dot {
+            return self.of_rows(id, Kernel::RmsNorm, vec![Param::F32(eps)]);
+        }
+        let out = self.result(id);
+        let Some([words, scales]) = self.int8_beside(id, out, kernel) else {
+            return self.of_rows(id, Kernel::RmsNorm, vec![Param::F32(eps)]);
+        };
+        let node = self.graph.node(id);
+        let storage = vec![self.slot(node.inputs[0])?, self.slot(node.inputs[1])?, out, words, scales];
+        let params = vec![1.into(), node.shape.back(0).into(), Param::F32(eps)];
+        self.simple(id, kernel, storage, params, super::one(1))?;
+        Ok(out)
+    }
+
     pub(super) fn reduce(&mut self, id: NodeId, op: Reduction, axis: usize) -> Result<Slot> {
         let (x, count) = (self.shape(self.graph.node(id).inputs[0]), self.shape(id).count());
         let inner = Count::product(&x.0[axis + 1..]);

@@ -95,7 +95,10 @@ impl GpuSession {
 pub(crate) async fn make_ready(gpu: &Gpu, graph: &Graph, cancel: &Cancel) -> Result<()> {
     for kernel in lower::kernels(graph, gpu.tier())? {
         cancel.check()?;
-        gpu.prepare(&[kernel]).await?;
+        match gpu.prepare(&[kernel]).await {
+            Err(e) if !(e.code == "gpu.kernel" && kernel.is_spare()) => return Err(e),
+            _ => (),
+        }
     }
     Ok(())
 }

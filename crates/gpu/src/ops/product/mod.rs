@@ -21,6 +21,7 @@ pub use one_row::{gemv, quantize};
 pub use pairs::pairs;
 
 pub(in crate::ops) use many_rows::linear_transposed_kernel;
+pub(in crate::ops) use one_row::{READER, int8_may_be_read};
 
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![Kernel::MatMul, Kernel::Quantize];

@@ -1,12 +1,13 @@
 //! A product of one row: a weight's rows are read once, and what counts is how fast.
 
-use lantern_graph::{Count, NodeId, Result};
+use lantern_graph::{Count, Graph, NodeId, Op, Result};
 
-use super::{Adds, linear};
+use super::{Adds, linear, linear_kernel};
 use crate::caps::Tier;
 use crate::format::Format;
 use crate::kernel::{Described, Kernel, Test, Variant};
 use crate::lower::Lowering;
+use crate::ops::PLAIN;
 use crate::selftest::Builder;
 use crate::step::Slot;
 
@@ -49,16 +50,42 @@ pub(super) fn variants(format: Format, define: impl Fn(Variant) -> Variant) -> V
 const LONG: usize = 2304;
 const LONG_ODD: usize = 2307;
 
-/// A row for weights of [`Builder::weight`], whose products with it are about one.
+/// A row for weights of [`Builder::weight`], whose products with it are about one. As int8 it is what it was: the largest of a group
+/// of 32 is 127 steps.
 pub(super) fn row(b: &mut Builder, aligned: bool) -> (NodeId, usize) {
     let k = if aligned { LONG } else { LONG_ODD };
-    let values = b.numbers.floats(k).into_iter().map(|v| v * 0.2).collect();
+    let steps = |(i, v): (usize, f32)| if i % 32 == 0 { 127.0 } else { (v * 127.0).round() };
+    let values = b.numbers.floats(k).into_iter().enumerate().map(|value| steps(value) * (0.2 / 127.0)).collect();
     (b.given("x", [1, k], values), k)
 }
+
+/// A product that reads int8 where it can: what tests those who make some beside their own result.
+pub(in crate::ops) const READER: Kernel =
+    Kernel::Linear { format: Format::Q8, many: false, adds: Adds::NONE, aligned: true };
 
 pub fn quantize() -> Described {
     let variants = vec![Variant::software("quantize.wgsl")];
     Described { name: "quantize".into(), variants, test: Test::WithOthers }
+}
+
+/// The kernel of a product of one row that has a variant for int8.
+fn reads_int8(graph: &Graph, id: NodeId) -> Option<Kernel> {
+    let kernel = match graph.node(id).op {
+        Op::Linear { transposed: false } => linear_kernel(graph, id, &PLAIN),
+        Op::FusedLinear { ref epilogue } => linear_kernel(graph, id, epilogue),
+        _ => return None,
+    };
+    matches!(kernel, Kernel::Linear { format, many: false, .. } if format.is_quantized()).then_some(kernel)
+}
+
+/// May a product read this as int8 at the tier `dot`?
+pub(in crate::ops) fn int8_may_be_read(graph: &Graph, id: NodeId) -> bool {
+    let readers = graph.ids().skip(id.0 as usize + 1).filter(|reader| graph.node(*reader).inputs.contains(&id));
+    let mut readers = readers.map(|reader| match graph.node(reader).op {
+        Op::Reshape => int8_may_be_read(graph, reader),
+        _ => reads_int8(graph, reader).is_some(),
+    });
+    readers.any(|reads| reads)
 }
 
 impl Lowering<'_> {
@@ -79,5 +106,31 @@ impl Lowering<'_> {
             self.quantized.insert(source, quantized);
         }
         Ok(quantized)
+    }
+
+    /// Room for int8 of a node whose result lies in `out`, where a product reads that, straight or through views, and a kernel that
+    /// writes both is there.
+    pub(in crate::ops) fn int8_beside(&mut self, id: NodeId, out: Slot, kernel: Kernel) -> Option<[Slot; 2]> {
+        let graph = self.graph;
+        let elements = graph.shape(id).count();
+        let whole = elements.symbols.is_empty() && elements.factor.is_multiple_of(32);
+        if !whole || self.gpu.chosen(kernel).is_err() || !self.int8_is_read(id) {
+            return None;
+        }
+        let int8 = [self.temporary(elements.factor / 4), self.temporary(elements.factor / 32 * 2)];
+        self.quantized.insert(out, int8);
+        Some(int8)
+    }
+
+    fn int8_is_read(&self, id: NodeId) -> bool {
+        let graph = self.graph;
+        graph.ids().skip(id.0 as usize + 1).filter(|reader| graph.node(*reader).inputs.contains(&id)).any(|reader| {
+            match graph.node(reader).op {
+                Op::Reshape => self.int8_is_read(reader),
+                _ => reads_int8(graph, reader).is_some_and(|kernel| {
+                    self.gpu.chosen(kernel).is_ok_and(|pipeline| pipeline.choice.tier == Tier::Dot)
+                }),
+            }
+        })
     }
 }

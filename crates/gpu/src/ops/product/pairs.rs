@@ -3,10 +3,10 @@
 
 use lantern_graph::{Attention, Count, DType, Graph, Index, Mask, NodeId, Op, Result, StateOptions};
 
-use super::one_row::{row, variants};
+use super::one_row::{READER, row, variants};
 use crate::caps::Tier;
 use crate::format::Format;
-use crate::kernel::{Described, End, Kernel, Test};
+use crate::kernel::{Described, End, Kernel, Test, Variant};
 use crate::lower::joins::{Does, Join};
 use crate::lower::{Lowering, fixed};
 use crate::ops::{halved, one, weight_of};
@@ -18,13 +18,12 @@ const HALVES: f32 = 2e-3;
 const FLOATS: f32 = 1e-4;
 
 /// The single nodes behind it in the self-test.
-const ATTENTION: &[Kernel] = &[Kernel::AttentionRow { head_dim: 8, halves: false, heads: 1 }];
-const ATTENTIONS: &[Kernel] = &[
-    Kernel::AttentionRow { head_dim: 8, halves: false, heads: 1 },
-    Kernel::AttentionRow { head_dim: 8, halves: true, heads: 1 },
-];
-const INT8_ATTENTION: &[Kernel] = &[Kernel::Quantize, ATTENTION[0]];
-const INT8_ATTENTIONS: &[Kernel] = &[Kernel::Quantize, ATTENTIONS[0], ATTENTIONS[1]];
+const JOIN: Kernel = Kernel::AttentionJoin { int8: false };
+const ROW: Kernel = Kernel::AttentionRow { head_dim: 8, halves: false, heads: 1 };
+const ROW_OF_HALVES: Kernel = Kernel::AttentionRow { head_dim: 8, halves: true, heads: 1 };
+const GATED: &[Kernel] = &[Kernel::Quantize, READER];
+const ATTENDED: &[Kernel] = &[Kernel::Quantize, JOIN, ROW];
+const ATTENDED_HALVES: &[Kernel] = &[Kernel::Quantize, JOIN, ROW, ROW_OF_HALVES];
 
 pub fn pairs(format: Format, end: End) -> Described {
     let (name, halves) = match end {
@@ -36,13 +35,19 @@ pub fn pairs(format: Format, end: End) -> Described {
         let variant = variant.define("INTERFACE", "pairs").flag("PAIRS", true).flag("ALIGNED", true);
         variant.flag("TURNED", end != End::Gate).flag("HALVES", halves)
     });
-    for variant in variants.iter_mut().filter(|_| end != End::Gate) {
-        variant.with = match (variant.choice.tier, halves) {
-            (Tier::Dot, false) => INT8_ATTENTION,
-            (Tier::Dot, true) => INT8_ATTENTIONS,
-            (_, false) => ATTENTION,
-            (_, true) => ATTENTIONS,
+    for variant in &mut variants {
+        variant.with = match end {
+            End::Gate => GATED,
+            End::Attend { halves: false } => ATTENDED,
+            End::Attend { halves: true } => ATTENDED_HALVES,
         };
+    }
+    if end == End::Gate && format.is_quantized() {
+        // A workgroup's results are a group of int8.
+        variants.retain(|variant| variant.choice.tier != Tier::Dot);
+        let dot = Variant::new(Tier::Dot, "gemv_dot.wgsl").defines(format.defines()).with(GATED);
+        let dot = dot.define("INTERFACE", "pairs").flag("PAIRS", true).flag("ALIGNED", true).flag("INT8", true);
+        variants.push(dot.define("LANES", "8").define("RESULTS", "32").flag("AHEAD", true));
     }
     let test = match end {
         End::Gate => Test::case(move |b| gate(b, format)),
@@ -55,12 +60,16 @@ pub fn pairs(format: Format, end: End) -> Described {
 
 /// Rows of a matrix in the self-tests: so many that any format's next one begins where a binding may.
 const ROWS: usize = 16;
+/// Results of a gated unit: some workgroups' of every tier.
+const GATES: usize = 96;
 
 fn gate(b: &mut Builder, format: Format) -> Result<NodeId> {
     let (x, k) = row(b, true);
-    let [gate, up] = ["gate", "up"].map(|name| b.weight_called(name, &[ROWS, k], format));
+    let [gate, up] = ["gate", "up"].map(|name| b.weight_called(name, &[GATES, k], format));
     let (gate, up) = (b.graph().linear(x, gate?)?, b.graph().linear(x, up?)?);
-    b.graph().fused(Op::SwiGlu, &[gate, up])
+    let gated = b.graph().fused(Op::SwiGlu, &[gate, up])?;
+    let down = b.weight_called("down", &[45, GATES], Format::Q8)?;
+    b.graph().linear(gated, down)
 }
 
 /// The queries see known keys, and what comes of that sees the keys and values that were written: each of the three counts.
@@ -127,7 +136,16 @@ impl Lowering<'_> {
         let mut params: Vec<Param> = vec![pairs.into(), 1.into(), k.div_ceil(8).into(), k.into(), 0.into()];
         let mut storage: Vec<Part> = Vec::new();
         match join.does {
-            Does::Gate => storage.push(self.slot(join.members[2])?.into()),
+            Does::Gate => {
+                let (gated, out) = (join.members[2], self.slot(join.members[2])?);
+                storage.push(out.into());
+                if pipeline.choice.tier == Tier::Dot {
+                    let int8 = self.int8_beside(gated, out, join.kernel(graph));
+                    // Where nobody reads it, it is written all the same.
+                    let int8 = int8.unwrap_or_else(|| [pairs / 4, pairs / 32 * 2].map(|n| self.temporary(n)));
+                    storage.extend(int8.map(Part::from));
+                }
+            }
             Does::Attend { queries, keys, values } => {
                 let rope = graph.node(queries);
                 let half_dim = fixed(rope.shape.back(0), "head_dim")? / 2;
