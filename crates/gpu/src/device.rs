@@ -9,7 +9,7 @@ use crate::caps::{Capabilities, Tier};
 use crate::frame::Show;
 use crate::memory::Buffer;
 use crate::pipeline::{Pipelines, ShaderPatch, StepDown};
-use crate::race::{Race, Races};
+use crate::race::{Decided, Race, Races};
 
 /// How to open a device.
 #[derive(Clone, Default)]
@@ -25,8 +25,8 @@ pub struct GpuOptions {
     /// Variants to begin with instead: a part of a kernel's name, and the variant ([`Choice`](crate::Choice) as text). The last
     /// that fits counts.
     pub variants: Vec<(String, String)>,
-    /// Called when a race was decided: [`Gpu::winners`] has news that are worth keeping.
-    pub decided: Option<Rc<dyn Fn(&Gpu)>>,
+    /// Called after each race.
+    pub decided: Option<Decided>,
     /// Changes a kernel's text before it is compiled: how the tests break one on purpose.
     pub patch: Option<ShaderPatch>,
     /// Tells the time. The machine's own where there is none; in a page it stands still then.

@@ -45,7 +45,7 @@ pub use format::Format;
 pub use frame::{GpuFrame, GpuSurface};
 pub use kernel::{Adds, Choice, Kernel};
 pub use pipeline::{ShaderPatch, StepDown};
-pub use race::{Race, Winner};
+pub use race::{Decided, Race, Winner};
 pub use session::{DispatchTimes, GpuSession, Plan, Work};
 pub use shaders::{ShaderText, shaders};
 pub use weights::{GpuWeights, weight_bytes};

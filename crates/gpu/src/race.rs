@@ -45,6 +45,9 @@ pub enum Race {
     Timed(Rc<dyn Fn(Kernel, Choice) -> f64>),
 }
 
+/// Told of a race that was decided: [`Gpu::winners`] has news that are worth keeping.
+pub type Decided = Rc<dyn Fn(&Gpu)>;
+
 /// Why a kernel begins with another variant than the first, or that it does not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Winner {
@@ -61,7 +64,7 @@ pub(crate) struct Races {
     /// Part of a kernel's name, and a variant.
     asked: Vec<(String, String)>,
     left_ms: Cell<f64>,
-    decided: Option<Rc<dyn Fn(&Gpu)>>,
+    decided: Option<Decided>,
     winners: RefCell<BTreeMap<String, Winner>>,
 }
 
