@@ -8,7 +8,7 @@ use candle_core::quantized::k_quants;
 use lantern_graph::{Epilogue, Error, NodeId, Result};
 
 use super::gemm::{Matrix, gemm};
-use super::halves::{self, Width};
+use super::halves::{self, Bf16, F16};
 use super::quantized::activations::Activations;
 use super::quantized::arch::Chosen;
 use super::tiles::{ALONE, ROWS};
@@ -19,7 +19,7 @@ use crate::weights::{Rows, Table};
 /// Working space that a session keeps.
 #[derive(Default)]
 pub struct Scratch {
-    row: Vec<f32>,
+    floats: Vec<f32>,
     activations: Activations,
 }
 
@@ -76,9 +76,17 @@ pub fn linear(
     match rows {
         Rows::F32(w) => rows_by_rows((m, k, n), x, &w[start..start + n * k], out),
         Rows::Blocks(blocks) => blocks.linear(x, start, (m, k, n), out, &mut scratch.activations),
-        Rows::F16(w) | Rows::Bf16(w) => {
-            let width = if matches!(rows, Rows::F16(_)) { Width::F16 } else { Width::Bf16 };
-            halves::linear((m, k, n), Chosen::get(), x, (width, &w[start..start + n * k]), out);
+        Rows::F16(w) => {
+            let w = &w[start..start + n * k];
+            if cfg!(target_arch = "wasm32") && m >= halves::MANY {
+                halves::linear_of_many((m, k, n), Chosen::get(), x, w, out, &mut scratch.floats);
+            } else {
+                halves::linear::<F16>((m, k, n), Chosen::get(), x, w, out);
+            }
+            Ok(())
+        }
+        Rows::Bf16(w) => {
+            halves::linear::<Bf16>((m, k, n), Chosen::get(), x, &w[start..start + n * k], out);
             Ok(())
         }
     }
@@ -96,12 +104,12 @@ pub fn linear_transposed(
     if k == 0 {
         return;
     }
-    scratch.row.resize(k, 0.0);
+    scratch.floats.resize(k, 0.0);
     for j in rows {
-        row(j, &mut scratch.row);
+        row(j, &mut scratch.floats);
         for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(k)) {
             let by = x[j];
-            out.iter_mut().zip(&scratch.row).for_each(|(out, w)| *out += by * w);
+            out.iter_mut().zip(&scratch.floats).for_each(|(out, w)| *out += by * w);
         }
     }
 }
