@@ -14,7 +14,7 @@ use crate::ops::{attention, convolution, elementwise, layout, measure, picture, 
 use crate::selftest::Builder;
 use crate::shader::Defines;
 
-pub use crate::ops::product::Adds;
+pub use crate::ops::product::{Adds, Reads};
 
 /// A kernel: one piece of work, whatever the tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +48,20 @@ pub enum Kernel {
     Pairs {
         format: Format,
         end: End,
+    },
+    /// `Linear` of many aligned rows, or `Conv`, where it makes many large tiles.
+    Large {
+        format: Format,
+        reads: Reads,
+        adds: Adds,
+    },
+    /// The same where tiles are few and k is long: parts of k, which `Join` adds up.
+    Split {
+        format: Format,
+        reads: Reads,
+    },
+    Join {
+        adds: Adds,
     },
     LinearTransposed {
         format: Format,
@@ -249,6 +263,9 @@ impl Kernel {
             Kernel::Linear { format, many: false, adds, aligned } => product::gemv(format, adds, aligned),
             Kernel::Linear { format, many: true, adds, aligned } => product::gemm(format, adds, aligned),
             Kernel::Pairs { format, end } => product::pairs(format, end),
+            Kernel::Large { format, reads, adds } => product::large(format, reads, adds),
+            Kernel::Split { format, reads } => product::split(format, reads),
+            Kernel::Join { adds } => product::join(adds),
             Kernel::LinearTransposed { format, aligned } => product::linear_transposed(format, aligned),
             Kernel::Quantize => product::quantize(),
             Kernel::Conv { format, adds } => convolution::conv(format, adds),
@@ -282,6 +299,7 @@ impl Kernel {
             Kernel::Linear { format, many, aligned, .. } => Kernel::Linear { format, many, adds: Adds::NONE, aligned },
             Kernel::Pairs { format, .. } => Kernel::Linear { format, many: false, adds: Adds::NONE, aligned: true },
             Kernel::Conv { format, .. } => Kernel::Conv { format, adds: Adds::NONE },
+            Kernel::Large { format, reads, .. } => Kernel::Large { format, reads, adds: Adds::NONE },
             kernel => kernel,
         }
     }
@@ -294,8 +312,11 @@ impl Kernel {
     /// A piece of work as large as models have, to race its variants on; `None` where it has no race.
     pub(crate) fn trial(self) -> Option<Build> {
         match self {
-            Kernel::Linear { format, many, aligned: true, .. } => Some(product::trial(format, many)),
-            Kernel::Conv { format, .. } => Some(convolution::trial(format)),
+            Kernel::Linear { format, many: false, aligned: true, .. } => Some(product::trial(format, [1, 2048, 2048])),
+            Kernel::Large { format, reads: Reads::Patches, .. } => Some(convolution::trial(format, 64)),
+            Kernel::Split { format, reads: Reads::Patches } => Some(convolution::trial(format, 32)),
+            Kernel::Large { format, .. } => Some(product::trial(format, [512, 4096, 1024])),
+            Kernel::Split { format, .. } => Some(product::trial(format, [256, 1024, 2048])),
             Kernel::Attention { head_dim, halves } => Some(attention::trial(head_dim, halves)),
             _ => None,
         }

@@ -218,7 +218,7 @@ impl Gpu {
         let mut plans = Vec::new();
         for choice in entrants {
             self.0.pipelines.choose(&self.0.device, kernel, choice).await?;
-            plans.push((choice, session.record_as_it_is(&work.graph, &weights)?));
+            plans.push((choice, session.record_as_it_is(&work.graph, &weights, kernel)?));
         }
         let mut times: Vec<(Choice, f64)> = plans.iter().map(|(choice, _)| (*choice, f64::INFINITY)).collect();
         let mut runs = vec![1; plans.len()];

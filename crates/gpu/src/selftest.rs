@@ -42,7 +42,7 @@ pub async fn passes(gpu: &Gpu, kernel: Kernel) -> Result<()> {
         weights.write_rows(gpu, name, 0, bytes)?;
     }
     let mut session = gpu.session(Class::Picture);
-    let plan = session.record_as_it_is(&case.graph, &Rc::new(weights))?;
+    let plan = session.record_as_it_is(&case.graph, &Rc::new(weights), kernel)?;
     for round in ["first", "second"] {
         let outcome = async {
             session.run(&plan, &bindings, &case.inputs, &Cancel::new()).await?;

@@ -2,6 +2,8 @@
 //!
 //! The host reads binding kinds and workgroup coverage out of the shader, so the two cannot drift apart.
 //! - `#include "file.wgsl"`; `#if NAME`, `#else`, `#endif` on defined names; `${NAME}` is the name's value;
+//! - `#for i 4` … `#end` stands there four times, with `${i}` from 0 to 3: compilers keep named values in registers, and not what
+//!   is indexed in a loop;
 //! - `@auto var<…>` gets the next binding of group 0;
 //! - `const COVERS_X: u32 = 64u;` says how many results (or rows, or tiles) one workgroup covers in the grid's first
 //!   dimension; `COVERS_Y` the second, 1 where absent.
@@ -41,6 +43,7 @@ const FILES: &[(&str, &str)] = files![
     "frame_out.wgsl",
     "gather.wgsl",
     "gemm_core.wgsl",
+    "gemm_join.wgsl",
     "gemm_software.wgsl",
     "gemv_core.wgsl",
     "gemv_dot.wgsl",
@@ -157,10 +160,17 @@ fn mistake(cause: String) -> Error {
 }
 
 fn expand_file(file: &str, defines: &Defines, lines: &mut Vec<String>) -> Result<()> {
-    let (_, text) = FILES.iter().find(|(name, _)| *name == file).ok_or_else(|| mistake(format!("no file {file}")))?;
+    let (name, text) =
+        FILES.iter().find(|(name, _)| *name == file).ok_or_else(|| mistake(format!("no file {file}")))?;
+    expand_lines(name, &text.lines().collect::<Vec<_>>(), defines, lines)
+}
+
+fn expand_lines(file: &str, text: &[&'static str], defines: &Defines, lines: &mut Vec<String>) -> Result<()> {
     // Whether each enclosing `#if` takes this branch.
     let mut taken: Vec<bool> = Vec::new();
-    for line in text.lines() {
+    let mut next = 0;
+    while let Some(line) = text.get(next).copied() {
+        next += 1;
         if let Some(name) = line.strip_prefix("#if ") {
             taken.push(defines.iter().any(|(n, _)| *n == name.trim()));
         } else if line == "#else" {
@@ -168,7 +178,20 @@ fn expand_file(file: &str, defines: &Defines, lines: &mut Vec<String>) -> Result
             *branch = !*branch;
         } else if line == "#endif" {
             taken.pop().ok_or_else(|| mistake(format!("{file}: #endif without #if")))?;
-        } else if taken.iter().all(|t| *t) {
+        } else if !taken.iter().all(|t| *t) {
+            continue;
+        } else if let Some(head) = line.strip_prefix("#for ") {
+            let end = end_of(&text[next..]).ok_or_else(|| mistake(format!("{file}: #for without #end")))?;
+            let (name, count) = head.split_once(' ').unwrap_or((head, ""));
+            let count: usize =
+                substitute(count, defines).parse().map_err(|_| mistake(format!("{file}: {line:?} has no number")))?;
+            for i in 0..count {
+                let mut inner = defines.clone();
+                inner.push((name, i.to_string()));
+                expand_lines(file, &text[next..next + end], &inner, lines)?;
+            }
+            next += end + 1;
+        } else {
             let line = substitute(line, defines);
             match line.strip_prefix("#include \"").and_then(|rest| rest.strip_suffix('"')) {
                 Some(included) => expand_file(included, defines, lines)?,
@@ -178,6 +201,16 @@ fn expand_file(file: &str, defines: &Defines, lines: &mut Vec<String>) -> Result
         }
     }
     if taken.is_empty() { Ok(()) } else { Err(mistake(format!("{file}: #if without #endif"))) }
+}
+
+/// Where the `#end` of a `#for` stands in what follows it.
+fn end_of(text: &[&str]) -> Option<usize> {
+    let mut open = 1;
+    text.iter().position(|line| {
+        open += usize::from(line.starts_with("#for "));
+        open -= usize::from(*line == "#end");
+        open == 0
+    })
 }
 
 fn substitute(line: &str, defines: &Defines) -> String {
@@ -205,6 +238,19 @@ mod tests {
     fn an_undefined_name_is_told() {
         let error = Shader::expand("unary.wgsl", &Vec::new()).unwrap_err();
         assert_eq!(error.code, "gpu.shader");
+    }
+
+    #[test]
+    fn lines_are_repeated_with_their_numbers() {
+        let text = ["#for i ${N}", "a${i}", "#for j 2", "#if X", "b${i}${j}", "#endif", "#end", "#end", "c"];
+        let expanded = |defines: Defines| {
+            let mut lines = Vec::new();
+            expand_lines("test", &text, &defines, &mut lines).map(|()| lines.join(" "))
+        };
+        let n = |n: &str| ("N", n.to_owned());
+        assert_eq!(expanded(vec![n("2"), ("X", String::new())]).unwrap(), "a0 b00 b01 a1 b10 b11 c");
+        assert_eq!(expanded(vec![n("1")]).unwrap(), "a0 c");
+        assert!(expanded(vec![n("many")]).unwrap_err().cause.contains("no number"));
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub struct Step {
     pub storage: Vec<Part>,
     /// In the order of the shader's `Params`.
     pub params: Vec<Param>,
-    /// Units of work per grid dimension; the shader says how many a workgroup covers.
+    /// Units of work per grid dimension; the shader says how many a workgroup covers, and it covers one of a third.
     pub grid: Vec<Count>,
     /// How often that, where it depends on how long a row of keys is.
     pub times: Times,
@@ -137,12 +137,8 @@ pub struct Step {
 
 impl Step {
     pub fn workgroups(&self, bindings: &Bindings) -> usize {
-        let once: usize = self
-            .grid
-            .iter()
-            .zip(self.pipeline.shader.covers)
-            .map(|(n, covers)| n.eval(bindings).div_ceil(covers))
-            .product();
+        let covers = self.pipeline.shader.covers.into_iter().chain(std::iter::repeat(1));
+        let once: usize = self.grid.iter().zip(covers).map(|(n, covers)| n.eval(bindings).div_ceil(covers)).product();
         once * self.times.eval(bindings)
     }
 }

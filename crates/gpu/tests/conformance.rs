@@ -7,7 +7,7 @@ use common::{
     weight,
 };
 use lantern_gpu::{Gpu, GpuOptions, Tier};
-use lantern_graph::{Attention, Binary, DType, Dim, Index, Mask, Op, Reduction, Unary, Value};
+use lantern_graph::{Activation, Attention, Binary, DType, Dim, Epilogue, Index, Mask, Op, Reduction, Unary, Value};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -179,6 +179,33 @@ fn linear_layers_of_every_weight_type() {
                 let int8 = gpu.tier() == Tier::Dot && block > 1;
                 let tolerance = if int8 { INT8_ACTIVATIONS } else { weight_error(dtype) };
                 work.compare(gpu, tolerance, &format!("linear {} [{n}, {columns}] of {rows} rows", dtype.name()));
+            }
+        }
+    });
+}
+
+/// Few tiles over a long k, which workgroups share, and so many that they are large; with all that may be added.
+#[test]
+fn products_of_many_rows_in_every_kind_of_tile() {
+    each_adapter_and_tier(|gpu| {
+        // What a tier takes from the tier below is tested there.
+        if gpu.tier() != Tier::Core {
+            return;
+        }
+        let rng = &mut random();
+        for (rows, n, k) in [(70, 130, 1120), (1030, 2050, 32)] {
+            for dtype in [DType::F16, DType::Q4_0] {
+                let mut work = Work::new();
+                let many = work.graph.symbol("rows", rows + 3);
+                work.symbols = vec![("rows", rows)];
+                let x = input(&mut work, rng, "x", &[Dim::Symbol(many), Dim::Fixed(k)], rows * k);
+                let w = weight(&mut work, rng, "w", &[n, k], dtype);
+                let bias = dense(&mut work, rng, "bias", &[n]);
+                let r = input(&mut work, rng, "r", &[Dim::Symbol(many), Dim::Fixed(n)], rows * n);
+                let epilogue = Epilogue { bias: true, residual: true, activation: Some(Activation::Relu) };
+                let y = work.graph.fused(Op::FusedLinear { epilogue }, &[x, w, bias, r]).unwrap();
+                work.graph.output("y", y);
+                work.compare(gpu, F32, &format!("{} [{n}, {k}] of {rows} rows", dtype.name()));
             }
         }
     });

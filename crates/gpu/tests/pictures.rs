@@ -49,13 +49,13 @@ fn convolution_of(
     [h, wide, groups, per_group, outs]: [usize; 5],
 ) -> String {
     let n = rng.random_range(1..3);
-    let upsample = rng.random_range(1..3);
+    let upsample = rng.random_range(1..4);
     let window = window(rng, [h * upsample, wide * upsample]);
     let x = dense(work, rng, &format!("{name}.x"), &[n, h, wide, groups * per_group]);
     let shape = [outs, window.kernel[0], window.kernel[1], per_group];
     let w = weight(work, rng, &format!("{name}.w"), &shape, dtype);
     let g = &mut work.graph;
-    let x = if upsample > 1 { g.resize(x, ResizeMode::Nearest, [h * 2, wide * 2]).unwrap() } else { x };
+    let x = if upsample > 1 { g.resize(x, ResizeMode::Nearest, [h * upsample, wide * upsample]).unwrap() } else { x };
     let y = g.conv2d(x, w, window, groups).unwrap();
     let out = g.shape(y).bound(g);
     let bias = dense(work, rng, &format!("{name}.bias"), &[outs]);

@@ -1,16 +1,28 @@
-// Many rows of x: a tile of 64 rows × 32 columns a workgroup, 8 × 4 an invocation, k in steps of 32 through workgroup memory.
-// The workgroup is 64 × 1: near-square ones are miscompiled by some Adreno drivers (executorch#22328).
+// Many rows of x: a tile of the result a workgroup, an even share of its fours of rows and columns an invocation, in registers; k
+// in steps through workgroup memory. With SPLIT a workgroup takes a part of k alone, and writes what `gemm_join.wgsl` adds up.
+// Workgroups are a line: near-square ones are miscompiled by some Adreno drivers (executorch#22328).
 #include "product_interface.wgsl"
 #include "${ROWS}.wgsl"
 #include "weight_${FORMAT}.wgsl"
 
-const WG: u32 = 64u;
-const COVERS_X: u32 = 32u;
-const COVERS_Y: u32 = 64u;
+const WG: u32 = ${INVOCATIONS}u;
+const COVERS_X: u32 = ${TILE_COLUMNS}u;
+const COVERS_Y: u32 = ${TILE_ROWS}u;
+// Vectors of four rows and of four columns.
+const ROW_QUADS: u32 = COVERS_Y / 4u;
+const COLUMN_QUADS: u32 = COVERS_X / 4u;
+// Chunks of eight k in a step.
+const CHUNKS: u32 = ${CHUNKS}u;
+// Invocations side by side, and one above the other.
+const ACROSS: u32 = ${ACROSS}u;
+const DOWN: u32 = WG / ACROSS;
+// What is fetched at once: a chunk of four rows of x, or of four columns of w.
+const X_UNITS: u32 = ROW_QUADS * CHUNKS;
+const UNITS: u32 = X_UNITS + COLUMN_QUADS * CHUNKS;
 
 // [k][row / 4] and [k][column / 4].
-var<workgroup> xs: array<vec4<f32>, 512>;
-var<workgroup> ws: array<vec4<f32>, 256>;
+var<workgroup> xs: array<vec4<f32>, ${X_VECTORS}>;
+var<workgroup> ws: array<vec4<f32>, ${W_VECTORS}>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -20,70 +32,97 @@ fn main(
 ) {
     let tiles = (p.n + COVERS_X - 1u) / COVERS_X;
     let g = workgroup_number(id, count);
-    let column0 = (g % tiles) * COVERS_X;
-    let row0 = (g / tiles) * COVERS_Y;
-    // This invocation fetches four rows of x (or columns of w), one chunk of eight k of each, turned so that k is outermost.
-    let quad = local / 4u;
-    let part = local % 4u;
-    let r0 = place(row0 + quad * 4u);
-    let r1 = place(row0 + quad * 4u + 1u);
-    let r2 = place(row0 + quad * 4u + 2u);
-    let r3 = place(row0 + quad * 4u + 3u);
-    let last = p.n - 1u;
-    let w_column = column0 + quad * 4u;
-    // It makes rows ty.. and columns tx.. of the tile.
-    let tx = local % 8u;
-    let ty = (local / 8u) * 2u;
+    let tile_column = (g % tiles) * COVERS_X;
+#if SPLIT
+    let row_tiles = (p.rows + COVERS_Y - 1u) / COVERS_Y;
+    let tile_row = ((g / tiles) % row_tiles) * COVERS_Y;
+    let part = (g / tiles) / row_tiles;
+    let begin = min(part * p.part_chunks, p.chunks);
+    let end = min(begin + p.part_chunks, p.chunks);
+    part_base = part * p.rows * p.n_total;
+#else
+    let tile_row = (g / tiles) * COVERS_Y;
+    let begin = 0u;
+    let end = p.chunks;
+#endif
+    // What this invocation fetches, turned so that k is outermost.
+#for u ${FETCHES}
+    let unit${u} = local + ${u}u * WG;
+    let is_x${u} = unit${u} < X_UNITS;
+    let at${u} = select(unit${u} - X_UNITS, unit${u}, is_x${u});
+    let quad${u} = at${u} / CHUNKS;
+    let chunk${u} = at${u} % CHUNKS;
+    let row${u} = tile_row + quad${u} * 4u;
+    let column${u} = tile_column + quad${u} * 4u;
+#for e 4
+    let r${u}_${e} = place(row${u} + ${e}u);
+    let n${u}_${e} = min(column${u} + ${e}u, p.n - 1u);
+#end
+#end
+    let tx = local % ACROSS;
+    let ty = local / ACROSS;
     // Where the tile reaches past the end there is nothing to fetch and nothing to multiply: a few pixels of many channels, or
     // three columns of many pixels, cost what they are.
-    let busy = row0 + ty * 4u < p.rows && column0 + tx * 4u < p.n;
-#include "tile_begin.wgsl"
-    for (var c0 = 0u; c0 < p.chunks; c0 += 4u) {
-        let c = c0 + part;
-        let k0 = part * 8u;
-        if (c < p.chunks && row0 + quad * 4u < p.rows) {
-            let t = tap(c);
-            let a0 = x8(r0, t);
-            let a1 = x8(r1, t);
-            let a2 = x8(r2, t);
-            let a3 = x8(r3, t);
-            for (var i = 0u; i < 4u; i++) {
-                xs[(k0 + i) * 16u + quad] = vec4<f32>(a0[0][i], a1[0][i], a2[0][i], a3[0][i]);
-                xs[(k0 + 4u + i) * 16u + quad] = vec4<f32>(a0[1][i], a1[1][i], a2[1][i], a3[1][i]);
+    let busy = tile_row + ty * 4u < p.rows && tile_column + tx * 4u < p.n && begin < end;
+#for i ${DOWN_QUADS}
+#for e 4
+#for j ${ACROSS_QUADS}
+    var t${i}_${e}_${j} = vec4<f32>(0.0);
+#end
+#end
+#end
+    for (var first = begin; first < end; first += CHUNKS) {
+#for u ${FETCHES}
+        let c${u} = first + chunk${u};
+        let to${u} = chunk${u} * 8u;
+        if (is_x${u}) {
+            if (c${u} < end && row${u} < p.rows) {
+                let t = tap(c${u});
+#for e 4
+                let a${e} = x8(r${u}_${e}, t);
+#end
+#for e 4
+                xs[(to${u} + ${e}u) * ROW_QUADS + quad${u}] = vec4<f32>(a0[0][${e}], a1[0][${e}], a2[0][${e}], a3[0][${e}]);
+                xs[(to${u} + 4u + ${e}u) * ROW_QUADS + quad${u}] = vec4<f32>(a0[1][${e}], a1[1][${e}], a2[1][${e}], a3[1][${e}]);
+#end
             }
+        } else if (unit${u} < UNITS && c${u} < end && column${u} < p.n) {
+#for e 4
+            let b${e} = weight8(n${u}_${e}, c${u});
+#end
+#for e 4
+            ws[(to${u} + ${e}u) * COLUMN_QUADS + quad${u}] = vec4<f32>(b0[0][${e}], b1[0][${e}], b2[0][${e}], b3[0][${e}]);
+            ws[(to${u} + 4u + ${e}u) * COLUMN_QUADS + quad${u}] = vec4<f32>(b0[1][${e}], b1[1][${e}], b2[1][${e}], b3[1][${e}]);
+#end
         }
-        if (c < p.chunks && quad < 8u && w_column < p.n) {
-            let n0 = min(w_column, last);
-            let n1 = min(w_column + 1u, last);
-            let n2 = min(w_column + 2u, last);
-            let n3 = min(w_column + 3u, last);
-            let b0 = weight8(n0, c);
-            let b1 = weight8(n1, c);
-            let b2 = weight8(n2, c);
-            let b3 = weight8(n3, c);
-            for (var i = 0u; i < 4u; i++) {
-                ws[(k0 + i) * 8u + quad] = vec4<f32>(b0[0][i], b1[0][i], b2[0][i], b3[0][i]);
-                ws[(k0 + 4u + i) * 8u + quad] = vec4<f32>(b0[1][i], b1[1][i], b2[1][i], b3[1][i]);
-            }
-        }
+#end
         workgroupBarrier();
-        let steps = select(0u, min(4u, p.chunks - c0) * 8u, busy);
-        for (var k = 0u; k < steps; k++) {
-            let b = ws[k * 8u + tx];
-            let a = xs[k * 16u + ty];
-            let d = xs[k * 16u + ty + 1u];
-            t0 += a.x * b;
-            t1 += a.y * b;
-            t2 += a.z * b;
-            t3 += a.w * b;
-            t4 += d.x * b;
-            t5 += d.y * b;
-            t6 += d.z * b;
-            t7 += d.w * b;
+        let steps = select(0u, min(CHUNKS, end - first) * 8u, busy);
+        // Two at a time: the drivers' own counters in each loop cost as much as some products.
+        for (var k = 0u; k < steps; k += 2u) {
+#for s 2
+#for j ${ACROSS_QUADS}
+            let b${s}_${j} = ws[(k + ${s}u) * COLUMN_QUADS + tx + ${j}u * ACROSS];
+#end
+#for i ${DOWN_QUADS}
+            let a${s}_${i} = xs[(k + ${s}u) * ROW_QUADS + ty + ${i}u * DOWN];
+#for e 4
+#for j ${ACROSS_QUADS}
+            t${i}_${e}_${j} += a${s}_${i}[${e}] * b${s}_${j};
+#end
+#end
+#end
+#end
         }
         workgroupBarrier();
     }
-    let row = row0 + ty * 4u;
-    let column = column0 + tx * 4u;
-#include "tile_end.wgsl"
+    if (busy) {
+#for i ${DOWN_QUADS}
+#for e 4
+#for j ${ACROSS_QUADS}
+        put4(tile_row + (ty + ${i}u * DOWN) * 4u + ${e}u, tile_column + (tx + ${j}u * ACROSS) * 4u, t${i}_${e}_${j});
+#end
+#end
+#end
+    }
 }

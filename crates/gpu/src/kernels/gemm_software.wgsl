@@ -25,8 +25,23 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     // Tiles are counted through, so that few rows leave no invocation idle; the grid has at least as many as there are.
-    let i = workgroup_number(id, count) * WG + local;
     let row_tiles = (p.rows + 7u) / 8u;
+#if SPLIT
+    let tiles = row_tiles * ((p.n + 3u) / 4u);
+    let numbered = workgroup_number(id, count) * WG + local;
+    let i = numbered % tiles;
+    let part = numbered / tiles;
+    let begin = part * p.part_chunks;
+    let end = min(begin + p.part_chunks, p.chunks);
+    if (begin >= p.chunks) {
+        return;
+    }
+    part_base = part * p.rows * p.n_total;
+#else
+    let i = workgroup_number(id, count) * WG + local;
+    let begin = 0u;
+    let end = p.chunks;
+#endif
     let column = (i / row_tiles) * 4u;
     let row = (i % row_tiles) * 8u;
     if (column >= p.n) {
@@ -46,7 +61,7 @@ fn main(
     let c2 = min(column + 2u, last);
     let c3 = min(column + 3u, last);
 #include "tile_begin.wgsl"
-    for (var c = 0u; c < p.chunks; c++) {
+    for (var c = begin; c < end; c++) {
         let t = tap(c);
         let w0 = weight8(column, c);
         let w1 = weight8(c1, c);

@@ -11,8 +11,8 @@ struct Tap {
 }
 
 fn tap(chunk: u32) -> Tap {
-    let per_tap = p.channels / 8u;
-    return Tap(offset_of(chunk / per_tap), (chunk % per_tap) * 2u);
+    let number = shares(vec2<u32>(chunk), p.tap_share).x;
+    return Tap(offset_of(number), (chunk - number * p.tap_chunks) * 2u);
 }
 
 fn x8(at: Place, t: Tap) -> mat2x4<f32> {

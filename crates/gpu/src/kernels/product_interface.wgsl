@@ -13,23 +13,32 @@ struct Params {
     x_base: u32,
     y_base: u32,
 #if PATCHES
-    // The enlarged picture, and by how many bits it is larger than x.
+    // The enlarged picture, and the share of its side that a pixel of x's has.
     height: u32,
     width: u32,
-    upsample: u32,
+    shrink: f32,
     channels: u32,
-    // Rows of x in the binding for each picture, and the first of them.
-    x_rows: u32,
+    // Elements of x in the binding for each picture; pixels of a row of x, and the first of its rows there.
+    x_picture: u32,
+    x_width: u32,
     x_row: u32,
     out_width: u32,
     // Rows of y for each picture, and the first of them.
     y_rows: u32,
     y_row: u32,
-    kernel_width: u32,
     taps: u32,
+    // What a tap of the window is of a chunk's number, and a row of it of a tap's.
+    tap_chunks: u32,
+    tap_share: f32,
+    kernel_width: u32,
+    row_share: f32,
     stride: vec2<u32>,
     dilation: vec2<u32>,
     padding: vec2<u32>,
+#endif
+#if SPLIT
+    // Chunks of k of each part.
+    part_chunks: u32,
 #endif
 }
 
@@ -61,6 +70,14 @@ fn activate(v: f32) -> f32 {
     }
 }
 
+#if SPLIT
+// Where this workgroup's part begins.
+var<private> part_base: u32;
+
+fn put(row: u32, column: u32, value: f32) {
+    y[part_base + row * p.n_total + p.first + column] = value;
+}
+#else
 fn put(row: u32, column: u32, value: f32) {
     var v = value;
     let at_column = p.first + column;
@@ -73,6 +90,7 @@ fn put(row: u32, column: u32, value: f32) {
 #endif
     y[i] = activate(v);
 }
+#endif
 
 // Four neighbouring results, as far as they exist.
 fn put4(row: u32, column: u32, values: vec4<f32>) {

@@ -107,13 +107,13 @@ pub(crate) fn unsupported(cause: String) -> Error {
     Error::new("gpu.graph", cause, "build the graph in another way, or run it on the processor")
 }
 
-/// Lowers a graph whose kernels are prepared.
-pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Lowered> {
+/// Lowers a graph whose kernels are prepared. `only`: the kernel it is lowered for, where a test or a race is about one.
+pub fn lower(gpu: &Gpu, graph: &Graph, weights: &GpuWeights, only: Option<Kernel>) -> Result<Lowered> {
     let live = graph.live();
     let unpacked = unpacked(graph);
     let slots = vec![None; graph.nodes.len()];
     let out = Lowered { steps: Vec::new(), temporaries: Vec::new(), slots: slots.clone() };
-    let mut lowering = Lowering { gpu, graph, weights, stored: slots, quantized: HashMap::new(), out };
+    let mut lowering = Lowering { gpu, graph, weights, only, stored: slots, quantized: HashMap::new(), out };
     let can = |join: &Join| join.matrices(graph, weights).is_some() && gpu.chosen(join.kernel(graph)).is_ok();
     let joins = joins(graph, &unpacked).into_iter().filter(can);
     let joins: Vec<Join> = joins.collect();
@@ -140,6 +140,7 @@ pub(crate) struct Lowering<'a> {
     pub gpu: &'a Gpu,
     pub graph: &'a Graph,
     pub weights: &'a GpuWeights,
+    pub only: Option<Kernel>,
     /// As `out.slots`, but where a node lies in a state of halves, that state.
     stored: Vec<Option<Slot>>,
     /// Where activations lie as int8.

@@ -2,8 +2,9 @@
 
 use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result, Window};
 
-use super::product::{Adds, Band, Product, rows_of};
+use super::product::{Adds, Band, Product, Reads, tiles};
 use super::{Lowering, one, weight_of};
+use crate::caps::Tier;
 use crate::format::Format;
 use crate::kernel::{Build, Described, Kernel, Test, Variant};
 use crate::lower::bands::runs;
@@ -33,32 +34,33 @@ struct Sizes {
 /// Two pictures with every kind of oddity.
 fn case(b: &mut Builder, format: Format, adds: Adds, sizes: &Sizes) -> Result<NodeId> {
     let &Sizes { channels, outs, groups, upsample } = sizes;
-    let x = b.floats("x", [2, 10 / upsample, 16 / upsample, channels]);
+    let [height, width] = [10 / upsample, 16 / upsample];
+    let x = b.floats("x", [2, height, width, channels]);
     let w = b.weight(&[outs, 3, 2, channels / groups], format)?;
-    let [oh, ow] =
-        [WINDOW.positions(0, 10 / upsample * upsample), WINDOW.positions(1, 16)].map(Option::unwrap_or_default);
+    let sides = [WINDOW.positions(0, height * upsample), WINDOW.positions(1, width * upsample)];
+    let [oh, ow] = sides.map(Option::unwrap_or_default);
     let (mut inputs, epilogue) = b.epilogue(adds, [2, oh, ow, outs], Activation::Silu);
     inputs.splice(0..0, [x, w]);
     b.graph().fused(Op::FusedConv2d { window: WINDOW, groups, upsample, epilogue }, &inputs)
 }
 
+/// Of channels in eights. Rows of the weight are whole groups of 32 in every format where channels are 32.
+pub(super) fn many_channels(b: &mut Builder, format: Format, adds: Adds) -> Result<NodeId> {
+    case(b, format, adds, &Sizes { channels: 32, outs: 37, groups: 1, upsample: 3 })
+}
+
 pub fn conv(format: Format, adds: Adds) -> Described {
-    let variant = |variant: Variant| {
-        let rows = rows_of("patches", adds);
-        variant.defines(format.defines()).define("ALIGNED", "").defines(rows).define("PATCHES", "")
-    };
     Described {
         name: format!("conv_{}{}", format.name(), adds.suffix()),
-        variants: vec![variant(Variant::software("gemm_software.wgsl")), variant(Variant::core("gemm_core.wgsl"))],
-        // Rows of the weight are whole groups of 32 in every format where channels are 32.
-        test: Test::case(move |b| case(b, format, adds, &Sizes { channels: 32, outs: 37, groups: 1, upsample: 2 })),
+        variants: tiles::plain(format, Reads::Patches, adds),
+        test: Test::case(move |b| many_channels(b, format, adds)),
     }
 }
 
 /// A convolution as diffusion models have them.
-pub fn trial(format: Format) -> Build {
+pub fn trial(format: Format, side: usize) -> Build {
     Box::new(move |b| {
-        let x = b.floats("x", [1, 32, 32, 320]);
+        let x = b.floats("x", [1, side, side, 320]);
         let w = b.weight(&[320, 3, 3, 320], format)?;
         b.graph().conv2d(x, w, Window::square(3, 1, 1), 1)
     })
@@ -126,7 +128,11 @@ impl Conv<'_> {
         self.window.is_pointwise() && self.groups == 1 && self.upsample == 1
     }
 
-    pub fn kernel(&self, graph: &Graph, id: NodeId) -> Result<Kernel> {
+    pub fn kernels(&self, graph: &Graph, id: NodeId, tier: Tier) -> Result<Vec<Kernel>> {
+        Ok(tiles::kernels(graph, id, self.kernel(graph, id)?, tier))
+    }
+
+    fn kernel(&self, graph: &Graph, id: NodeId) -> Result<Kernel> {
         let node = graph.node(id);
         let (adds, (format, aligned)) = (Adds::of(self.epilogue), weight_of(graph, node.inputs[1]));
         if self.is_pointwise() {
@@ -169,9 +175,6 @@ impl Lowering<'_> {
         let node = graph.node(id);
         let Conv { window, upsample, epilogue, .. } = conv;
         let kernel = conv.kernel(graph, id)?;
-        if !upsample.is_power_of_two() {
-            return Err(unsupported(format!("a picture enlarged {upsample} times while it is read")));
-        }
         let out = self.result(id);
         let side = |dim: Dim| fixed(dim, "a picture's side");
         let shape = self.shape(node.inputs[0]);
@@ -300,26 +303,30 @@ impl Picture {
     /// The numbers after `y_base` in `product_interface.wgsl`, for the given rows (first, count) of x and y.
     fn numbers(&self, (x_row, x_rows): (usize, usize), (y_row, y_rows): (usize, usize)) -> Vec<Param> {
         let Window { kernel, stride, dilation, padding } = self.window;
-        [
-            self.h * self.upsample,
-            self.w * self.upsample,
-            self.upsample.trailing_zeros() as usize,
-            self.channels,
-            x_rows,
-            x_row,
-            self.ow,
-            y_rows,
-            y_row,
-            kernel[1],
-            self.window.taps(),
-            stride[0],
-            stride[1],
-            dilation[0],
-            dilation[1],
-            padding[0][0],
-            padding[1][0],
+        let share = |of: usize| Param::F32(1.0 / of.max(1) as f32);
+        let tap_chunks = self.channels / 8;
+        vec![
+            (self.h * self.upsample).into(),
+            (self.w * self.upsample).into(),
+            share(self.upsample),
+            self.channels.into(),
+            (x_rows * self.w * self.channels).into(),
+            self.w.into(),
+            x_row.into(),
+            self.ow.into(),
+            y_rows.into(),
+            y_row.into(),
+            self.window.taps().into(),
+            tap_chunks.into(),
+            share(tap_chunks),
+            kernel[1].into(),
+            share(kernel[1]),
+            stride[0].into(),
+            stride[1].into(),
+            dilation[0].into(),
+            dilation[1].into(),
+            padding[0][0].into(),
+            padding[1][0].into(),
         ]
-        .map(Param::from)
-        .to_vec()
     }
 }

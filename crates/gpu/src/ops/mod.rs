@@ -49,10 +49,10 @@ pub(crate) fn kernels(graph: &Graph, id: NodeId, tier: Tier) -> Result<Vec<Kerne
         Op::Linear { transposed: true } => vec![product::linear_transposed_kernel(graph, id)],
         Op::Linear { transposed: false } => product::linear_kernels(graph, id, &PLAIN, tier),
         Op::FusedLinear { epilogue } => product::linear_kernels(graph, id, epilogue, tier),
-        Op::Conv2d { window, groups } => vec![conv2d(*window, *groups).kernel(graph, id)?],
+        Op::Conv2d { window, groups } => conv2d(*window, *groups).kernels(graph, id, tier)?,
         Op::FusedConv2d { window, groups, upsample, epilogue } => {
             let conv = Conv { window: *window, groups: *groups, upsample: *upsample, epilogue };
-            vec![conv.kernel(graph, id)?]
+            conv.kernels(graph, id, tier)?
         }
         Op::Conv2dTransposed { .. } => vec![convolution::conv2d_transposed_kernel(graph, id)?],
         Op::Conv2dFilter { .. } => vec![Kernel::ConvFilter],

@@ -26,6 +26,7 @@ use lantern_graph::{
 };
 
 use crate::device::Gpu;
+use crate::kernel::Kernel;
 use crate::lower;
 use crate::memory::Buffer;
 use crate::slices::Slices;
@@ -53,6 +54,8 @@ pub struct GpuSession {
     staging: Option<Buffer>,
     /// For timing single dispatches; made when first asked for.
     stamps: Option<Stamps>,
+    /// The kernel that a plan is recorded for.
+    only: Option<Kernel>,
 }
 
 impl GpuSession {
@@ -65,6 +68,7 @@ impl GpuSession {
             generation: 0,
             staging: None,
             stamps: None,
+            only: None,
         }
     }
 
@@ -85,9 +89,13 @@ impl GpuSession {
         Ok((at, plan.graph.inputs[at].shape.bound(&plan.graph), &plan.inputs[at]))
     }
 
-    /// Records a graph as it is, its kernels made ready: a self-test asks for one kernel and must get that one.
-    pub(crate) fn record_as_it_is(&mut self, graph: &Graph, weights: &Rc<GpuWeights>) -> Result<Plan> {
-        contract::record(self, graph.clone(), weights)
+    /// Records a graph as it is, its kernels made ready: a self-test or a race asks for one kernel and must get that one, whatever
+    /// the shapes would say.
+    pub(crate) fn record_as_it_is(&mut self, graph: &Graph, weights: &Rc<GpuWeights>, only: Kernel) -> Result<Plan> {
+        self.only = Some(only);
+        let plan = contract::record(self, graph.clone(), weights);
+        self.only = None;
+        plan
     }
 }
 
@@ -178,7 +186,7 @@ impl Runner for GpuSession {
     }
 
     fn record(&mut self, graph: Prepared, weights: &Rc<GpuWeights>) -> Result<Plan> {
-        let plan = Plan::record(&self.gpu, graph, weights)?;
+        let plan = Plan::record(&self.gpu, graph, weights, self.only)?;
         self.gpu.check()?;
         Ok(plan)
     }

@@ -11,6 +11,7 @@ use super::bind::BindGroups;
 use super::{DATA, check_size};
 use crate::caps::Tier;
 use crate::device::Gpu;
+use crate::kernel::Kernel;
 use crate::lower::{self, Lowered};
 use crate::memory::{self, ALIGNMENT, Buffer, Layout, Lifetime};
 use crate::shader::Binding;
@@ -74,8 +75,8 @@ struct Draft {
 
 impl Draft {
     /// Of a graph whose kernels are made ready.
-    fn new(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<Draft> {
-        let lowered = lower::lower(gpu, graph, weights)?;
+    fn new(gpu: &Gpu, graph: &Graph, weights: &GpuWeights, only: Option<Kernel>) -> Result<Draft> {
+        let lowered = lower::lower(gpu, graph, weights, only)?;
         for &bytes in &lowered.temporaries {
             check_size("an intermediate result", bytes, gpu.0.buffer_limit)?;
         }
@@ -90,15 +91,20 @@ fn input_bytes(graph: &Graph) -> impl Iterator<Item = u64> {
 
 /// Bytes of each arena that a plan of the graph needs, and of what would be its own but for constants.
 pub(super) fn measure(gpu: &Gpu, graph: &Graph, weights: &GpuWeights) -> Result<(Vec<u64>, u64)> {
-    let Draft { lowered, layout } = Draft::new(gpu, graph, weights)?;
+    let Draft { lowered, layout } = Draft::new(gpu, graph, weights, None)?;
     let params = (Params::unlike(&lowered.steps).0.len() * PARAMS_BYTES) as u64;
     Ok((layout.arenas, input_bytes(graph).sum::<u64>() + params))
 }
 
 impl Plan {
-    pub(super) fn record(gpu: &Gpu, prepared: Prepared, weights: &Rc<GpuWeights>) -> Result<Plan> {
+    pub(super) fn record(
+        gpu: &Gpu,
+        prepared: Prepared,
+        weights: &Rc<GpuWeights>,
+        only: Option<Kernel>,
+    ) -> Result<Plan> {
         let (graph, states) = (prepared.graph.clone(), prepared.states.clone());
-        let Draft { lowered, layout } = Draft::new(gpu, &graph, weights)?;
+        let Draft { lowered, layout } = Draft::new(gpu, &graph, weights, only)?;
         let plan = Plan {
             bond: prepared.bind(layout.arenas.clone()),
             outputs: outputs(&graph, &lowered)?,

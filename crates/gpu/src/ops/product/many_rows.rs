@@ -2,7 +2,8 @@
 
 use lantern_graph::{Count, Epilogue, Graph, NodeId, Result, Shape};
 
-use super::{Adds, Band, linear, rows_of};
+use super::tiles::{self, Reads};
+use super::{Adds, Band, linear};
 use crate::format::Format;
 use crate::kernel::{Described, Kernel, Test, Variant};
 use crate::lower::Lowering;
@@ -10,13 +11,9 @@ use crate::lower::bands::runs;
 use crate::ops::{one, weight_of};
 use crate::step::{Part, Slot};
 
-/// Many rows.
+/// Many rows, few tiles.
 pub fn gemm(format: Format, adds: Adds, aligned: bool) -> Described {
-    let variant = |variant: Variant| {
-        variant.defines(format.defines()).flag("ALIGNED", aligned).defines(rows_of("activations", adds))
-    };
-    let variants = vec![variant(Variant::software("gemm_software.wgsl")), variant(Variant::core("gemm_core.wgsl"))];
-    linear(true, format, adds, aligned, variants)
+    linear(true, format, adds, aligned, tiles::plain(format, Reads::Rows { aligned }, adds))
 }
 
 pub fn matmul() -> Described {

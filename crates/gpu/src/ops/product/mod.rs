@@ -1,9 +1,10 @@
 //! Matrix products: a step for each shard of the weight and each band of the rows. Kernels: one row in `one_row.rs`, many in
-//! `many_rows.rs`.
+//! `many_rows.rs`, in tiles as `tiles.rs` has them.
 
 mod many_rows;
 mod one_row;
 mod pairs;
+pub(in crate::ops) mod tiles;
 
 use lantern_graph::{Activation, Count, Dim, Epilogue, Graph, NodeId, Op, Result};
 
@@ -19,6 +20,9 @@ use crate::weights::GpuWeight;
 pub use many_rows::{gemm, linear_transposed, matmul};
 pub use one_row::{gemv, quantize};
 pub use pairs::pairs;
+pub use tiles::{Reads, join, large, split};
+
+use tiles::Way;
 
 pub(in crate::ops) use many_rows::linear_transposed_kernel;
 pub(in crate::ops) use one_row::{READER, int8_may_be_read};
@@ -33,6 +37,7 @@ pub fn all() -> Vec<Kernel> {
         let ends = [End::Gate, End::Attend { halves: false }, End::Attend { halves: true }];
         all.extend(ends.into_iter().filter(|_| aligned).map(|end| Kernel::Pairs { format, end }));
     }
+    all.extend(tiles::all());
     all
 }
 
@@ -82,10 +87,10 @@ pub(in crate::ops) fn rows_of(file: &str, adds: Adds) -> Defines {
 }
 
 /// A product as language models have them.
-pub fn trial(format: Format, many: bool) -> Build {
+pub fn trial(format: Format, [rows, n, k]: [usize; 3]) -> Build {
     Box::new(move |b| {
-        let x = b.floats("x", [if many { 256 } else { 1 }, 2048]);
-        let w = b.weight(&[2048, 2048], format)?;
+        let x = b.floats("x", [rows, k]);
+        let w = b.weight(&[n, k], format)?;
         b.graph().linear(x, w)
     })
 }
@@ -117,7 +122,7 @@ pub(in crate::ops) fn linear_kernels(graph: &Graph, id: NodeId, epilogue: &Epilo
     let kernel = linear_kernel(graph, id, epilogue);
     let quantizes =
         tier == Tier::Dot && matches!(kernel, Kernel::Linear { format, many: false, .. } if format.is_quantized());
-    quantizes.then_some(Kernel::Quantize).into_iter().chain([kernel]).collect()
+    quantizes.then_some(Kernel::Quantize).into_iter().chain(tiles::kernels(graph, id, kernel, tier)).collect()
 }
 
 fn linear_kernel(graph: &Graph, id: NodeId, epilogue: &Epilogue) -> Kernel {
@@ -234,7 +239,7 @@ impl<'a> Lowering<'a> {
         let (x, w) = (node.inputs[0], node.inputs[1]);
         let k = fixed(self.shape(w).0[1], "a weight's row")?;
         let out = self.result(id);
-        if self.gpu.chosen(kernel)?.choice.tier == Tier::Dot {
+        if matches!(kernel, Kernel::Linear { many: false, .. }) && self.gpu.chosen(kernel)?.choice.tier == Tier::Dot {
             let quantized = self.quantize(id, x)?;
             let bands = vec![self.whole(id, epilogue, [quantized[0], out], &node.shape.0[..1], Vec::new())?];
             return self.product(id, Product { kernel, epilogue, bands }, Some(quantized[1])).map(|()| out);
@@ -283,12 +288,21 @@ impl<'a> Lowering<'a> {
         let k: usize = Count::product(&self.shape(w).0[1..]).factor;
         let Product { kernel, epilogue, bands } = product;
         let bias = epilogue.bias.then(|| self.slot(node.inputs[2])).transpose()?;
-        let pipeline = self.gpu.chosen(kernel)?;
+        let way = tiles::way(graph, id, kernel, self.gpu.tier(), self.only);
+        let pipeline = self.gpu.chosen(way.kernel(kernel))?;
+        let columns = node.shape.back(0).bound(graph);
+        let parts = match way {
+            Way::Split(count) => Some(self.parts(&bands, columns, k / 8, count)),
+            Way::Plain | Way::Large => None,
+        };
         for band in bands {
             for shard in &shards.parts {
-                let mut storage = vec![band.y];
-                storage.extend(bias.map(Part::from));
-                storage.extend(band.residual);
+                let y = parts.as_ref().map_or(band.y, |parts| parts.slot.into());
+                let mut storage = vec![y];
+                if parts.is_none() {
+                    storage.extend(bias.map(Part::from));
+                    storage.extend(band.residual);
+                }
                 storage.push(band.x);
                 storage.extend(x_scales.map(Part::from));
                 storage.push(shard.words.into());
@@ -302,10 +316,10 @@ impl<'a> Lowering<'a> {
                     total.clone(),
                     activation_number(epilogue.activation).into(),
                     band.x.base().into(),
-                    band.y.base().into(),
+                    y.base().into(),
                 ];
                 params.extend(band.window.iter().cloned());
-                let grid = match kernel {
+                let mut grid = match kernel {
                     // An invocation four channels of a pixel.
                     Kernel::ConvDirect { .. } | Kernel::Depthwise { .. } => {
                         let factor = band.rows.factor * shard.grid.factor.div_ceil(4);
@@ -313,7 +327,14 @@ impl<'a> Lowering<'a> {
                     }
                     _ => vec![shard.grid.clone(), band.rows.clone()],
                 };
+                if let Some(parts) = &parts {
+                    params.push(parts.chunks.into());
+                    grid.push(one(parts.count));
+                }
                 self.step(id, pipeline.clone(), storage, params, grid);
+            }
+            if let Some(parts) = &parts {
+                self.join(id, epilogue, bias, &band, columns, parts)?;
             }
         }
         Ok(())
