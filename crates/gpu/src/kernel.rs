@@ -309,14 +309,16 @@ impl Kernel {
         matches!(self, Kernel::RmsNormInt8 | Kernel::AttentionJoin { int8: true } | Kernel::Pairs { .. })
     }
 
-    /// A piece of work as large as models have, to race its variants on; `None` where it has no race.
-    pub(crate) fn trial(self) -> Option<Build> {
+    /// A piece of work as large as models have, to race its variants on; `None` where it has no race. `small`: where nobody waits
+    /// for a true answer.
+    pub(crate) fn trial(self, small: bool) -> Option<Build> {
+        let many = |n: usize| if small { n / 16 } else { n };
         match self {
             Kernel::Linear { format, many: false, aligned: true, .. } => Some(product::trial(format, [1, 2048, 2048])),
-            Kernel::Large { format, reads: Reads::Patches, .. } => Some(convolution::trial(format, 64)),
-            Kernel::Split { format, reads: Reads::Patches } => Some(convolution::trial(format, 32)),
-            Kernel::Large { format, .. } => Some(product::trial(format, [512, 4096, 1024])),
-            Kernel::Split { format, .. } => Some(product::trial(format, [256, 1024, 2048])),
+            Kernel::Large { format, reads: Reads::Patches, .. } => Some(convolution::trial(format, many(64))),
+            Kernel::Split { format, reads: Reads::Patches } => Some(convolution::trial(format, many(32))),
+            Kernel::Large { format, .. } => Some(product::trial(format, [many(512), many(4096), 1024])),
+            Kernel::Split { format, .. } => Some(product::trial(format, [many(256), many(1024), 2048])),
             Kernel::Attention { head_dim, halves } => Some(attention::trial(head_dim, halves)),
             _ => None,
         }

@@ -162,7 +162,7 @@ impl Gpu {
             return Ok(Some(choice));
         }
         let entrants = self.entrants(choices);
-        let Some(trial) = raced_as.trial().filter(|_| entrants.len() > 1) else { return Ok(None) };
+        let Some(trial) = raced_as.trial(self.0.caps.is_cpu).filter(|_| entrants.len() > 1) else { return Ok(None) };
         let mut passed = Vec::new();
         for choice in entrants {
             if self.is_right(raced_as, choice).await? {
