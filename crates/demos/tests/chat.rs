@@ -5,10 +5,11 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{Llama, SMALL, generate, load, open, random_ids, random_model, relative_error};
+use common::{Llama, SMALL, each_gpu, generate, load, open, random_ids, random_model, relative_error};
 use lantern_cpu::{Cpu, Mode};
 use lantern_demos::chat::{Finish, GenerateOptions, LoadOptions, Overflow, Token, fit, needs};
 use lantern_demos::models::Processor;
+use lantern_gpu::Tier;
 use lantern_graph::{
     Account, Bindings, Cancel, Class, DType, Description, Error, Executor, FEW_ROWS, Graph, MANY_ROWS, Result, Session,
     Value, WeightSpec,
@@ -470,4 +471,32 @@ fn after_a_stop_no_token_comes() {
     // Asked before it began.
     let none = block_on(session.generate(&prompt, &options(10), &cancel, &mut |_| panic!("a token"))).unwrap();
     assert_eq!((none.finish, none.tokens.len()), (Finish::Cancelled, 0));
+}
+
+/// A device that goes on with a token before it is known here leaves nothing behind where that token ends the answer.
+#[test]
+fn what_ran_ahead_and_was_not_wanted_leaves_nothing() {
+    let bytes = random_model(SMALL, 17);
+    let prompt = random_ids(SMALL.vocab, 20, 18);
+    each_gpu(|gpu, tier| {
+        // It is the same at all of them.
+        if tier != Tier::Software {
+            return;
+        }
+        let mut session = open(gpu, &bytes, &LoadOptions::default()).unwrap();
+        let mut texts = Vec::new();
+        let note = &mut |token: &Token| texts.push(token.text.clone());
+        let whole = block_on(session.generate(&prompt, &options(12), &Cancel::new(), note)).unwrap().tokens;
+        assert_eq!(session.context(), [&prompt[..], &whole].concat());
+        for end in [3, 7] {
+            session.reset();
+            // What the answer says from there on to its end.
+            let stop = GenerateOptions { stop: vec![texts[end..].concat()], ..options(12) };
+            let first = generate(&mut session, &prompt, &stop).unwrap().tokens;
+            assert_eq!(first, whole[..first.len()]);
+            assert_eq!(session.context(), [&prompt[..], &first].concat());
+            let rest = generate(&mut session, &[], &options(12 - first.len())).unwrap().tokens;
+            assert_eq!([first, rest].concat(), whole, "stopped at {end}");
+        }
+    });
 }

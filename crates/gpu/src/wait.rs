@@ -49,6 +49,19 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// As `receive`, once the device has done a submission, whatever it was given since.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn receive_after(self, device: &wgpu::Device, submission: wgpu::SubmissionIndex) -> Option<T> {
+        device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }).ok()?;
+        let value = self.0.lock().ok()?.value.take();
+        if value.is_some() { value } else { self.receive(device).await }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub async fn receive_after(self, device: &wgpu::Device, _: wgpu::SubmissionIndex) -> Option<T> {
+        self.receive(device).await
+    }
+
     #[cfg(target_arch = "wasm32")]
     pub async fn receive(self, _: &wgpu::Device) -> Option<T> {
         use std::task::Poll;

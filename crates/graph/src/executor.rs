@@ -2,6 +2,7 @@
 //!
 //! Nothing here is `Send` but [`Cancel`]: in the page it all lives in one Worker, and the browser's handles cannot leave it.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -98,6 +99,9 @@ impl Value {
         }
     }
 }
+
+/// An output on its way to the host: see [`Session::feed`].
+pub type Later = Pin<Box<dyn Future<Output = Result<Value>>>>;
 
 /// Where the work runs, in words for people and scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,6 +250,16 @@ pub trait Session {
     /// # Errors
     /// `graph.plan` for a plan of another session; `graph.output` when it is not declared or not there; `gpu.lost`.
     async fn read(&mut self, plan: &Self::Plan, output: &str) -> Result<Value>;
+
+    /// Makes an output that is there to read what `to`'s next run takes for an input, where the device keeps it: that run may begin
+    /// before the output has come to the host, which it does meanwhile. What is given back tells its value, whatever else runs.
+    /// `None` where the executor computes on the host anyway: read it, and give it.
+    ///
+    /// # Errors
+    /// As `read`; `graph.input` when `to` has no such input, or one of another type or with less room; `gpu.lost`.
+    fn feed(&mut self, _from: &Self::Plan, _output: &str, _to: &Self::Plan, _input: &str) -> Result<Option<Later>> {
+        Ok(None)
+    }
 
     /// All elements of a state as f32, `[rows, …]`: zeros where nothing was written.
     ///

@@ -26,7 +26,7 @@ mod shape;
 mod state;
 
 pub use error::{Error, Result};
-pub use executor::{Cancel, Description, Executor, FEW_ROWS, MANY_ROWS, Oracle, Session, Value};
+pub use executor::{Cancel, Description, Executor, FEW_ROWS, Later, MANY_ROWS, Oracle, Session, Value};
 pub use frame::{Alpha, Crop, Filter, FrameSpec, Frames, MOST_SHRINK, MOST_SIDE, PlanOf, Transfer};
 pub use fuse::fuse;
 pub use grad::backward;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use lantern_graph::{Account, Bindings, Cancel, Error, Executor, Result, Session, Value};
+use lantern_graph::{Account, Bindings, Cancel, Error, Executor, Later, Result, Session, Value};
 use lantern_tokenizer::DecodeStream;
 use web_time::Instant;
 
@@ -254,7 +254,17 @@ impl<E: Executor> ChatSession<E> {
                 return Ok(Finish::MaxTokens);
             }
             let step = options.first_step.wrapping_add(out.draws as u64);
-            let drawn = match self.draw(options, step, cancel).await {
+            let ahead = match self.run_ahead(options, out.draws + 1, cancel).await {
+                Ok(ahead) => ahead,
+                Err(error) if error.is_cancelled() => return Ok(Finish::Cancelled),
+                Err(error) => return Err(error),
+            };
+            let ran_ahead = ahead.is_some();
+            let drawn = match ahead {
+                Some(later) => later.await.and_then(|value| self.likeliest(value)),
+                None => self.draw(options, step, cancel).await,
+            };
+            let drawn = match drawn {
                 Ok(drawn) => drawn,
                 Err(error) if error.is_cancelled() => return Ok(Finish::Cancelled),
                 Err(error) => return Err(error),
@@ -282,12 +292,39 @@ impl<E: Executor> ChatSession<E> {
                     Overflow::Slide { keep } => out.slid(self.slide(keep)?),
                 }
             }
+            if ran_ahead {
+                self.cached.append(&mut self.waiting);
+                continue;
+            }
             match self.run_waiting(cancel).await {
                 Ok(()) => {}
                 Err(error) if error.is_cancelled() => return Ok(Finish::Cancelled),
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Where the likeliest token is drawn, of `draws` so far with this one, and the device can: begins its run before it is known
+    /// here, and gives it on its way. What that run writes is behind what the conversation holds until the token is taken.
+    async fn run_ahead(&mut self, options: &GenerateOptions, draws: usize, cancel: &Cancel) -> Result<Option<Later>> {
+        let (past, context) = (self.cached.len(), self.model.config().context_length);
+        if !options.is_plain_greedy() || draws >= options.max_tokens || past >= context {
+            return Ok(None);
+        }
+        let from = if self.decoded_last { &self.decode } else { &self.prefill };
+        let Some(later) = self.session.feed(from, "next", &self.decode, "ids")? else { return Ok(None) };
+        let bindings = Bindings::new(self.model.decode_graph(), &[("past", past), ("kv_len", past + 1)])?;
+        self.decoded_last = true;
+        self.session.run(&self.decode, &bindings, &[], cancel).await?;
+        Ok(Some(later))
+    }
+
+    /// The token that a plan found to be the likeliest.
+    fn likeliest(&self, next: Value) -> Result<Drawn> {
+        let next = next.into_u32()?;
+        let id = *next.first().ok_or_else(|| Error::new("graph.output", "no token came out", "report this"))?;
+        // The argmax of what is not all numbers is none.
+        if (id as usize) < self.model.config().vocab_size { Ok(Drawn { id, bytes: 4 }) } else { Err(broken()) }
     }
 
     /// Forgets tokens at the end of the conversation.
@@ -390,14 +427,8 @@ impl<E: Executor> ChatSession<E> {
 
     async fn draw(&mut self, options: &GenerateOptions, step: u64, cancel: &Cancel) -> Result<Drawn> {
         if options.is_plain_greedy() {
-            let next = self.read("next").await?.into_u32()?;
-            let id = *next.first().ok_or_else(|| Error::new("graph.output", "no token came out", "report this"))?;
-            // The argmax of what is not all numbers is none.
-            return if (id as usize) < self.model.config().vocab_size {
-                Ok(Drawn { id, bytes: 4 })
-            } else {
-                Err(broken())
-            };
+            let next = self.read("next").await?;
+            return self.likeliest(next);
         }
         let mut recent = Vec::new();
         if options.penalises() {

@@ -18,11 +18,12 @@ mod run;
 mod timing;
 mod work;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use lantern_graph::contract::{self, Bond, Ledger, Prepared, Runner, Stored};
 use lantern_graph::{
-    Account, Bindings, Cancel, Class, Error, Graph, NodeId, Result, StateSpec, Value, WeightSpec, fuse,
+    Account, Bindings, Cancel, Class, Error, Graph, Later, NodeId, Result, StateSpec, Value, WeightSpec, fuse,
 };
 
 use crate::device::Gpu;
@@ -52,6 +53,8 @@ pub struct GpuSession {
     generation: u64,
     /// Where results are copied to be read; kept, since a chat reads a few bytes per token.
     staging: Option<Buffer>,
+    /// Where outputs go that are read while other runs begin; kept too.
+    landing: Rc<RefCell<Vec<Buffer>>>,
     /// For timing single dispatches; made when first asked for.
     stamps: Option<Stamps>,
     /// The kernel that a plan is recorded for.
@@ -67,6 +70,7 @@ impl GpuSession {
             arenas: Arenas::default(),
             generation: 0,
             staging: None,
+            landing: Rc::default(),
             stamps: None,
             only: None,
         }
@@ -229,6 +233,17 @@ impl Runner for GpuSession {
             self.slices.forget();
         }
         Ok(value)
+    }
+
+    fn hand_over(
+        &mut self,
+        from: &Plan,
+        output: NodeId,
+        bindings: &Bindings,
+        to: &Plan,
+        input: usize,
+    ) -> Result<Option<Later>> {
+        self.copy_over(from, output, bindings, to, input)
     }
 
     fn steps(plan: &Plan) -> usize {

@@ -121,7 +121,7 @@ pub fn inputs<'v>(
         let wanted = spec.shape.count().eval(bindings);
         let (dtype, len) = match (value, written.get(&i)) {
             (Some(value), _) => (value.dtype(), value.len()),
-            (None, Some(elements)) => (DType::F32, *elements),
+            (None, Some(elements)) => (spec.dtype, *elements),
             (None, None) if graph.nodes.iter().any(|node| node.op == Op::Input(i)) => {
                 return Err(bad(format!("the input {} is missing", spec.name)));
             }
@@ -177,6 +177,19 @@ pub fn state_rows(spec: &StateSpec, first_row: usize, dtype: DType, bytes: &[u8]
         ));
     }
     Ok(bytes.chunks_exact(element_bytes).map(value).collect())
+}
+
+/// The input of that name, which must have room for so many elements of that type.
+pub fn fed_input(graph: &Graph, name: &str, dtype: DType, elements: usize) -> Result<usize> {
+    let bad = |cause: String| Error::new("graph.input", cause, "feed an input of the output's type and size");
+    let at = graph.inputs.iter().position(|input| input.name == name);
+    let at = at.ok_or_else(|| bad(format!("the graph has no input {name}")))?;
+    let (takes, most) = (graph.inputs[at].dtype, graph.inputs[at].shape.count().bound(graph));
+    if (takes, elements <= most) == (dtype, true) {
+        return Ok(at);
+    }
+    let (takes, given) = (takes.name(), dtype.name());
+    Err(bad(format!("the input {name} takes {most} of {takes} at most, and is fed {elements} of {given}")))
 }
 
 /// The input of that name, which must be f32.

@@ -24,7 +24,9 @@ mod weights;
 
 use std::rc::Rc;
 
-use crate::{Account, Bindings, Cancel, DType, Graph, NodeId, Result, Session, StateSpec, Value, WeightSpec, bucket};
+use crate::{
+    Account, Bindings, Cancel, DType, Graph, Later, NodeId, Result, Session, StateSpec, Value, WeightSpec, bucket,
+};
 
 pub use ledger::{Bond, Ledger, Prepared, Stored};
 pub use weights::WeightTable;
@@ -123,6 +125,22 @@ pub trait Runner: Sized {
     /// # Errors
     /// The executor's own.
     async fn fetch(&mut self, plan: &Self::Plan, output: NodeId, bindings: &Bindings) -> Result<Value>;
+
+    /// Copies an output of the run that came to its end last into an input with room for it, and begins to bring it to the host.
+    /// `None`, and nothing is copied, where outputs are on the host.
+    ///
+    /// # Errors
+    /// The executor's own.
+    fn hand_over(
+        &mut self,
+        _from: &Self::Plan,
+        _output: NodeId,
+        _bindings: &Bindings,
+        _to: &Self::Plan,
+        _input: usize,
+    ) -> Result<Option<Later>> {
+        Ok(None)
+    }
 
     /// Dispatches or operations of one run.
     fn steps(plan: &Self::Plan) -> usize;
@@ -280,6 +298,19 @@ impl<R: Runner> Session for R {
     async fn read(&mut self, plan: &R::Plan, output: &str) -> Result<Value> {
         let (id, bindings) = find_output(self, plan, output)?;
         self.fetch(plan, id, &bindings).await
+    }
+
+    fn feed(&mut self, from: &R::Plan, output: &str, to: &R::Plan, input: &str) -> Result<Option<Later>> {
+        let (id, bindings) = find_output(self, from, output)?;
+        self.ledger().own(R::bond(to))?;
+        let graph = R::bond(from).graph();
+        let (dtype, elements) = (graph.node(id).dtype, graph.shape(id).count().eval(&bindings));
+        let at = check::fed_input(R::bond(to).graph(), input, dtype, elements)?;
+        let later = self.hand_over(from, id, &bindings, to, at)?;
+        if later.is_some() {
+            R::bond(to).input_stands(at, elements);
+        }
+        Ok(later)
     }
 
     async fn read_state(&mut self, name: &str) -> Result<Value> {

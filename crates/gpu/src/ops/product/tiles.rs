@@ -155,8 +155,13 @@ pub fn split(format: Format, reads: Reads) -> Described {
                 // Every way to join, one after the other.
                 let mut x = b.floats("x", [71, 96]);
                 let w = b.weight(&[96, 96], format)?;
-                for adds in Adds::ALL {
-                    x = b.linear(x, w, adds, [71, 96])?;
+                for (adds, [bias, r]) in Adds::ALL.into_iter().zip([["", ""], ["b1", ""], ["", "r2"], ["b3", "r3"]]) {
+                    let mut inputs = vec![x, w];
+                    inputs.extend(adds.bias.then(|| b.floats(bias, [96])));
+                    inputs.extend(adds.residual.then(|| b.floats(r, [71, 96])));
+                    let Adds { bias, residual } = adds;
+                    let epilogue = Epilogue { bias, residual, activation: Some(Activation::Tanh) };
+                    x = b.graph().fused(Op::FusedLinear { epilogue }, &inputs)?;
                 }
                 Ok(x)
             }
@@ -180,16 +185,9 @@ fn case(b: &mut Builder, format: Format, reads: Reads, adds: Adds) -> Result<Nod
     let (rows, n, k) = (71, 69, b.columns(format, true));
     let x = b.floats("x", [rows, k]);
     let w = b.weight(&[n, k], format)?;
-    b.linear(x, w, adds, [rows, n])
-}
-
-impl Builder {
-    /// A fused product of a shape, with what is added to it.
-    fn linear(&mut self, x: NodeId, w: NodeId, adds: Adds, shape: [usize; 2]) -> Result<NodeId> {
-        let (mut inputs, epilogue) = self.epilogue(adds, shape, Activation::Tanh);
-        inputs.splice(0..0, [x, w]);
-        self.graph().fused(Op::FusedLinear { epilogue }, &inputs)
-    }
+    let (mut inputs, epilogue) = b.epilogue(adds, [rows, n], Activation::Tanh);
+    inputs.splice(0..0, [x, w]);
+    b.graph().fused(Op::FusedLinear { epilogue }, &inputs)
 }
 
 /// Large tiles that fill a graphics card: some for each of its cores.
