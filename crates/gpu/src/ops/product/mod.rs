@@ -334,7 +334,7 @@ impl<'a> Lowering<'a> {
                 self.step(id, pipeline.clone(), storage, params, grid);
             }
             if let Some(parts) = &parts {
-                self.join(id, epilogue, bias, &band, columns, parts)?;
+                self.add_up(id, epilogue, bias, &band, columns, parts)?;
             }
         }
         Ok(())

@@ -277,7 +277,7 @@ impl Lowering<'_> {
     }
 
     /// Adds the parts of a band up.
-    pub(super) fn join(
+    pub(super) fn add_up(
         &mut self,
         id: NodeId,
         epilogue: &Epilogue,
