@@ -1,19 +1,5 @@
-// y [rows, k] += x [rows, n_total] · w for the n rows of w this shard holds, from column `first` of x on: the gradient of a
-// linear layer's input. One invocation eight results; the first shard starts from zero.
-
-struct Params {
-    n: u32,
-    rows: u32,
-    chunks: u32,
-    k: u32,
-    first: u32,
-    n_total: u32,
-}
-
-@auto var<uniform> p: Params;
-@auto var<storage, read_write> y: array<f32>;
-@auto var<storage, read> x: array<f32>;
-#include "weight_${FORMAT}.wgsl"
+// The gradient of a linear layer's input, one invocation eight results.
+#include "linear_transposed_interface.wgsl"
 
 const WG: u32 = 64u;
 const COVERS_X: u32 = 64u;
@@ -39,11 +25,7 @@ fn main(
     for (var i = 0u; i < 8u; i++) {
         let column = chunk * 8u + i;
         if (column < p.k) {
-            var before = 0.0;
-            if (p.first > 0u) {
-                before = y[row * p.k + column];
-            }
-            y[row * p.k + column] = before + total[i / 4u][i % 4u];
+            add(row, column, total[i / 4u][i % 4u]);
         }
     }
 }

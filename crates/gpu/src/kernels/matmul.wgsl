@@ -1,18 +1,5 @@
-// Batched a · b with free strides: transposed and broadcast operands are strides. One invocation a result: what it is for
-// (gradients, small nets) is not the hot path; products with weights are `linear`.
-
-struct Params {
-    dims: vec4<u32>,     // batch, batch, m, n
-    stride_a: vec4<u32>, // batch, batch, m, k
-    stride_b: vec4<u32>, // batch, batch, k, n
-    n: u32,
-    k: u32,
-}
-
-@auto var<storage, read> a: array<f32>;
-@auto var<storage, read> b: array<f32>;
-@auto var<storage, read_write> y: array<f32>;
-@auto var<uniform> p: Params;
+// Batched a · b, one invocation a result: what small nets need where there are no tiles.
+#include "matmul_interface.wgsl"
 
 #include "each.wgsl"
 

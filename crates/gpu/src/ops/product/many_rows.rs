@@ -4,10 +4,11 @@ use lantern_graph::{Count, Epilogue, Graph, NodeId, Result, Shape};
 
 use super::tiles::{self, Reads};
 use super::{Adds, Band, linear};
+use crate::caps::Tier;
 use crate::format::Format;
 use crate::kernel::{Described, Kernel, Test, Variant};
-use crate::lower::Lowering;
 use crate::lower::bands::runs;
+use crate::lower::{Lowering, fixed};
 use crate::ops::{one, weight_of};
 use crate::step::{Part, Slot};
 
@@ -19,20 +20,25 @@ pub fn gemm(format: Format, adds: Adds, aligned: bool) -> Described {
 pub fn matmul() -> Described {
     Described {
         name: "matmul".into(),
-        variants: vec![Variant::software("matmul.wgsl")],
+        variants: vec![
+            Variant::software("matmul.wgsl"),
+            Variant::core("product_tiled.wgsl").define("OPERANDS", "matmul_operands"),
+        ],
         test: Test::case(|b| {
-            let (l, r) = (b.floats("l", [2, 5, 7]), b.floats("r", [3, 7]));
+            let (l, r) = (b.floats("l", [2, 69, 37]), b.floats("r", [67, 37]));
             b.graph().matmul(l, r, false, true)
         }),
     }
 }
 
 pub fn linear_transposed(format: Format, aligned: bool) -> Described {
+    let variant = |variant: Variant| variant.defines(format.defines()).flag("ALIGNED", aligned);
+    let tiled = Variant::core("product_tiled.wgsl").define("OPERANDS", "linear_transposed_operands");
     Described {
         name: format!("linear_transposed_{}{}", format.name(), if aligned { "" } else { "_odd" }),
-        variants: vec![Variant::software("linear_transposed.wgsl").defines(format.defines()).flag("ALIGNED", aligned)],
+        variants: vec![variant(Variant::software("linear_transposed.wgsl")), variant(tiled)],
         test: Test::case(move |b| {
-            let x = b.floats("x", [5, 45]);
+            let x = b.floats("x", [67, 45]);
             let w = b.weight(&[45, b.columns(format, aligned)], format)?;
             b.graph().linear_transposed(x, w)
         }),
@@ -74,8 +80,16 @@ impl Lowering<'_> {
     pub(in crate::ops) fn linear_transposed(&mut self, id: NodeId) -> Result<Slot> {
         let node = self.graph.node(id);
         let rows = Count::product(&[node.shape.0[0]]);
-        let grid = |chunks: usize| vec![one(chunks), rows.clone()];
-        self.by_shards(id, linear_transposed_kernel(self.graph, id), [node.inputs[1], node.inputs[0]], &rows, &grid)
+        let kernel = linear_transposed_kernel(self.graph, id);
+        let is_tiled = self.is_tiled(kernel)?;
+        let columns = fixed(node.shape.back(0), "a weight's row")?;
+        let grid = |chunks: usize| vec![one(if is_tiled { columns } else { chunks }), rows.clone()];
+        self.by_shards(id, kernel, [node.inputs[1], node.inputs[0]], &rows, &grid)
+    }
+
+    /// Whether it runs in tiles here, and not a result an invocation.
+    fn is_tiled(&self, kernel: Kernel) -> Result<bool> {
+        Ok(self.gpu.chosen(kernel)?.choice.tier > Tier::Software)
     }
 
     /// A batch of products of two computed matrices.
@@ -98,6 +112,13 @@ impl Lowering<'_> {
             params.extend(four);
         }
         params.extend([shape.count().into(), k.into()]);
-        self.plain(id, Kernel::MatMul, params, shape.count())
+        if !self.is_tiled(Kernel::MatMul)? {
+            return self.plain(id, Kernel::MatMul, params, shape.count());
+        }
+        let (out, pipeline) = (self.result(id), self.gpu.chosen(Kernel::MatMul)?);
+        let storage = vec![self.slot(node.inputs[0])?.into(), self.slot(node.inputs[1])?.into(), out.into()];
+        let batches = Count::product(&shape.0[..shape.rank() - 2]);
+        self.step(id, pipeline, storage, params, vec![Count::product(&[n]), Count::product(&[m]), batches]);
+        Ok(out)
     }
 }
