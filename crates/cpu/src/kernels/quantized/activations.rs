@@ -80,6 +80,7 @@ pub fn round(x: &[f32], k: usize, to: &mut [Super]) {
 
 /// A scale, and the sums of both halves' integers.
 #[inline(always)]
+#[allow(clippy::useless_conversion, reason = "an Int is an i16 in WebAssembly, and an i8 elsewhere")]
 fn round_group(x: &[f32; GROUP], to: &mut [Int; GROUP]) -> (f32, [i16; 2]) {
     // As integers, magnitudes have the order they have as numbers, and what is not finite comes last.
     let mut largest = 0;
