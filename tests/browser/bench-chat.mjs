@@ -15,10 +15,11 @@ const NOTES = {
   text: 'whether engines give the same answer: they round activations differently, and of random weights many tokens are nearly as likely',
 };
 
-/** Words that are a token each: pieces are numbers, joined from single digits, and a first digit below 3 is no piece. */
-const words = (vocab) => {
+/** Words that are a token each: pieces are numbers, joined from single digits, and a first digit below 3 is no piece. Another text
+ * for each run, from its first word on: an engine that keeps what it has computed is to compute this anew. */
+const words = (vocab, run) => {
   const numbers = [];
-  for (let number = 3; numbers.length < prompt_tokens; number = (number * 7 + 1) % Math.min(vocab, 1000)) {
+  for (let number = 30 + run; numbers.length < prompt_tokens; number = (number * 7 + 1) % Math.min(vocab, 1000)) {
     if (number >= 3 && String(number)[0] >= '3') numbers.push(number);
   }
   return numbers.join(' ');
@@ -130,10 +131,12 @@ for (const model of models) {
       engines[name] = { failed: said(failure) };
     }
   };
-  for (const [name, where] of Object.entries(LANTERN)) await open(name, () => openLantern(chromium, where, model));
+  for (const [name, where] of Object.entries(LANTERN)) {
+    if (where.device === 'cpu' || model.on_gpu) await open(name, () => openLantern(chromium, where, model));
+  }
   for (const threads of WLLAMA_THREADS) await open(`wllama ${threads}`, () => openWllama(chromium, threads, model));
-  const prompt = words(model.vocab);
   for (let run = -1; run < runs; run++) {
+    const prompt = words(model.vocab, run + 1);
     for (const engine of Object.values(engines)) {
       if (engine.failed) continue;
       try {
