@@ -232,3 +232,50 @@ impl Finder<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lantern_graph::{DType, Index, StateOptions};
+
+    use super::*;
+
+    /// Queries, keys and values of one row on their way into states; `early` reads the keys' state before the values are written,
+    /// `kept` the products. How many dispatches are found for several nodes.
+    fn attends(early: bool, kept: bool) -> usize {
+        let mut g = Graph::new();
+        let x = g.input("x", [1usize, 32], DType::F32);
+        let f = g.input("f", [4usize, 1], DType::F32);
+        let mut heads = Vec::new();
+        for name in ["q", "k", "v"] {
+            let w = g.weight(name, &[16, 32], DType::Q8_0).unwrap();
+            let y = g.linear(x, w).unwrap();
+            if kept {
+                g.output(name, y);
+            }
+            heads.push(g.reshape(y, [1usize, 2, 8]).unwrap());
+        }
+        let turn = Op::Rope { start: Index::Fixed(3) };
+        let queries = g.fused(turn.clone(), &[heads[0], f]).unwrap();
+        let keys = g.fused(turn, &[heads[1], f]).unwrap();
+        let options = StateOptions { storage: DType::F32, growing: false };
+        let [to_keys, to_values] = ["keys", "values"].map(|name| g.state_with(name, &[4, 2, 8], options).unwrap());
+        let keys = g.write(to_keys, keys, Index::Fixed(3)).unwrap();
+        if early {
+            let read = g.affine(keys, 2.0, 0.0).unwrap();
+            g.output("early", read);
+        }
+        let values = g.write(to_values, heads[2], Index::Fixed(3)).unwrap();
+        for (name, node) in [("queries", queries), ("kept keys", keys), ("kept values", values)] {
+            g.output(name, node);
+        }
+        let unpacked = vec![false; g.nodes.len()];
+        joins(&g, &unpacked).len()
+    }
+
+    #[test]
+    fn what_is_read_before_the_dispatch_stands_is_done_by_itself() {
+        assert_eq!(attends(false, false), 1);
+        assert_eq!(attends(true, false), 0, "the keys are read before the values are written");
+        assert_eq!(attends(false, true), 0, "the products themselves are wanted");
+    }
+}
