@@ -19,9 +19,11 @@ enum Sent {
     Multiply { share: u32, m: usize, first_row: usize, count: usize, x: Vec<f32> },
 }
 
+type Answer = Result<Vec<f32>>;
+
 /// Helpers as threads of this process, each with its own copy of everything.
 struct Threads {
-    helpers: Vec<(Sender<Sent>, Receiver<Result<Vec<f32>>>)>,
+    helpers: Vec<(Sender<Sent>, Receiver<Answer>)>,
     x: RefCell<Vec<f32>>,
     products: Cell<usize>,
     freed: Cell<usize>,
@@ -49,7 +51,7 @@ impl Threads {
     }
 }
 
-fn serve(orders: &Receiver<Sent>, answers: &Sender<Result<Vec<f32>>>) {
+fn serve(orders: &Receiver<Sent>, answers: &Sender<Answer>) {
     let mut helper = Helper::default();
     while let Ok(sent) = orders.recv() {
         let mut out = Vec::new();
