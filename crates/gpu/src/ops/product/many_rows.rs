@@ -38,8 +38,10 @@ pub fn linear_transposed(format: Format, aligned: bool) -> Described {
         name: format!("linear_transposed_{}{}", format.name(), if aligned { "" } else { "_odd" }),
         variants: vec![variant(Variant::software("linear_transposed.wgsl")), variant(tiled)],
         test: Test::case(move |b| {
-            let x = b.floats("x", [67, 45]);
-            let w = b.weight(&[45, b.columns(format, aligned)], format)?;
+            let columns = b.columns(format, aligned);
+            // More than a tile of rows or of columns.
+            let x = b.floats("x", [if columns > 96 { 5 } else { 67 }, 45]);
+            let w = b.weight(&[45, columns], format)?;
             b.graph().linear_transposed(x, w)
         }),
     }
