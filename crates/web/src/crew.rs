@@ -27,25 +27,22 @@ const LINE: u32 = 8;
 /// Floats of x, and of a helper's result: 4 MiB each.
 const ROOM: u32 = 1 << 20;
 
-/// How often a side looks before it goes to sleep: some 50 µs.
-const LOOKS: usize = 1000;
+/// How often a side looks before it goes to sleep: some milliseconds. Waking up takes 80 µs, as long as a product.
+const LOOKS: usize = 200_000;
 
 /// A helper that takes longer than that for one order is not waited for any more.
 const PATIENCE_MS: f64 = 20_000.0;
 
-/// Threads that a page takes unless it is told a number: more wait for memory, and leave the page no core.
-const THREADS: usize = 4;
 const MOST_THREADS: usize = 16;
 
-/// How many threads to compute on. `asked`: empty for as many as suit this machine.
+/// How many threads to compute on. `asked`: empty for one: on two cores two were no faster (docs/measured.md).
 ///
 /// # Errors
 /// `web.threads` for what is no number from 1 to 16.
 pub fn threads(asked: &str) -> Result<usize> {
-    let cores = js::field(&js::field(&js_sys::global(), "navigator"), "hardwareConcurrency").as_f64();
     match asked.parse() {
         Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
-        _ if asked.is_empty() => Ok((cores.unwrap_or(1.0) as usize).clamp(1, THREADS)),
+        _ if asked.is_empty() => Ok(1),
         _ => Err(Error::new(
             "web.threads",
             format!("{asked:?} is no number of threads"),
