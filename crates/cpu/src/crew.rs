@@ -75,6 +75,11 @@ pub struct Helper {
 }
 
 impl Helper {
+    /// Elements of a row of a share; none of one that is not there.
+    pub fn columns(&self, share: u32) -> usize {
+        self.shares.get(&share).map_or(0, |(_, _, columns)| *columns)
+    }
+
     /// Does what it is told. `out` is as long as the product's result.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::kernel::{Build, Choice, Kernel};
 use crate::selftest::Builder;
 use crate::shader;
 
-/// All races of a device together take no longer than that.
+/// No race begins once a device's races took that long together.
 const BUDGET_MS: f64 = 150.0;
 
 /// One measurement takes about that long: over the resolution of a page's clock many times.
@@ -103,14 +103,12 @@ impl Races {
 
     fn asked(&self, kernel: Kernel, choices: &[Choice]) -> Option<Choice> {
         let name = kernel.name();
-        let of = |variant: &String| choices.iter().copied().find(|choice| choice.to_string() == *variant);
-        self.asked.iter().rev().filter(|(part, _)| name.contains(part.as_str())).find_map(|(_, variant)| of(variant))
+        let mut fitting = self.asked.iter().rev().filter(|(part, _)| name.contains(part.as_str()));
+        fitting.find_map(|(_, variant)| named(variant, choices))
     }
 
     fn known(&self, kernel: Kernel, choices: &[Choice]) -> Option<Choice> {
-        let winners = self.winners.borrow();
-        let winner = winners.get(&kernel.name())?;
-        choices.iter().copied().find(|choice| choice.to_string() == winner.choice)
+        named(&self.winners.borrow().get(&kernel.name())?.choice, choices)
     }
 
     /// Which of the variants is the fastest, the first where none is clearly faster.
@@ -123,6 +121,11 @@ impl Races {
         self.winners.borrow_mut().insert(kernel.name(), winner);
         Some(choice)
     }
+}
+
+/// The variant that prints so.
+fn named(text: &str, choices: &[Choice]) -> Option<Choice> {
+    choices.iter().copied().find(|choice| choice.to_string() == text)
 }
 
 impl Capabilities {

@@ -186,7 +186,6 @@ pub fn help(control: Int32Array, x: Float32Array, out: Float32Array) {
     let bytes = Uint8Array::new(&out.buffer());
     let mut helper = Helper::default();
     let (mut given, mut result, mut rows): (Vec<f32>, Vec<f32>, Vec<u8>) = Default::default();
-    let mut columns = std::collections::HashMap::new();
     let mut heard = 0;
     loop {
         if !hear(&control, ORDERED, |ordered| ordered != heard, None) {
@@ -197,21 +196,15 @@ pub fn help(control: Int32Array, x: Float32Array, out: Float32Array) {
         let share = share as u32;
         result.clear();
         let order = match control.get_index(KIND) {
-            0 => {
-                columns.insert(share, c);
-                Order::Allocate { share, dtype: DType::WEIGHTS[a], rows: b, columns: c }
-            }
+            0 => Order::Allocate { share, dtype: DType::WEIGHTS[a], rows: b, columns: c },
             1 => {
                 rows.resize(b, 0);
                 bytes.subarray(0, b as u32).copy_to(&mut rows);
                 Order::Write { share, first_row: a, bytes: &rows }
             }
-            2 => {
-                columns.remove(&share);
-                Order::Free { share }
-            }
+            2 => Order::Free { share },
             _ => {
-                given.resize(a * columns.get(&share).copied().unwrap_or_default(), 0.0);
+                given.resize(a * helper.columns(share), 0.0);
                 x.subarray(0, given.len() as u32).copy_to(&mut given);
                 result.resize(a * c, 0.0);
                 Order::Multiply { share, m: a, first_row: b, count: c }
